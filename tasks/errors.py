@@ -1,0 +1,78 @@
+"""The named errors of Teachset, each saying what the caller does about it.
+
+The console turns a `TeachsetError` into one message on stderr and its `exit_code`; anything else is
+a defect of ours and is shown as one. Third-party exceptions are wrapped where they enter.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+
+class TeachsetError(Exception):
+    """Something the user can mend: show the message, exit with `exit_code`, no traceback."""
+
+    exit_code = 1
+
+
+class RecipeError(TeachsetError):
+    """The recipe is wrong: name the field, change nothing, exit 2."""
+
+    exit_code = 2
+
+
+class InputError(TeachsetError):
+    """A file as a whole cannot be used (missing, empty, no such column): name it, exit 3.
+
+    A single bad row is never an error: it is quarantined and the run goes on.
+    """
+
+    exit_code = 3
+
+
+class StoreError(TeachsetError):
+    """The store cannot be opened, is of another version, is in use or cannot be written: exit 4.
+
+    What was committed before it is safe; mend the cause and run again.
+    """
+
+    exit_code = 4
+
+
+class ModelServerError(TeachsetError):
+    """A model server refuses everything (wrong key, unknown model, absent): stop, exit 5.
+
+    Completed calls are in the store; the next run continues after them.
+    """
+
+    exit_code = 5
+
+
+class BudgetReached(TeachsetError):
+    """The budget is spent: the run stopped cleanly, a raised budget continues it. Exit 6."""
+
+    exit_code = 6
+
+
+class RunInterrupted(TeachsetError):
+    """Somebody stopped the run: what was completed is in the store, run again to continue."""
+
+    exit_code = 130
+
+
+class GateFailed(TeachsetError):
+    """The data broke a critical expectation: nothing was published, exit 7.
+
+    `verdict` is the gate's whole result, JSON-representable, for the report.
+    """
+
+    exit_code = 7
+
+    def __init__(self, message: str, verdict: Mapping[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+
+
+class GateBroken(TeachsetError):
+    """An expectation itself raised: neither a pass nor a fail; mend the rule, exit 8."""
+
+    exit_code = 8

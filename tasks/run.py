@@ -1,0 +1,141 @@
+"""Runs: who writes to a store, one at a time, and how it ended.
+
+    run_id                                recipe      flow   state      started_at
+    0199c0de-…  (Prefect's root flow run) quickstart  build  completed  2026-11-22 06:20:26+00
+
+A second run on the same store would pay for the same calls again, so it is refused at the door. The
+lock is the operating system's: it is gone with its process, however that ends.
+"""
+
+import fcntl
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+from prefect.context import FlowRunContext
+
+from tasks.errors import StoreError
+from tasks.llm.journal import fold_in
+from tasks.recipe import Recipe, StoreSettings
+from tasks.store import Store, local_folder, open_store
+
+
+@contextmanager
+def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
+    """Record a run from start to end and yield its id; a flow inside a run belongs to that run.
+
+    Raises StoreError if another process is running on the same store.
+    """
+    with _ACTIVE_LOCK:
+        outer = _ACTIVE.get(recipe.store.catalog)
+    if outer is not None:
+        yield outer
+        return
+    run_id = _root_run_id()
+    with _only_writer(recipe.store):
+        store = open_store(recipe.store)
+        fold_in(store)
+        _begin(store, recipe, flow, run_id)
+        with _ACTIVE_LOCK:
+            _ACTIVE[recipe.store.catalog] = run_id
+        try:
+            yield run_id
+        except BaseException as error:
+            _end(store, run_id, "failed" if isinstance(error, Exception) else "interrupted", error)
+            raise
+        else:
+            _end(store, run_id, "completed", None)
+        finally:
+            with _ACTIVE_LOCK:
+                del _ACTIVE[recipe.store.catalog]
+
+
+@cache
+def code_version() -> str:
+    """Return the version of this Teachset, as written into runs and manifests."""
+    return version("teachset")
+
+
+def _root_run_id() -> str:
+    context = FlowRunContext.get()
+    if context is None or context.flow_run is None:
+        return str(uuid.uuid4())
+    return str(context.flow_run.id)
+
+
+def _begin(store: Store, recipe: Recipe, flow: str, run_id: str) -> None:
+    """Add the run's row; runs that a dead process left open are closed as interrupted."""
+    store.execute(
+        "update runs set state = 'interrupted', message = 'its process ended', finished_at = now() "
+        "where state = 'running'"
+    )
+    row = {
+        "run_id": run_id,
+        "recipe": recipe.name,
+        "recipe_digest": recipe.digest(),
+        "flow": flow,
+        "code_version": code_version(),
+        "host": socket.gethostname(),
+        "process_id": os.getpid(),
+        "state": "running",
+        "started_at": datetime.now(UTC),
+    }
+    store.append("runs", pl.DataFrame([row]))
+
+
+def _end(store: Store, run_id: str, state: str, error: BaseException | None) -> None:
+    message = f"{type(error).__name__}: {error}"[:2000] if error is not None else None
+    store.execute(
+        "update runs set state = $state, message = $message, finished_at = now() "
+        "where run_id = $run_id",
+        {"state": state, "message": message, "run_id": run_id},
+    )
+
+
+@contextmanager
+def _only_writer(settings: StoreSettings) -> Iterator[None]:
+    """Hold the store's lock. With a PostgreSQL catalog it is this host's lock on that catalog."""
+    file = _lock_file(settings)
+    try:
+        handle = file.open("a+")
+    except OSError as error:
+        raise StoreError(f"{file}: the store's folder cannot be written: {error}") from error
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise StoreError(
+                f"{settings.catalog}: another run is writing to this store ({_holder(handle)}). "
+                "Wait for it or stop it; two at once would pay for the same calls twice."
+            ) from None
+        handle.truncate(0)
+        handle.write(f"process {os.getpid()} on {socket.gethostname()}")
+        handle.flush()
+        yield
+
+
+def _lock_file(settings: StoreSettings) -> Path:
+    folder = local_folder(settings)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{folder}: this folder cannot be made: {error}") from error
+    return folder / "run.lock"
+
+
+def _holder(handle: IO[str]) -> str:
+    handle.seek(0)
+    return handle.read().strip() or "unknown process"
+
+
+_ACTIVE: dict[str, str] = {}
+_ACTIVE_LOCK = threading.Lock()

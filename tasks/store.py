@@ -1,0 +1,432 @@
+"""The store: one DuckLake (Parquet files and a catalog) per project, and the only door to DuckDB.
+
+    store = open_store(StoreSettings(catalog="store/catalog.sqlite"))
+    store.append("prompts", frame)      # rows whose id is new; returns how many were
+    store.query("pending_samples", role="student")   # sql/queries/pending_samples.sql, bound
+
+DuckLake has no primary keys: ids are content hashes and `append` leaves out rows that are there.
+Readers never block a writer nor a writer its readers; two writers in different processes conflict
+at the commit, which is tried again.
+"""
+
+import atexit
+import importlib.util
+import logging
+import os
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+from tenacity import (
+    before_sleep_log,
+    retry,
+    retry_if_exception,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from tasks.errors import StoreError
+from tasks.identity import content_id
+from tasks.recipe import StoreSettings
+
+SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
+LAKE = "lake"
+UNIQUE: Mapping[str, tuple[str, ...]] = {
+    "prompts": ("prompt_id",),
+    "prompt_sources": ("prompt_id", "uri", "row_number"),
+    "quarantine": ("quarantine_id",),
+    "benchmark_items": ("item_id",),
+    "responses": ("response_id",),
+    "failures": ("response_id", "run_id"),
+    "rewrites": ("response_id",),
+    "grades": ("response_id", "key_id", "verifier", "version"),
+    "contamination": ("prompt_id", "item_id", "method"),
+    "releases": ("release_id",),
+    "release_pairs": ("release_id", "pair_id"),
+    "runs": ("run_id",),
+}
+LATEST: Mapping[str, tuple[str, ...]] = {
+    "difficulty": ("prompt_id", "student"),
+    "decisions": ("policy", "prompt_id"),
+    "duplicates": ("prompt_id", "method"),
+    "keys": ("prompt_id",),
+}
+BOOKKEEPING = ("run_id", "created_at")
+_COMMIT_PATIENCE_S = 60
+_LOGGER = logging.getLogger(__name__)
+
+
+def _is_conflict(error: BaseException) -> bool:
+    """Another process committed first: the transaction was rolled back and may be tried again."""
+    text = str(error).lower()
+    return isinstance(error, duckdb.Error) and (
+        "database is locked" in text or "transaction conflict" in text or "serialize" in text
+    )
+
+
+_retry_conflicts = retry(
+    retry=retry_if_exception(_is_conflict),
+    wait=wait_random_exponential(multiplier=0.02, max=1),
+    stop=stop_after_delay(_COMMIT_PATIENCE_S),
+    before_sleep=before_sleep_log(_LOGGER, logging.DEBUG),
+    reraise=True,
+)
+
+
+class Store:
+    """One open DuckLake. Safe to share between threads; every thread gets a cursor of its own."""
+
+    def __init__(self, settings: StoreSettings, connection: duckdb.DuckDBPyConnection) -> None:
+        self.settings = settings
+        self._connection = connection
+        self._local = threading.local()
+        self._writing = threading.RLock()
+
+    def cursor(self) -> duckdb.DuckDBPyConnection:
+        """Return this thread's cursor, with the lake as its default catalog."""
+        cursor: duckdb.DuckDBPyConnection | None = getattr(self._local, "cursor", None)
+        if cursor is None:
+            cursor = self._connection.cursor()
+            cursor.execute(f"use {LAKE}")
+            self._local.cursor = cursor
+        return cursor
+
+    def sql(self, statement: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
+        """Run one statement with bound parameters and return its rows."""
+        return self.cursor().execute(statement, dict(parameters or {})).pl()
+
+    def query(self, name: str, **parameters: Any) -> pl.DataFrame:
+        """Run `sql/queries/<name>.sql` with its parameters bound and return its rows."""
+        return self.sql(_read_query(name), parameters)
+
+    def stream(self, name: str, rows: int, **parameters: Any) -> Iterator[pl.DataFrame]:
+        """Run a named query and yield its rows in frames of about `rows`, memory bounded."""
+        cursor = self._connection.cursor()
+        cursor.execute(f"use {LAKE}")
+        try:
+            reader = cursor.execute(_read_query(name), parameters).to_arrow_reader(rows)
+            for batch in reader:
+                if batch.num_rows:
+                    frame = pl.from_arrow(batch)
+                    assert isinstance(frame, pl.DataFrame)
+                    yield frame
+        finally:
+            cursor.close()
+
+    def append(
+        self,
+        table: str,
+        rows: pl.DataFrame,
+        *,
+        run_id: str | None = None,
+        known_new: bool = False,
+    ) -> int:
+        """Add the rows that the table does not have yet, durably, and return how many there were.
+
+        A row is there if its unique columns are (`UNIQUE`) or, for tables that keep every word
+        ever said (`LATEST`), if the last word on its key is the same. Columns that `rows` lacks
+        are null; `created_at` and `run_id` are filled in. With `known_new` the caller has looked
+        already. Raises StoreError if it cannot be written.
+        """
+        if rows.is_empty():
+            return 0
+        columns = self.columns(table)
+        if unknown := [name for name in rows.columns if name not in columns]:
+            raise ValueError(f"{table} has no column {unknown[0]}")
+        stamps: dict[str, Any] = {"created_at": datetime.now(UTC)}
+        if run_id is not None:
+            stamps["run_id"] = run_id
+        rows = rows.with_columns(
+            pl.lit(value).alias(name) for name, value in stamps.items() if name in columns
+        )
+        if table in LATEST:
+            rows = rows.unique(LATEST[table], keep="last", maintain_order=True)
+        else:
+            rows = rows.unique(UNIQUE[table], keep="first", maintain_order=True)
+        statement = _insert_statement(table, tuple(rows.columns), tuple(columns), known_new)
+        return self._insert(statement, rows)
+
+    def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
+        """Run one statement that changes the store, retrying while another process commits."""
+        with self._writing, _explained():
+            _retry_conflicts(self.cursor().execute)(statement, dict(parameters or {}))
+
+    def columns(self, table: str) -> dict[str, str]:
+        """Return a table's columns and their types, in order."""
+        return _columns_of(self, table)
+
+    def compact(self) -> None:
+        """Merge small files, flush inlined rows and expire old snapshots; nothing readable changes.
+
+        A reader may hold an older snapshot open: files it needs stay until the snapshot expires.
+        """
+        days = self.settings.keep_snapshots_days
+        self.execute(f"call ducklake_flush_inlined_data('{LAKE}')")
+        self.execute(f"call ducklake_merge_adjacent_files('{LAKE}')")
+        for function in ("ducklake_expire_snapshots", "ducklake_cleanup_old_files"):
+            self.execute(
+                f"call {function}('{LAKE}', older_than => now() - to_milliseconds($milliseconds))",
+                {"milliseconds": int(days * 86_400_000)},
+            )
+
+    def close(self) -> None:
+        """Let go of the catalog. Closing twice is harmless."""
+        self._connection.close()
+
+    def _insert(self, statement: str, rows: pl.DataFrame) -> int:
+        cursor = self.cursor()
+
+        @_retry_conflicts
+        def insert() -> int:
+            cursor.register("incoming", rows)
+            try:
+                return int(cursor.execute(statement).fetchall()[0][0])
+            finally:
+                cursor.unregister("incoming")
+
+        with self._writing, _explained():
+            return insert()
+
+
+def open_store(settings: StoreSettings, *, migrate: bool = True) -> Store:
+    """Open this process's store for the settings, made and migrated if need be.
+
+    The same settings return the same object. Raises StoreError if it cannot be opened, is newer
+    than this code, or (with `migrate=False`) older or absent.
+    """
+    with _OPEN_LOCK:
+        store = _OPEN.get(settings.catalog)
+        if store is None:
+            store = _open(settings, migrate=migrate)
+            _OPEN[settings.catalog] = store
+        return store
+
+
+def close_stores() -> None:
+    """Close every store this process has open."""
+    with _OPEN_LOCK:
+        while _OPEN:
+            _OPEN.popitem()[1].close()
+
+
+def attach_statement(settings: StoreSettings, *, read_only: bool = False) -> str:
+    """Return the `attach` statement of a store, for people who bring their own DuckDB."""
+    options = []
+    if _is_postgres(settings):
+        catalog = "postgres:" + settings.catalog
+    else:
+        catalog = "sqlite:" + settings.catalog
+        # In the default journal mode a reader blocks every writer; in WAL nobody blocks anybody.
+        options += ["meta_journal_mode 'WAL'", "meta_busy_timeout 10000"]
+    options.append(f"data_path {_quote(data_path(settings))}")
+    if read_only:
+        options.append("read_only")
+    return f"attach {_quote('ducklake:' + catalog)} as {LAKE} ({', '.join(options)})"
+
+
+def data_path(settings: StoreSettings) -> str:
+    """Return where the Parquet files lie: as declared, or `data/` beside a SQLite catalog."""
+    if settings.data:
+        return settings.data
+    if _is_postgres(settings):
+        raise StoreError("store.data: a PostgreSQL catalog needs a folder or object store for data")
+    return str(Path(settings.catalog).parent / "data")
+
+
+def local_folder(settings: StoreSettings) -> Path:
+    """Return this host's folder for a store's lock and journal: beside a SQLite catalog, else in
+    the user's state folder."""
+    if not _is_postgres(settings):
+        return Path(settings.catalog).parent
+    state = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local/state"))
+    return state / "teachset" / content_id(settings.catalog)
+
+
+def connect_duckdb(
+    extensions: Sequence[str] = ("ducklake", "sqlite_scanner"),
+) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB with the extensions loaded from the wheels they came in.
+
+    Nothing is downloaded where a wheel is installed; elsewhere DuckDB's own repository is asked.
+    """
+    binaries = {extension: _find_extension(extension) for extension in extensions}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false"
+    }
+    if all(binaries.values()):
+        # The installer has checked the wheels; checking their 70 MB again takes half a second.
+        config["allow_unsigned_extensions"] = "true"
+    connection = duckdb.connect(config=config)
+    for extension in extensions:
+        load_extension(connection, extension)
+    return connection
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
+    """Load one extension into a connection. Raises StoreError if there is no way to get it."""
+    binary = _find_extension(extension)
+    try:
+        if binary is not None:
+            connection.execute(f"load {_quote(str(binary))}")
+        else:
+            connection.execute(f"install {extension}")
+            connection.execute(f"load {extension}")
+    except duckdb.Error as error:
+        raise StoreError(
+            f"DuckDB's extension {extension} cannot be loaded: {error}. "
+            f"Install it with: pip install duckdb-extension-{extension.replace('_', '-')}"
+        ) from error
+
+
+def _find_extension(extension: str) -> Path | None:
+    """Return the extension's file in the wheel it came in, or None if there is no such wheel."""
+    wheel = importlib.util.find_spec(f"duckdb_extension_{extension}")
+    if wheel is None or not wheel.submodule_search_locations:
+        return None
+    folder = Path(next(iter(wheel.submodule_search_locations)))
+    return next(folder.rglob("*.duckdb_extension"), None)
+
+
+def _open(settings: StoreSettings, *, migrate: bool) -> Store:
+    extensions = ["ducklake", "postgres_scanner" if _is_postgres(settings) else "sqlite_scanner"]
+    if "://" in data_path(settings):
+        extensions.append("httpfs")
+    if not _is_postgres(settings):
+        _prepare_folder(settings, create=migrate)
+    connection = connect_duckdb(extensions)
+    try:
+        _retry_conflicts(connection.execute)(attach_statement(settings))
+    except duckdb.Error as error:
+        connection.close()
+        raise StoreError(f"{settings.catalog}: this store cannot be opened: {error}") from error
+    store = Store(settings, connection)
+    try:
+        _migrate(store, apply=migrate)
+    except BaseException:
+        store.close()
+        raise
+    return store
+
+
+def _prepare_folder(settings: StoreSettings, *, create: bool) -> None:
+    catalog = Path(settings.catalog)
+    if not create and not catalog.exists():
+        raise StoreError(f"{catalog}: there is no store here yet. Make it with `teachset run`.")
+    try:
+        catalog.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StoreError(f"{catalog.parent}: the store's folder cannot be made: {error}") from error
+    if not os.access(catalog.parent, os.W_OK):
+        raise StoreError(f"{catalog.parent}: the store's folder is read-only for this user")
+
+
+def _migrate(store: Store, *, apply: bool) -> None:
+    """Apply the numbered migrations that the store lacks, each in a transaction of its own."""
+    files = sorted((SQL_FOLDER / "migrations").glob("[0-9]*.sql"))
+    store.execute(
+        "create table if not exists migrations "
+        "(number integer, name varchar, applied_at timestamptz)"
+    )
+    done = {
+        int(number)
+        for (number,) in store.cursor().execute("select number from migrations").fetchall()
+    }
+    newest = int(files[-1].name[:4])
+    if max(done, default=0) > newest:
+        raise StoreError(
+            f"{store.settings.catalog}: this store is at migration {max(done)}, this Teachset "
+            f"knows {newest}. Use the newer Teachset that wrote it, or another store."
+        )
+    for file in files:
+        number = int(file.name[:4])
+        if number in done:
+            continue
+        if not apply:
+            raise StoreError(
+                f"{store.settings.catalog}: this store needs migration {file.stem}; "
+                "it is applied by the next `teachset run`."
+            )
+        _apply(store, number, file)
+
+
+@_retry_conflicts
+def _apply(store: Store, number: int, file: Path) -> None:
+    cursor = store.cursor()
+    cursor.execute("begin")
+    try:
+        cursor.execute(file.read_text(encoding="utf-8"))
+        cursor.execute(
+            "insert into migrations values ($number, $name, now())",
+            {"number": number, "name": file.stem},
+        )
+        cursor.execute("commit")
+    except BaseException:
+        cursor.execute("rollback")
+        raise
+
+
+@cache
+def _read_query(name: str) -> str:
+    return (SQL_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+
+
+@cache
+def _columns_of(store: Store, table: str) -> dict[str, str]:
+    described = store.sql("select column_name, column_type from (describe table " + table + ")")
+    return dict(described.iter_rows())
+
+
+@cache
+def _insert_statement(
+    table: str, columns: tuple[str, ...], known: tuple[str, ...], known_new: bool
+) -> str:
+    """Return an insert of `incoming` without the rows that are there; only our own names in it."""
+    names = ", ".join(columns)
+    if known_new:
+        return f"insert into {table} by name select {names} from incoming"
+    if table in UNIQUE:
+        same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in UNIQUE[table])
+        there = table
+    else:
+        compared = [name for name in known if name in columns and name not in BOOKKEEPING]
+        same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in compared)
+        there = f"current_{table}"
+    return (
+        f"insert into {table} by name select {names} from incoming as new "
+        f"where not exists (select 1 from {there} as old where {same})"
+    )
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn a failed write into a StoreError that says what to do."""
+    try:
+        yield
+    except duckdb.Error as error:
+        text = str(error)
+        if "No space left" in text or "disk is full" in text:
+            raise StoreError(
+                f"the disk of the store is full; free some space, run again: {text}"
+            ) from error
+        if "Read-only" in text or "Permission denied" in text or "readonly" in text:
+            raise StoreError(f"the store cannot be written: {text}") from error
+        raise StoreError(f"the store refused a write: {text}") from error
+
+
+def _is_postgres(settings: StoreSettings) -> bool:
+    return settings.catalog.startswith(("postgres://", "postgresql://"))
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
+
+
+_OPEN: dict[str, Store] = {}
+_OPEN_LOCK = threading.Lock()
+atexit.register(close_stores)

@@ -1,0 +1,79 @@
+"""What every test may ask for: a store of its own, a small recipe, the optional real data."""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import pytest
+
+from tasks.recipe import Recipe, StoreSettings, resolve_paths
+from tasks.store import Store, close_stores, open_store
+
+SEEDS: tuple[dict[str, Any], ...] = (
+    {"prompt": "What is 2 + 2?", "answer": "4", "domain": "math", "level": 1},
+    {"prompt": "What is 7 * 6?", "answer": "42", "domain": "math", "level": 2},
+    {
+        "prompt": "Which gas do plants take in?",
+        "choices": ["oxygen", "carbon dioxide", "helium"],
+        "answer": "B",
+        "domain": "science",
+        "level": 1,
+    },
+)
+
+
+class MakeRecipe(Protocol):
+    """Makes a recipe; `rows` replace the inline seeds, keywords are merged into its sections."""
+
+    def __call__(self, rows: Sequence[Mapping[str, Any]] = SEEDS, **overrides: Any) -> Recipe: ...
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    """The store that a recipe of `make_recipe` names, empty and migrated."""
+    yield open_store(StoreSettings(catalog=str(tmp_path / "store" / "catalog.sqlite")))
+    close_stores()
+
+
+@pytest.fixture
+def shared_data() -> Path:
+    """The optional folder of real files; without it the test is skipped."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    folder = Path(os.environ.get("TEACHSET_SHARED_DATA") or beside)
+    if not folder.is_dir():
+        pytest.skip(f"no real data in {folder}; set TEACHSET_SHARED_DATA")
+    return folder
+
+
+@pytest.fixture
+def make_recipe(tmp_path: Path) -> MakeRecipe:
+    """A factory of minimal valid recipes in `tmp_path`, with `tmp_path/seeds.jsonl` as the seeds.
+
+    Sections given as mappings are merged into the minimal recipe, anything else replaces it:
+    `make_recipe(sample={"student": 4}, seeds=[{"path": "other.csv"}])`.
+    """
+
+    def make(rows: Sequence[Mapping[str, Any]] = SEEDS, **overrides: Any) -> Recipe:
+        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in rows]
+        (tmp_path / "seeds.jsonl").write_text("".join(lines), encoding="utf-8")
+        declared: dict[str, Any] = {
+            "name": "test",
+            "store": {"catalog": "store/catalog.sqlite"},
+            "seeds": [{"path": "seeds.jsonl"}],
+            "models": {"student": {"model": "sim-student"}},
+            "release": {"folder": "releases"},
+        }
+        return resolve_paths(Recipe.model_validate(_merge(declared, overrides)), tmp_path)
+
+    return make
+
+
+def _merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for name, value in changes.items():
+        old = merged.get(name)
+        nested = isinstance(old, Mapping) and isinstance(value, Mapping)
+        merged[name] = _merge(old, value) if nested and old is not None else value
+    return merged
