@@ -1,0 +1,21 @@
+-- One row: how many prompts a role should answer, and how many calls that still takes.
+with drawn as (
+    select
+        prompt_id,
+        count(distinct sample_index) as samples
+    from responses
+    where
+        role = $role
+        and model = $model
+        and template = $template
+        and sample_index < $samples
+        and server <> 'import'
+    group by prompt_id
+)
+
+select
+    count(*)::bigint as prompts,
+    coalesce(sum($samples - coalesce(drawn.samples, 0)), 0)::bigint as calls
+from sampled_prompts
+left join drawn on sampled_prompts.prompt_id = drawn.prompt_id
+where sampled_prompts.role = $role and ($answered_too or not sampled_prompts.has_answer)

@@ -1,0 +1,9 @@
+-- One row per prompt in a range of ids that a role should answer.
+select prompt_id, text, choices, answer_type
+from sampled_prompts
+where
+    role = $role
+    and prompt_id >= $low
+    and prompt_id < $high
+    and ($answered_too or not has_answer)
+order by prompt_id

@@ -1,0 +1,18 @@
+-- One row: how many prompts the teacher is to answer, and how many calls that still takes.
+with drawn as (
+    select
+        prompt_id,
+        count(distinct sample_index) as samples
+    from responses
+    where role = 'teacher' and model = $model and sample_index < $samples and server <> 'import'
+    group by prompt_id
+)
+
+select
+    count(*)::bigint as prompts,
+    coalesce(sum($samples - coalesce(drawn.samples, 0)), 0)::bigint as calls
+from current_decisions
+left join drawn on current_decisions.prompt_id = drawn.prompt_id
+where
+    current_decisions.policy = $policy
+    and (current_decisions.kept or current_decisions.stage = 'teach')

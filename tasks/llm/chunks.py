@@ -1,0 +1,35 @@
+"""Chunks: a stage's calls as a few dozen task runs, two at a time, without a barrier between them.
+
+    run_ranges("student", 60_000, lambda asked: sample_chunk.submit(…, asked.low, asked.high))
+"""
+
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from prefect.futures import PrefectFuture
+
+from tasks.llm.pending import Range, ranges
+from tasks.progress import track
+
+Result = TypeVar("Result")
+RANGES_AT_A_TIME = 2
+
+
+def run_ranges(
+    stage: str, calls: int, submit: Callable[[Range], PrefectFuture[Result]]
+) -> list[Result]:
+    """Run a stage's calls range by range and return the results, in the order of the ranges.
+
+    Two ranges are under way at a time: while the slowest calls of one are waited for, the next
+    keeps the slots full. The first failure ends it, when the range beside it has ended too.
+    """
+    results: list[Result] = []
+    running: deque[PrefectFuture[Result]] = deque()
+    with track(stage, calls):
+        for asked in ranges(calls):
+            running.append(submit(asked))
+            if len(running) == RANGES_AT_A_TIME:
+                results.append(running.popleft().result())
+        results.extend(future.result() for future in running)
+    return results

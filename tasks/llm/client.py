@@ -1,0 +1,116 @@
+"""The only way out: `openai`'s async client, asked for raw bodies so that nothing is lost.
+
+ask(endpoint, request) → Answer(content="… \\boxed{4}", reasoning=None, finish_reason="stop", …)
+"""
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2 as httpx  # The client library that openai 3 is built on.
+import openai
+import orjson
+from openai import AsyncOpenAI, DefaultAioHttpClient
+
+from tasks.llm.failures import CallFailed, classify
+from tasks.llm.money import Usage
+from tasks.llm.reasoning import read_message
+from tasks.llm.request import Endpoint, Request, render_body
+from tasks.llm.structured import parse_structured
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a server answered, taken apart; `raw_body` is what it sent."""
+
+    content: str
+    reasoning: str | None
+    finish_reason: str | None
+    usage: Usage
+    model: str | None
+    provider_request_id: str | None
+    raw_body: str
+    latency_s: float
+
+
+def open_client(endpoint: Endpoint) -> AsyncOpenAI:
+    """Return a client for a server, to be used as a context manager; it retries nothing itself.
+
+    Its pool is unbounded, so that the limiter alone says how many calls are under way.
+    """
+    timeout = endpoint.settings.timeout_s
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    return AsyncOpenAI(
+        base_url=endpoint.base_url,
+        api_key=endpoint.api_key,
+        max_retries=0,
+        timeout=timeout,
+        http_client=DefaultAioHttpClient(timeout=timeout, limits=limits),
+    )
+
+
+async def ask(client: AsyncOpenAI, endpoint: Endpoint, request: Request) -> Answer:
+    """Make one attempt. Raises CallFailed, or ModelServerError if no call can succeed."""
+    began = time.perf_counter()
+    try:
+        response = await client.post(
+            "/chat/completions", cast_to=httpx.Response, body=render_body(endpoint, request)
+        )
+    except (openai.OpenAIError, TimeoutError, OSError) as error:
+        raise classify(error, endpoint) from error
+    return read_answer(response, request, time.perf_counter() - began)
+
+
+def read_answer(response: httpx.Response, request: Request, latency_s: float) -> Answer:
+    """Take a response body apart. Raises CallFailed if it is no chat completion or was refused."""
+    raw = response.text
+    try:
+        body = orjson.loads(response.content)
+        choice = body["choices"][0]
+        message = choice["message"]
+    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError) as error:
+        raise CallFailed("malformed", f"not a chat completion: {error!r}", raw_body=raw) from error
+    if not isinstance(message, Mapping):
+        raise CallFailed("malformed", "not a chat completion: no message", raw_body=raw)
+    finish_reason = choice.get("finish_reason")
+    if finish_reason == "content_filter" or message.get("refusal"):
+        raise CallFailed("refused", str(message.get("refusal") or "content filter"), raw_body=raw)
+    reasoning, content = read_message(message)
+    if request.schema is not None and finish_reason != "length":
+        content = _check_structure(content, request, raw)
+    return Answer(
+        content=content,
+        reasoning=reasoning,
+        finish_reason=finish_reason,
+        usage=read_usage(body.get("usage")),
+        model=body.get("model"),
+        provider_request_id=response.headers.get("x-request-id") or body.get("id"),
+        raw_body=raw,
+        latency_s=latency_s,
+    )
+
+
+def read_usage(usage: object) -> Usage:
+    """Read the token counts; what the server does not say stays None."""
+    if not isinstance(usage, Mapping):
+        return Usage()
+    prompt_details = usage.get("prompt_tokens_details") or {}
+    completion_details = usage.get("completion_tokens_details") or {}
+    return Usage(
+        prompt_tokens=usage.get("prompt_tokens"),
+        cached_tokens=prompt_details.get("cached_tokens"),
+        completion_tokens=usage.get("completion_tokens"),
+        reasoning_tokens=completion_details.get("reasoning_tokens"),
+    )
+
+
+def _check_structure(content: str, request: Request, raw: str) -> str:
+    assert request.schema is not None
+    parsed: dict[str, Any] | None = parse_structured(content, request.schema.schema)
+    if parsed is None:
+        raise CallFailed(
+            "malformed", f"does not follow the schema {request.schema.name!r}", raw_body=raw
+        )
+    return json.dumps(parsed, ensure_ascii=False)

@@ -1,0 +1,280 @@
+"""The engine: draws samples, tries again where that helps, and makes every outcome durable.
+
+    complete(store, endpoint, requests, run_id=…, purse=…, advance=…)
+    → Completion(completed=7_990, failed=10, cost_usd=1.84)
+
+Requests are pulled from an iterator by a fixed number of workers, so memory does not grow with
+what is pending and no call waits for another. A call that waits to be tried again holds no slot.
+"""
+
+import asyncio
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from concurrent.futures import CancelledError, Future, wait
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, TypeVar
+
+from openai import AsyncOpenAI
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity.wait import wait_random_exponential
+
+from tasks.errors import ModelServerError, RunInterrupted
+from tasks.llm.client import Answer, ask, open_client
+from tasks.llm.failures import CallFailed
+from tasks.llm.limiter import Limiter
+from tasks.llm.money import Amount, Purse, cost_usd, reserve_for
+from tasks.llm.request import Endpoint, Request, identify
+from tasks.llm.rows import failure_row, response_row
+from tasks.llm.writer import Writer
+from tasks.store import Store
+
+_WORKERS_PER_SLOT = 2  # The surplus waits out its backoff while the others keep the slots full.
+_HOPELESS = 20  # This many failures before the first success: it is the server, not the rows.
+_BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
+_TICK_S = 1.0
+Advance = Callable[[int, int, float], None]
+T = TypeVar("T")
+
+
+def _ignore(*_: object) -> None:
+    """Tell nobody."""
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What became of the requests; cost_usd is None if a price was unknown."""
+
+    completed: int = 0
+    failed: int = 0
+    cost_usd: float | None = 0.0
+
+
+@dataclass(slots=True)
+class _Progress:
+    """What one `complete` has seen so far; touched by the event loop's thread alone."""
+
+    completed: int = 0
+    failed: int = 0
+    cost_usd: float | None = 0.0
+    last_failure: str = ""
+    stop: BaseException | None = None
+
+    def totals(self) -> Completion:
+        return Completion(self.completed, self.failed, self.cost_usd)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What the workers of one `complete` share."""
+
+    endpoint: Endpoint
+    client: AsyncOpenAI
+    requests: Iterator[Request]
+    limiter: Limiter
+    purse: Purse
+    writer: Writer
+    progress: _Progress
+    advance: Advance
+
+
+def complete(
+    store: Store,
+    endpoint: Endpoint,
+    requests: Iterable[Request],
+    *,
+    run_id: str,
+    purse: Purse,
+    advance: Advance = _ignore,
+    tick: Callable[[Completion], None] = _ignore,
+) -> Completion:
+    """Make every call and return the totals when all outcomes are in the store.
+
+    `advance(completed, failed, cost_usd)` is told each outcome; `tick` is called with the totals
+    about once a second, in the caller's thread. The caller leaves out what the store has already
+    (`pending.leave_out_known`). Raises ModelServerError if no call can succeed,
+    BudgetReached at the cap, StoreError if outcomes cannot be kept; whatever completed before is
+    in the store.
+    """
+    progress = _Progress()
+    with Writer(store, run_id) as writer:
+        job = _Job(
+            endpoint=endpoint,
+            client=open_client(endpoint),
+            requests=iter(requests),
+            limiter=_limiter_of(endpoint),
+            purse=purse,
+            writer=writer,
+            progress=progress,
+            advance=advance,
+        )
+        _run_on_loop(_work_all(job), lambda: tick(progress.totals()))
+    if progress.stop is not None:
+        raise progress.stop
+    return progress.totals()
+
+
+def interrupt() -> None:
+    """Stop every `complete` of this process at once; calls in flight are the only loss."""
+    for future in list(_ACTIVE):
+        future.cancel()
+
+
+async def _work_all(job: _Job) -> None:
+    slots = job.endpoint.settings.max_concurrency
+    async with job.client:
+        workers = [asyncio.create_task(_work(job)) for _ in range(slots * _WORKERS_PER_SLOT)]
+        try:
+            await asyncio.gather(*workers)
+        finally:
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+
+
+async def _work(job: _Job) -> None:
+    """Take requests until there are none, or until something stops the run."""
+    while job.progress.stop is None:
+        if job.writer.error is not None:
+            job.progress.stop = job.writer.error
+            return
+        if job.writer.is_full():
+            await asyncio.sleep(0.02)
+            continue
+        request = next(job.requests, None)
+        if request is None:
+            return
+        try:
+            await _complete_one(job, request)
+        except Exception as error:
+            # The others finish what is in flight, so that nothing paid for is thrown away.
+            job.progress.stop = job.progress.stop or error
+            return
+
+
+async def _complete_one(job: _Job, request: Request) -> None:
+    keys = identify(job.endpoint, request)
+    attempts = 0
+    try:
+        async for attempt in _retrying(job):
+            with attempt:
+                attempts = attempt.retry_state.attempt_number
+                answer = await _attempt(job, request)
+    except CallFailed as failure:
+        job.writer.put("failures", failure_row(job.endpoint, request, keys, failure, attempts))
+        _count_failure(job, failure)
+        return
+    cost = cost_usd(answer.usage, job.endpoint.settings.prices)
+    job.writer.put(
+        "responses", response_row(job.endpoint, request, keys, answer, attempts=attempts, cost=cost)
+    )
+    progress = job.progress
+    progress.completed += 1
+    progress.cost_usd = (
+        None if cost is None or progress.cost_usd is None else progress.cost_usd + cost
+    )
+    job.advance(1, 0, cost or 0.0)
+
+
+async def _attempt(job: _Job, request: Request) -> Answer:
+    """Ask once, inside the limits and the budget."""
+    characters = sum(len(content.encode()) for _, content in request.messages)
+    reservation = reserve_for(job.endpoint.settings, characters)
+    async with job.limiter.admit(reservation.tokens):
+        if job.progress.stop is not None:
+            raise CallFailed("retryable", "the run was stopped before this call was made")
+        await _reserve(job, reservation)
+        actual = Amount(calls=1)
+        try:
+            answer = await ask(job.client, job.endpoint, request)
+            cost = cost_usd(answer.usage, job.endpoint.settings.prices)
+            actual = Amount(usd=cost or 0.0, tokens=answer.usage.tokens, calls=1)
+            return answer
+        except CallFailed as failure:
+            if failure.retry_after_s is not None:
+                job.limiter.hold(failure.retry_after_s)
+            raise
+        finally:
+            job.purse.settle(reservation, actual)
+
+
+async def _reserve(job: _Job, reservation: Amount) -> None:
+    """Set the call's greatest cost aside; waits for calls in flight if only they are in the way."""
+    while not job.purse.fits(reservation):
+        if job.purse.is_idle():
+            raise job.purse.reached()
+        await asyncio.sleep(0.01)
+    job.purse.reserve(reservation)
+
+
+def _retrying(job: _Job) -> AsyncRetrying:
+    def can_help(error: BaseException) -> bool:
+        return isinstance(error, CallFailed) and error.can_be_retried and job.progress.stop is None
+
+    return AsyncRetrying(
+        retry=retry_if_exception(can_help),
+        wait=_wait_before_retry,
+        stop=stop_after_attempt(job.endpoint.settings.max_attempts),
+        reraise=True,
+    )
+
+
+def _wait_before_retry(state: RetryCallState) -> float:
+    """Jittered exponential backoff, and never less than the server asked for."""
+    error = state.outcome.exception() if state.outcome else None
+    asked = error.retry_after_s if isinstance(error, CallFailed) else None
+    return max(asked or 0.0, _BACKOFF(state))
+
+
+def _count_failure(job: _Job, failure: CallFailed) -> None:
+    progress = job.progress
+    progress.failed += 1
+    progress.last_failure = failure.message
+    job.advance(0, 1, 0.0)
+    if progress.completed == 0 and progress.failed >= _hopeless(failure):
+        progress.stop = progress.stop or ModelServerError(
+            f"{job.endpoint.base_url} answered none of the first {progress.failed} calls to "
+            f"{job.endpoint.settings.model!r}: {failure.message}"
+        )
+
+
+def _hopeless(failure: CallFailed) -> int:
+    """How many failures without a success end a run: an absent server is absent for everybody."""
+    return 1 if failure.message.startswith("connection failed") else _HOPELESS
+
+
+def _limiter_of(endpoint: Endpoint) -> Limiter:
+    """Return the limiter that everything in the process shares for a model at a server."""
+    with _LIMITERS_LOCK:
+        key = (endpoint.base_url, endpoint.settings.model)
+        if key not in _LIMITERS:
+            _LIMITERS[key] = Limiter(endpoint.settings)
+        return _LIMITERS[key]
+
+
+def _run_on_loop(work: Coroutine[Any, Any, T], tick: Callable[[], None]) -> T:
+    """Run a coroutine on the process's one event loop for calls; an interrupt cancels it."""
+    future: Future[T] = asyncio.run_coroutine_threadsafe(work, _event_loop())
+    _ACTIVE.add(future)
+    try:
+        while not wait([future], timeout=_TICK_S).done:
+            tick()
+        tick()
+        return future.result()
+    except CancelledError:
+        raise RunInterrupted("interrupted; run again to continue") from None
+    finally:
+        future.cancel()
+        _ACTIVE.discard(future)
+
+
+@cache
+def _event_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, name="model-calls", daemon=True).start()
+    return loop
+
+
+_LIMITERS: dict[tuple[str, str], Limiter] = {}
+_LIMITERS_LOCK = threading.Lock()
+_ACTIVE: set[Future[Any]] = set()

@@ -1,0 +1,106 @@
+"""What can go wrong with a call, and what is done about each.
+
+| class        | seen as                                       | done                            |
+|--------------|-----------------------------------------------|---------------------------------|
+| retryable    | timeout, dropped connection, 408/409/5xx      | tried again with backoff        |
+| rate_limited | 429                                           | tried again after `Retry-After` |
+| malformed    | no chat completion, not the asked structure   | tried again, then recorded      |
+| refused      | content filter, refusal                       | recorded, never asked again     |
+| rejected     | another 4xx: this request can't work          | recorded, never asked again     |
+| fatal        | wrong key, unknown model, no quota, no server | the run stops                   |
+"""
+
+import re
+from typing import Literal
+
+import openai
+
+from tasks.errors import ModelServerError
+from tasks.llm.request import Endpoint
+
+Failure = Literal["retryable", "rate_limited", "malformed", "refused", "rejected"]
+PERMANENT: tuple[Failure, ...] = ("malformed", "refused", "rejected")
+_SECRET = re.compile(r"\b(?:sk|key|token)[-_][A-Za-z0-9_*-]{6,}|Bearer\s+\S+", re.IGNORECASE)
+_BODY_LIMIT = 20_000
+
+
+class CallFailed(Exception):
+    """One attempt of a call failed; `failure` says whether another can help."""
+
+    def __init__(
+        self,
+        failure: Failure,
+        message: str,
+        *,
+        raw_body: str | None = None,
+        retry_after_s: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.failure: Failure = failure
+        self.message = hide_secrets(message)[:2000]
+        self.raw_body = hide_secrets(raw_body)[:_BODY_LIMIT] if raw_body else None
+        self.retry_after_s = retry_after_s
+
+    @property
+    def can_be_retried(self) -> bool:
+        """Say whether the same request may succeed later."""
+        return self.failure in ("retryable", "rate_limited", "malformed")
+
+
+def hide_secrets(text: str) -> str:
+    """Blank what looks like a key: servers repeat the wrong key in their error messages."""
+    return _SECRET.sub("[hidden]", text)
+
+
+def classify(error: Exception, endpoint: Endpoint) -> CallFailed:
+    """Return what a client's exception means. Raises ModelServerError if no call can succeed."""
+    if isinstance(error, openai.APITimeoutError | TimeoutError):
+        return CallFailed("retryable", f"no answer within {endpoint.settings.timeout_s:g} s")
+    if isinstance(error, openai.APIConnectionError):
+        return CallFailed("retryable", f"connection failed: {error.__cause__ or error}")
+    if not isinstance(error, openai.APIStatusError):
+        return CallFailed("retryable", f"{type(error).__name__}: {error}")
+    return _classify_status(error, endpoint)
+
+
+def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFailed:
+    status, body = error.status_code, error.response.text
+    code = str(error.code or "")
+    if status in (401, 403):
+        variable = endpoint.settings.api_key_env
+        hint = (
+            f"check the environment variable {variable}"
+            if variable
+            else "set `api_key_env` in the recipe"
+        )
+        raise ModelServerError(f"{endpoint.base_url} refused the key ({status}): {hint}") from None
+    if status == 404 or code == "model_not_found":
+        raise ModelServerError(
+            f"{endpoint.base_url} does not know the model {endpoint.settings.model!r} (404): "
+            f"{hide_secrets(error.message)[:300]}"
+        ) from None
+    if code == "insufficient_quota" or status == 402:
+        raise ModelServerError(
+            f"{endpoint.base_url} says the account's quota is used up: "
+            f"{hide_secrets(error.message)[:300]}"
+        ) from None
+    if status == 429:
+        return CallFailed(
+            "rate_limited", error.message, raw_body=body, retry_after_s=_read_retry_after(error)
+        )
+    if status in (408, 409) or status >= 500:
+        return CallFailed("retryable", f"status {status}: {error.message}", raw_body=body)
+    if "content_filter" in code or "content_policy" in code:
+        return CallFailed("refused", error.message, raw_body=body)
+    return CallFailed("rejected", f"status {status}: {error.message}", raw_body=body)
+
+
+def _read_retry_after(error: openai.APIStatusError) -> float | None:
+    """Return the seconds the server asks to wait, at most ten minutes."""
+    headers = error.response.headers
+    for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
+        try:
+            return min(600.0, max(0.0, float(headers[name]) * unit))
+        except (KeyError, ValueError):
+            continue
+    return None

@@ -1,0 +1,78 @@
+"""The journal: what arrived is on disk before anything else is done with it.
+
+    journal/1763793626-7f3a.jsonl
+    ["responses", "0199c0de-…", {"response_id": "91d0…", "content": "… \\\\boxed{4}", …}]
+
+A line is written when an answer arrives, so `kill -9` loses no completed call. A segment is deleted
+when its rows are committed to the store; the next run folds in what is left.
+"""
+
+import os
+import time
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from tasks.errors import StoreError
+from tasks.llm.columns import frame_of
+from tasks.store import Store, local_folder
+
+
+class Journal:
+    """An append-only file of rows, cut into segments; one owner a process."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._folder = local_folder(store.settings) / "journal"
+        self._run_id = run_id
+        self._file: int | None = None
+        self._path: Path | None = None
+
+    def add(self, table: str, row: Mapping[str, Any]) -> None:
+        """Write a row down. Raises StoreError if the disk does not take it."""
+        line = orjson.dumps([table, self._run_id, row]) + b"\n"
+        try:
+            if self._file is None:
+                self._open()
+            assert self._file is not None
+            if os.write(self._file, line) != len(line):
+                raise OSError("the disk is full")
+        except OSError as error:
+            raise StoreError(
+                f"{self._folder}: an answer cannot be written down: {error}"
+            ) from error
+
+    def cut(self) -> Path | None:
+        """End the segment and return its path; the next row starts another. None if it is empty."""
+        path, self._path = self._path, None
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        return path
+
+    def _open(self) -> None:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._path = self._folder / f"{int(time.time())}-{uuid.uuid4().hex[:8]}.jsonl"
+        self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+
+def fold_in(store: Store) -> int:
+    """Commit what a killed run wrote down and could not commit; return how many rows were new.
+
+    Only for the holder of the store's lock: a living run's segments are its own.
+    """
+    folded = 0
+    for path in sorted((local_folder(store.settings) / "journal").glob("*.jsonl")):
+        by_table: dict[tuple[str, str], list[dict[str, Any]]] = {}
+        for line in path.read_bytes().split(b"\n"):
+            try:
+                table, run_id, row = orjson.loads(line)
+            except (orjson.JSONDecodeError, ValueError):
+                continue  # The end of the file, or a line that the kill cut in two.
+            by_table.setdefault((table, run_id), []).append(row)
+        for (table, run_id), rows in by_table.items():
+            folded += store.append(table, frame_of(table, rows), run_id=run_id)
+        path.unlink()
+    return folded

@@ -1,0 +1,131 @@
+"""What calls cost, and the budget that they may not exceed.
+
+Usage(prompt_tokens=120, cached_tokens=0, completion_tokens=300, reasoning_tokens=0)
+at Prices(input=0.10, output=0.40) costs 0.000132 US dollars.
+"""
+
+from dataclasses import dataclass, field
+
+from tasks.errors import BudgetReached, RecipeError
+from tasks.recipe import Budget, ModelSettings, Prices
+
+_MESSAGE_OVERHEAD = 64  # Tokens that chat templates put around the messages.
+_UNBOUNDED_COMPLETION = 32_768  # What is reserved for a model without a token ceiling.
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one call as the server counted them; None where it did not say."""
+
+    prompt_tokens: int | None = None
+    cached_tokens: int | None = None
+    completion_tokens: int | None = None
+    reasoning_tokens: int | None = None
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that count towards a budget."""
+        return (self.prompt_tokens or 0) + (self.completion_tokens or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """An amount of each thing that a budget caps."""
+
+    usd: float = 0.0
+    tokens: int = 0
+    calls: int = 0
+
+
+def cost_usd(usage: Usage, prices: Prices) -> float | None:
+    """Return the cost in US dollars, or None where a price or a count is unknown."""
+    if usage.prompt_tokens is None or usage.completion_tokens is None:
+        return None
+    if prices.input is None or prices.output is None:
+        return None
+    cached = usage.cached_tokens or 0
+    reasoning = (usage.reasoning_tokens or 0) if prices.reasoning is not None else 0
+    cached_price = prices.input if prices.cached_input is None else prices.cached_input
+    millionths = (
+        (usage.prompt_tokens - cached) * prices.input
+        + cached * cached_price
+        + (usage.completion_tokens - reasoning) * prices.output
+        + reasoning * (prices.reasoning or 0.0)
+    )
+    return millionths / 1_000_000
+
+
+def reserve_for(settings: ModelSettings, prompt_bytes: int) -> Amount:
+    """Return the most that one attempt of a call can cost: a token is at least a byte of text."""
+    prompt_tokens = prompt_bytes + _MESSAGE_OVERHEAD
+    completion_tokens = settings.sampling.max_tokens or _UNBOUNDED_COMPLETION
+    output = max(settings.prices.output or 0.0, settings.prices.reasoning or 0.0)
+    usd = (prompt_tokens * (settings.prices.input or 0.0) + completion_tokens * output) / 1_000_000
+    return Amount(usd=usd, tokens=prompt_tokens + completion_tokens, calls=1)
+
+
+@dataclass(slots=True)
+class Purse:
+    """A budget, what was spent of it and what calls in flight may still spend."""
+
+    budget: Budget
+    spent: Amount = field(default_factory=Amount)
+    reserved: Amount = field(default_factory=Amount)
+
+    def fits(self, amount: Amount) -> bool:
+        """Say whether an amount can be reserved without ever exceeding the budget."""
+        return all(
+            cap is None or spent + reserved + more <= cap
+            for cap, spent, reserved, more in zip(
+                (self.budget.usd, self.budget.tokens, self.budget.calls),
+                _values(self.spent),
+                _values(self.reserved),
+                _values(amount),
+                strict=True,
+            )
+        )
+
+    def reserve(self, amount: Amount) -> None:
+        """Set an amount aside for a call that is about to be made."""
+        self.reserved = _add(self.reserved, amount)
+
+    def settle(self, amount: Amount, actual: Amount) -> None:
+        """Give a reservation back and book what the call did cost."""
+        self.reserved = _add(self.reserved, amount, -1)
+        self.spent = _add(self.spent, actual)
+
+    def is_idle(self) -> bool:
+        """Say whether no call is in flight."""
+        return self.reserved.calls == 0
+
+    def reached(self) -> BudgetReached:
+        """Return the error that stops a run at its budget."""
+        caps = {name: cap for name, cap in self.budget.model_dump().items() if cap is not None}
+        spent = ", ".join(
+            f"{name} {getattr(self.spent, name):,.6g} of {cap:,.6g}" for name, cap in caps.items()
+        )
+        return BudgetReached(
+            f"the budget is used up ({spent}): the next call could exceed it. "
+            "Everything paid for is in the store; raise `budget` in the recipe and run again."
+        )
+
+
+def check_budget(budget: Budget, settings: ModelSettings) -> None:
+    """Refuse a cap in dollars over a model whose prices are unknown: it could not be kept."""
+    if budget.usd is not None and (settings.prices.input is None or settings.prices.output is None):
+        raise RecipeError(
+            f"budget.usd: the model {settings.model!r} has no prices; "
+            "set its prices.input and prices.output (US dollars per million tokens)"
+        )
+
+
+def _values(amount: Amount) -> tuple[float, int, int]:
+    return amount.usd, amount.tokens, amount.calls
+
+
+def _add(left: Amount, right: Amount, sign: int = 1) -> Amount:
+    return Amount(
+        usd=left.usd + sign * right.usd,
+        tokens=left.tokens + sign * right.tokens,
+        calls=left.calls + sign * right.calls,
+    )

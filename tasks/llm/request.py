@@ -1,0 +1,123 @@
+"""Requests and their identity: everything that changes an answer is in the key, nothing else is.
+
+Request(prompt_id="3c7b…", role="student", template="solve@1",
+        messages=(("system", "…"), ("user", "What is 2 + 2?")), sample_index=3)
+→ Keys(response_id="91d0…", reuse_key="5be2…")
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from tasks.identity import content_id
+from tasks.recipe import ModelSettings, Role
+
+Messages = tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ResponseSchema:
+    """A JSON Schema that the answer has to follow, and the name it is sent under."""
+
+    name: str
+    schema: Mapping[str, Any]
+    digest: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "digest", content_id(self.name, dict(self.schema)))
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One sample to be drawn of one model on one prompt."""
+
+    prompt_id: str
+    role: Role
+    template: str
+    messages: Messages
+    sample_index: int
+    schema: ResponseSchema | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Keys:
+    """The identity of a response, with and without the token ceiling.
+
+    A response that stopped by itself is the same under a higher ceiling, so it is looked up by
+    `reuse_key`; `response_id` is what the store knows it by.
+    """
+
+    response_id: str
+    reuse_key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A model at a server; `server` is its identity, stable where the port is not (simulator)."""
+
+    settings: ModelSettings
+    base_url: str
+    server: str
+    api_key: str
+    simulated: bool = False
+
+
+def identify(endpoint: Endpoint, request: Request) -> Keys:
+    """Return the keys of a request at an endpoint."""
+    base = _identify_messages(
+        endpoint.server,
+        endpoint.settings.model,
+        _canonical_parameters(endpoint.settings),
+        request.prompt_id,
+        request.role,
+        request.template,
+        request.messages,
+        request.schema.digest if request.schema else None,
+    )
+    ceiling = endpoint.settings.sampling.max_tokens
+    return Keys(
+        response_id=content_id(base, ceiling, request.sample_index),
+        reuse_key=content_id(base, request.sample_index),
+    )
+
+
+def render_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
+    """Return the body of the HTTP request. The sample index is sent as `seed`."""
+    settings = endpoint.settings
+    body: dict[str, Any] = {
+        "model": settings.model,
+        "messages": [{"role": role, "content": content} for role, content in request.messages],
+        **parameters_of(settings),
+    }
+    if settings.sampling.max_tokens is not None:
+        body[settings.max_tokens_field] = settings.sampling.max_tokens
+    if settings.send_seed:
+        body["seed"] = request.sample_index
+    if request.schema is not None:
+        body["response_format"] = {
+            "type": "json_schema",
+            "json_schema": {
+                "name": request.schema.name,
+                "schema": dict(request.schema.schema),
+                "strict": True,
+            },
+        }
+    return body
+
+
+def parameters_of(settings: ModelSettings) -> dict[str, Any]:
+    """Return the sampling parameters that are sent, without the ceiling."""
+    sampling = settings.sampling
+    declared = {"temperature": sampling.temperature, "top_p": sampling.top_p, **sampling.extra}
+    return {name: value for name, value in declared.items() if value is not None}
+
+
+def _canonical_parameters(settings: ModelSettings) -> str:
+    return content_id(parameters_of(settings), settings.send_seed)
+
+
+@lru_cache(maxsize=4096)
+def _identify_messages(*parts: object) -> str:
+    """Hash what the samples of one prompt share: asked for every sample, computed once."""
+    return content_id("response", *parts)

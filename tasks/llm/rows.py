@@ -1,0 +1,67 @@
+"""The rows that calls leave behind, one response or one failure a call."""
+
+from typing import Any
+
+import orjson
+
+from tasks.llm.client import Answer
+from tasks.llm.failures import CallFailed
+from tasks.llm.request import Endpoint, Keys, Request, parameters_of
+
+
+def response_row(
+    endpoint: Endpoint,
+    request: Request,
+    keys: Keys,
+    answer: Answer,
+    *,
+    attempts: int,
+    cost: float | None,
+) -> dict[str, Any]:
+    """Return a row of `responses`."""
+    return {
+        **_describe(endpoint, request),
+        "response_id": keys.response_id,
+        "reuse_key": keys.reuse_key,
+        "resolved_model": answer.model,
+        "parameters": orjson.dumps(parameters_of(endpoint.settings)).decode(),
+        "content": answer.content,
+        "reasoning": answer.reasoning,
+        "finish_reason": answer.finish_reason,
+        "max_tokens": endpoint.settings.sampling.max_tokens,
+        "prompt_tokens": answer.usage.prompt_tokens,
+        "cached_tokens": answer.usage.cached_tokens,
+        "completion_tokens": answer.usage.completion_tokens,
+        "reasoning_tokens": answer.usage.reasoning_tokens,
+        "cost_usd": cost,
+        "latency_s": answer.latency_s,
+        "attempts": attempts,
+        "provider_request_id": answer.provider_request_id,
+        "raw_body": answer.raw_body,
+        "simulated": endpoint.simulated,
+    }
+
+
+def failure_row(
+    endpoint: Endpoint, request: Request, keys: Keys, failure: CallFailed, attempts: int
+) -> dict[str, Any]:
+    """Return a row of `failures`."""
+    return {
+        **_describe(endpoint, request),
+        "response_id": keys.response_id,
+        "failure": failure.failure,
+        "attempts": attempts,
+        "message": failure.message,
+        "raw_body": failure.raw_body,
+    }
+
+
+def _describe(endpoint: Endpoint, request: Request) -> dict[str, Any]:
+    return {
+        "prompt_id": request.prompt_id,
+        "role": request.role,
+        "model": endpoint.settings.model,
+        "server": endpoint.server,
+        "template": request.template,
+        "sample_index": request.sample_index,
+    }

@@ -1,0 +1,73 @@
+"""Servers: the address, the key and the identity behind a role.
+
+A role without `base_url` is served by the simulator, started once a process and stopped with it.
+The simulator is told the seeds and their answers, so that it can be right and wrong about them.
+"""
+
+import os
+import threading
+from pathlib import Path
+
+from tasks.errors import RecipeError
+from tasks.identity import content_id, settings_digest
+from tasks.llm.request import Endpoint
+from tasks.recipe import ModelSettings, Recipe, Role
+from tasks.simulator.launch import RunningSimulator, start_simulator
+from tasks.store import Store
+
+_NO_KEY = "no-key-needed"
+
+
+def endpoint_of(store: Store, recipe: Recipe, role: Role) -> Endpoint:
+    """Return where a role is served.
+
+    Raises RecipeError if nobody plays the role or the key of its server is missing.
+    """
+    settings: ModelSettings | None = getattr(recipe.models, role)
+    if settings is None:
+        raise RecipeError(f"models.{role}: this stage needs a model in the role `{role}`")
+    if settings.base_url is None:
+        simulator = _simulator_for(store, recipe)
+        identity = settings_digest(recipe.simulator.model_dump(include={"seed", "models"}))
+        return Endpoint(
+            settings, simulator.base_url, f"simulator:{identity}", _NO_KEY, simulated=True
+        )
+    return Endpoint(
+        settings, settings.base_url, settings.base_url.rstrip("/"), _read_key(role, settings)
+    )
+
+
+def stop_simulators() -> None:
+    """Stop every simulator that this process started."""
+    with _LOCK:
+        while _RUNNING:
+            _RUNNING.popitem()[1].stop()
+
+
+def _read_key(role: Role, settings: ModelSettings) -> str:
+    if settings.api_key_env is None:
+        return _NO_KEY
+    key = os.environ.get(settings.api_key_env, "").strip()
+    if not key:
+        raise RecipeError(
+            f"models.{role}.api_key_env: the environment variable {settings.api_key_env} is not "
+            f"set; put the key of {settings.base_url} there"
+        )
+    return key
+
+
+def _simulator_for(store: Store, recipe: Recipe) -> RunningSimulator:
+    """Return the simulator that knows the seeds of this store as they are now."""
+    frame = store.query("simulator_items")
+    settings = recipe.simulator.model_dump(mode="json")
+    key = content_id(frame.hash_rows(seed=0).sum(), frame.height, settings)
+    with _LOCK:
+        if key not in _RUNNING:
+            items = Path(store.settings.catalog).parent / "simulator-items.jsonl"
+            frame.write_ndjson(items)
+            _RUNNING[key] = start_simulator([items], settings)
+        return _RUNNING[key]
+
+
+_RUNNING: dict[str, RunningSimulator] = {}
+_LOCK = threading.Lock()

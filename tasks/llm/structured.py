@@ -1,0 +1,32 @@
+"""Structured answers: JSON that follows a schema, found even where a model wraps it in prose.
+
+>>> parse_structured('Here you are: ```json\\n{"valid": true}\\n```', SCHEMA)
+{'valid': True}
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import orjson
+from jsonschema import Draft202012Validator
+
+
+def parse_structured(text: str, schema: Mapping[str, Any]) -> dict[str, Any] | None:
+    """Return the first object in a text that follows the schema, or None."""
+    validator = Draft202012Validator(schema)
+    for candidate in _candidates(text):
+        try:
+            value = orjson.loads(candidate)
+        except orjson.JSONDecodeError:
+            continue
+        if isinstance(value, dict) and validator.is_valid(value):
+            return value
+    return None
+
+
+def _candidates(text: str) -> Iterator[str]:
+    """Yield the text itself, then what stands between its first and last brace."""
+    yield text
+    first, last = text.find("{"), text.rfind("}")
+    if 0 <= first < last:
+        yield text[first : last + 1]

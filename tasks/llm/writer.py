@@ -1,0 +1,74 @@
+"""The writer: what arrived is in the journal at once and in the store within about a second.
+
+One thread gathers rows and commits them, off the event loop; callers ask `is_full` before they make
+another call, so memory is bounded.
+"""
+
+import queue
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.llm.columns import CALL_COLUMNS, frame_of
+from tasks.llm.journal import Journal
+from tasks.store import Store
+
+_GATHER_S = 0.8
+_GATHER_ROWS = 2_000
+_MOST_ROWS = 4_000  # Beyond this, no new call is made until the store has caught up.
+
+
+class Writer:
+    """Appends rows to `responses` and `failures`; use it as a context manager."""
+
+    def __init__(self, store: Store, run_id: str) -> None:
+        self._store = store
+        self._run_id = run_id
+        self._journal = Journal(store, run_id)
+        self._cutting = threading.Lock()
+        self._rows: queue.SimpleQueue[tuple[str, Mapping[str, Any]]] = queue.SimpleQueue()
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._write, name="writer", daemon=True)
+        self.error: BaseException | None = None
+
+    def __enter__(self) -> "Writer":
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Commit everything that was put; raises what stopped the writer, if anything did."""
+        self._closed.set()
+        self._thread.join()
+        if self.error is not None:
+            raise self.error
+
+    def is_full(self) -> bool:
+        """Say whether the callers should wait before they ask for more."""
+        return self._rows.qsize() > _MOST_ROWS
+
+    def put(self, table: str, row: Mapping[str, Any]) -> None:
+        """Write a row down; it survives this process from here on."""
+        with self._cutting:
+            self._journal.add(table, row)
+            self._rows.put((table, row))
+
+    def _write(self) -> None:
+        last = False
+        while not last:
+            last = self._closed.wait(_GATHER_S if self._rows.qsize() < _GATHER_ROWS else 0)
+            if self.error is None:
+                try:
+                    self._commit()
+                except BaseException as error:
+                    self.error = error  # Raised on exit; the journal keeps what was not committed.
+
+    def _commit(self) -> None:
+        with self._cutting:
+            gathered = [self._rows.get() for _ in range(self._rows.qsize())]
+            segment = self._journal.cut()
+        for table in CALL_COLUMNS:
+            if rows := [row for name, row in gathered if name == table]:
+                frame = frame_of(table, rows)
+                self._store.append(table, frame, run_id=self._run_id, known_new=True)
+        if segment is not None:
+            segment.unlink()

@@ -1,0 +1,39 @@
+"""What a model is asked: the messages of a prompt, by answer type, under a versioned template.
+
+(("system", "… put the final answer in \\boxed{} …"), ("user", "What is 2 + 2?"))
+"""
+
+from collections.abc import Sequence
+from string import ascii_uppercase
+
+from tasks.recipe import ModelSettings
+
+SOLVE_TEMPLATE = "solve@1"  # Raise the version with any change below: it is part of every key.
+_THINK = "Think step by step, then give the final answer"
+_INSTRUCTIONS = {
+    "number": f"{_THINK} as a number inside \\boxed{{}}.",
+    "expression": f"{_THINK} as a mathematical expression inside \\boxed{{}}.",
+    "choice": f"{_THINK}, the letter of the right option, inside \\boxed{{}}.",
+    "text": f"{_THINK}, as short as it can be, inside \\boxed{{}}.",
+    "code": "Write the code that is asked for in one ```python block. It will be run as it is.",
+    "open": "Answer helpfully, accurately and safely.",
+}
+
+
+def solve_messages(
+    text: str, choices: Sequence[str] | None, answer_type: str, settings: ModelSettings
+) -> tuple[tuple[str, str], ...]:
+    """Return the messages that ask a model for an answer in the form a program can check."""
+    instruction = _INSTRUCTIONS[answer_type]
+    system = f"{settings.system_prompt}\n\n{instruction}" if settings.system_prompt else instruction
+    return ("system", system), ("user", render_prompt(text, choices))
+
+
+def render_prompt(text: str, choices: Sequence[str] | None) -> str:
+    """Return a prompt as one text: the options, if there are any, one a line after a blank line."""
+    if not choices:
+        return text
+    options = (
+        f"{letter}. {choice}" for letter, choice in zip(ascii_uppercase, choices, strict=False)
+    )
+    return "\n".join([text, "", *options])

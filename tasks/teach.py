@@ -1,0 +1,51 @@
+"""Teach: the teacher answers what was kept; its reasoning is kept apart from its answer.
+
+    response_id  prompt_id  role     model        content       reasoning
+    c2aa…        3c7b…      teacher  sim-teacher  … \\boxed{4}  Two and two more make …
+"""
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.llm.drawing import draw
+from tasks.llm.engine import Completion
+from tasks.llm.pending import Range
+from tasks.progress import active
+from tasks.recipe import Recipe
+from tasks.sample import Wanted, plan_samples
+from tasks.store import Store, open_store
+
+
+def count_wanted(store: Store, recipe: Recipe) -> Wanted:
+    """Count the prompts to teach, and about how many calls that still takes."""
+    counted = store.query(
+        "teach_counts",
+        policy=recipe.policy_version(),
+        model=recipe.models.teacher.model if recipe.models.teacher else None,
+        samples=recipe.teach.samples,
+    ).row(0, named=True)
+    return Wanted(counted["prompts"], counted["calls"])
+
+
+def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Completion:
+    """Draw the teacher responses that are missing on the kept prompts of a range."""
+    prompts = store.query(
+        "teach_prompts", policy=recipe.policy_version(), low=asked.low, high=asked.high
+    )
+    return draw(
+        store,
+        recipe,
+        "teacher",
+        prompts["prompt_id"].to_list(),
+        lambda endpoint: plan_samples(
+            prompts.iter_rows(named=True), endpoint, "teacher", recipe.teach.samples
+        ),
+        run_id=run_id,
+        tracker=active("teacher"),
+    )
+
+
+@task(task_run_name="teacher-from-{low}", cache_policy=NO_CACHE)
+def teach_chunk(recipe: Recipe, run_id: str, low: str, high: str) -> Completion:
+    """Draw a chunk of teacher responses; what was drawn before is not drawn again."""
+    return teach_range(open_store(recipe.store), recipe, run_id, Range(low, high))

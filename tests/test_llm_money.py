@@ -1,0 +1,77 @@
+"""Costs computed by hand, and a purse that is never overdrawn."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.errors import RecipeError
+from tasks.llm.money import Amount, Purse, Usage, check_budget, cost_usd, reserve_for
+from tasks.recipe import Budget, ModelSettings, Prices, Sampling
+
+
+@pytest.mark.parametrize(
+    ("usage", "prices", "expected"),
+    [
+        (Usage(1000, 0, 500, 0), Prices(input=2, output=8), 0.006),
+        (Usage(1000, 400, 500, 0), Prices(input=2, output=8, cached_input=0.5), 0.0054),
+        (Usage(1000, 400, 500, 0), Prices(input=2, output=8), 0.006),
+        (Usage(1000, 0, 500, 200), Prices(input=2, output=8, reasoning=4), 0.0052),
+        (Usage(1000, 0, 500, 200), Prices(input=2, output=8), 0.006),
+        (Usage(1000, None, 500, None), Prices(input=2, output=8), 0.006),
+    ],
+)
+def test_cost(usage: Usage, prices: Prices, expected: float) -> None:
+    assert cost_usd(usage, prices) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("usage", "prices"),
+    [
+        (Usage(), Prices(input=2, output=8)),
+        (Usage(10, 0, None, 0), Prices(input=2, output=8)),
+        (Usage(10, 0, 5, 0), Prices(input=2)),
+        (Usage(10, 0, 5, 0), Prices()),
+    ],
+)
+def test_an_unknown_price_or_count_makes_the_cost_unknown(usage: Usage, prices: Prices) -> None:
+    assert cost_usd(usage, prices) is None
+
+
+def test_a_reservation_covers_the_dearest_outcome() -> None:
+    settings = ModelSettings(
+        model="m", sampling=Sampling(max_tokens=100), prices=Prices(input=1, output=2, reasoning=3)
+    )
+    reserved = reserve_for(settings, prompt_bytes=36)
+    assert reserved == Amount(usd=(100 * 1 + 100 * 3) / 1e6, tokens=200, calls=1)
+
+
+@given(
+    cap=st.integers(0, 2_000),
+    calls=st.lists(st.tuples(st.integers(1, 400), st.floats(0, 1)), max_size=60),
+)
+def test_a_purse_is_never_overdrawn(cap: int, calls: list[tuple[int, float]]) -> None:
+    purse = Purse(Budget(tokens=cap))
+    flying: list[tuple[Amount, Amount]] = []
+    for most, share in calls:
+        reservation = Amount(tokens=most, calls=1)
+        if purse.fits(reservation):
+            purse.reserve(reservation)
+            flying.append((reservation, Amount(tokens=int(most * share), calls=1)))
+        elif flying:
+            purse.settle(*flying.pop(0))
+        assert purse.spent.tokens + purse.reserved.tokens <= cap
+    for reservation, actual in flying:
+        purse.settle(reservation, actual)
+    assert purse.spent.tokens <= cap
+    assert purse.is_idle()
+
+
+def test_a_purse_says_what_is_used_up() -> None:
+    purse = Purse(Budget(usd=1.5, calls=10), spent=Amount(usd=1.4, tokens=7, calls=10))
+    assert "usd 1.4 of 1.5, calls 10 of 10" in str(purse.reached())
+
+
+def test_a_cap_in_dollars_needs_prices() -> None:
+    with pytest.raises(RecipeError, match="'m' has no prices"):
+        check_budget(Budget(usd=1), ModelSettings(model="m"))
+    check_budget(Budget(tokens=1), ModelSettings(model="m"))
