@@ -1,0 +1,9 @@
+-- One row per prompt that a rewrite must not repeat: rewrites of a range of roots, and given ids.
+select
+    prompt_id,
+    root_id,
+    made_by
+from prompts
+where
+    kind = 'rewrite'
+    and ((root_id >= $low and root_id < $high) or prompt_id in (select unnest($prompt_ids)))

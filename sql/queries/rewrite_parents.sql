@@ -1,0 +1,50 @@
+-- One row per seed in a range of ids that may be rewritten, with what was asked and accepted of it.
+with outcomes as (
+    select prompt_id, template, sample_index
+    from responses
+    where role = 'rewriter' and model = $model
+    union
+    select prompt_id, template, sample_index
+    from failures
+    where role = 'rewriter' and model = $model and list_contains($permanent, failure)
+),
+
+asked as (
+    select
+        prompt_id,
+        list(template) as templates
+    from outcomes
+    where sample_index < $variants and prompt_id >= $low and prompt_id < $high
+    group by prompt_id
+),
+
+made as (
+    select
+        root_id,
+        count(*) as rewrites
+    from prompts
+    where kind = 'rewrite' and root_id >= $low and root_id < $high
+    group by root_id
+)
+
+select
+    prompts.prompt_id,
+    prompts.root_id,
+    prompts.domain,
+    prompts.text,
+    prompts.choices,
+    prompts.answer,
+    prompts.answer_type,
+    prompts.program,
+    coalesce(asked.templates, []) as asked_templates,
+    coalesce(made.rewrites, 0)::bigint as rewrites
+from prompts
+semi join spendable_prompts on prompts.prompt_id = spendable_prompts.prompt_id
+left join asked on prompts.prompt_id = asked.prompt_id
+left join made on prompts.prompt_id = made.root_id
+where
+    prompts.kind = 'seed'
+    and prompts.prompt_id >= $low
+    and prompts.prompt_id < $high
+    and prompts.answer_type in ('number', 'choice')
+order by prompts.prompt_id

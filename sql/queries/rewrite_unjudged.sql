@@ -1,0 +1,9 @@
+-- One row: how many rewriter's responses were not judged yet.
+select count(*)::bigint as responses
+from responses
+semi join spendable_prompts on responses.prompt_id = spendable_prompts.prompt_id
+where
+    role = 'rewriter'
+    and not exists (
+        select 1 from rewrites where rewrites.response_id = responses.response_id
+    )

@@ -1,0 +1,237 @@
+"""Rewrite: synthetic prompts with answers that a program can check, and a reason for each refusal.
+
+    response_id  parent_id  strategy     prompt_id  accepted  reason
+    77f0…        3c7b…      new_numbers  4c1d…      true      accepted
+    1b2e…        90c2…      new_numbers  null       false     declined
+
+An accepted rewrite is a prompt first and a row of `rewrites` after it: whatever is killed between
+the two, the next run finds the response unjudged and its prompt there, and adds the row.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.llm.drawing import draw
+from tasks.llm.engine import Completion
+from tasks.llm.failures import PERMANENT
+from tasks.llm.pending import Range
+from tasks.llm.request import Endpoint, Request
+from tasks.progress import Tracker, active
+from tasks.recipe import Recipe
+from tasks.rewrite.candidate import Parent, Refusal, parent_of
+from tasks.rewrite.confirm import Votes, collect_votes, weigh
+from tasks.rewrite.drafts import (
+    ACCEPTED,
+    Draft,
+    Shelf,
+    prompt_row,
+    read_response,
+    refuse_surplus,
+    rewrite_row,
+    take_batch,
+    verdict_row,
+)
+from tasks.rewrite.strategies import STRATEGIES, Strategy
+from tasks.store import Store, open_store
+
+_PARENTS_AT_A_TIME = 20_000
+_EVERYTHING = Range("", "g")
+
+
+@dataclass(frozen=True, slots=True)
+class RewriteCounts:
+    """What a range came to. `undecided` wait for reference answers that failed for now."""
+
+    asked: Completion = field(default_factory=Completion)
+    accepted: int = 0
+    refused: Mapping[str, int] = field(default_factory=dict)
+    undecided: int = 0
+
+
+def plan_rewrites(
+    parents: Iterable[Mapping[str, Any]], endpoint: Endpoint, recipe: Recipe
+) -> Iterator[Request]:
+    """Yield a request per parent, strategy that applies and variant; none if a root is full."""
+    for row in parents:
+        if row["rewrites"] >= recipe.rewrite.max_per_root:
+            continue
+        parent = parent_of(row)
+        for strategy in strategies_for(parent, recipe):
+            for variant in range(recipe.rewrite.variants):
+                yield Request(
+                    prompt_id=parent.prompt_id,
+                    role="rewriter",
+                    template=strategy.TEMPLATE,
+                    messages=strategy.messages(parent, variant, endpoint.settings),
+                    sample_index=variant,
+                    schema=strategy.SCHEMA,
+                )
+
+
+def strategies_for(parent: Parent, recipe: Recipe) -> list[Strategy]:
+    """Return the recipe's strategies that apply to a parent."""
+    declared = (STRATEGIES[name] for name in recipe.rewrite.strategies)
+    return [strategy for strategy in declared if strategy.applies(parent)]
+
+
+def rewrite_range(
+    store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Tracker
+) -> RewriteCounts:
+    """Ask for what is missing in a range of parents, then judge what was not judged yet."""
+    if recipe.models.rewriter is None:
+        return RewriteCounts()
+    completion = _ask(store, recipe, run_id, asked, tracker)
+    rows = store.query("rewrite_responses", low=asked.low, high=asked.high).to_dicts()
+    read = [(row, read_response(row)) for row in rows]
+    refused = [
+        rewrite_row(row, outcome.reason, outcome.detail)
+        for row, outcome in read
+        if isinstance(outcome, Refusal)
+    ]
+    reasons = _record(store, run_id, refused)
+    drafts = [outcome for _, outcome in read if isinstance(outcome, Draft)]
+    reasons += _judge(store, recipe, run_id, drafts, _load_shelf(store, asked, drafts), tracker)
+    accepted = reasons.pop(ACCEPTED, 0)
+    undecided = len(rows) - accepted - reasons.total()
+    return RewriteCounts(completion, accepted, dict(sorted(reasons.items())), undecided)
+
+
+def count_pending(store: Store, recipe: Recipe) -> int:
+    """Estimate the calls that are still to be made: rewrites, and answers that confirm them."""
+    settings, rewriter = recipe.rewrite, recipe.models.rewriter
+    if rewriter is None:
+        return 0
+    rewrites: int = sum(
+        max(0, settings.variants - row["asked_templates"].count(strategy.TEMPLATE))
+        for parents in store.stream(
+            "rewrite_parents", _PARENTS_AT_A_TIME, **_parent_filter(recipe, _EVERYTHING)
+        )
+        for row in parents.iter_rows(named=True)
+        if row["rewrites"] < settings.max_per_root
+        for strategy in strategies_for(parent_of(row), recipe)
+    )
+    unjudged = int(store.query("rewrite_unjudged").row(0)[0])
+    tries = settings.tries if _is_confirming(recipe) else 0
+    return rewrites * (1 + tries) + unjudged * max(1, tries)
+
+
+@task(task_run_name="rewrite-from-{low}", cache_policy=NO_CACHE)
+def rewrite_chunk(recipe: Recipe, run_id: str, low: str, high: str) -> RewriteCounts:
+    """Rewrite a chunk of the seeds; what was asked or judged before is left as it is."""
+    store = open_store(recipe.store)
+    return rewrite_range(store, recipe, run_id, Range(low, high), active("rewrite"))
+
+
+def _ask(store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Tracker) -> Completion:
+    """Have the rewriter answer what it was not asked yet."""
+    parents = store.query("rewrite_parents", **_parent_filter(recipe, asked))
+    return draw(
+        store,
+        recipe,
+        "rewriter",
+        parents["prompt_id"].to_list(),
+        lambda endpoint: plan_rewrites(parents.iter_rows(named=True), endpoint, recipe),
+        run_id=run_id,
+        tracker=tracker,
+    )
+
+
+def _parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
+    rewriter = recipe.models.rewriter
+    return {
+        "low": asked.low,
+        "high": asked.high,
+        "model": rewriter.model if rewriter else None,
+        "variants": recipe.rewrite.variants,
+        "permanent": list(PERMANENT),
+    }
+
+
+def _load_shelf(store: Store, asked: Range, drafts: Sequence[Draft]) -> Shelf:
+    shelf = Shelf()
+    made = store.query(
+        "rewrite_made",
+        low=asked.low,
+        high=asked.high,
+        prompt_ids=[draft.prompt_id for draft in drafts],
+    )
+    for name, root, response_id in made.iter_rows():
+        shelf.put(name, root, response_id)
+    return shelf
+
+
+def _judge(
+    store: Store,
+    recipe: Recipe,
+    run_id: str,
+    drafts: Sequence[Draft],
+    shelf: Shelf,
+    tracker: Tracker,
+) -> Counter[str]:
+    """Decide drafts, in rounds: who waited for room in a root comes next if there is still some."""
+    most = recipe.rewrite.max_per_root
+    # A prompt of this very response was accepted by a run that was killed before it said so.
+    settled = [draft for draft in drafts if shelf.made_by.get(draft.prompt_id) == draft.response_id]
+    reasons = _record(store, run_id, [verdict_row(draft, None) for draft in settled])
+    done = {draft.response_id for draft in settled}
+    waiting = [draft for draft in drafts if draft.response_id not in done]
+    while waiting:
+        looked_at = [(draft, refuse_surplus(draft, shelf, most)) for draft in waiting]
+        surplus = [verdict_row(draft, refusal) for draft, refusal in looked_at if refusal]
+        reasons += _record(store, run_id, surplus)
+        fitting = [draft for draft, refusal in looked_at if refusal is None]
+        batch, waiting = take_batch(fitting, shelf, most)
+        reasons += _decide_batch(store, recipe, run_id, batch, shelf, tracker)
+    return reasons
+
+
+def _decide_batch(
+    store: Store,
+    recipe: Recipe,
+    run_id: str,
+    batch: Sequence[Draft],
+    shelf: Shelf,
+    tracker: Tracker,
+) -> Counter[str]:
+    """Confirm drafts and record what is decided; a draft that is open still leaves no row."""
+    votes = _collect(store, recipe, run_id, batch, tracker)
+    wanted = recipe.rewrite.confirmations
+    verdicts: list[tuple[Draft, Refusal | None]] = []
+    for draft in batch:
+        vote = votes.get(draft.prompt_id)
+        outcome = "confirmed" if vote is None else weigh(vote, wanted)
+        if outcome == "confirmed":
+            shelf.put(draft.prompt_id, draft.parent.root_id, draft.response_id)
+            verdicts.append((draft, None))
+        elif outcome == "unconfirmed" and vote is not None:
+            said = f"{vote.agreeing} of {recipe.rewrite.tries} reference answers agree with "
+            verdicts.append((draft, Refusal("unconfirmed", said + draft.candidate.answer)))
+    accepted = [prompt_row(draft) for draft, refusal in verdicts if refusal is None]
+    store.append("prompts", pl.DataFrame(accepted, infer_schema_length=None), run_id=run_id)
+    return _record(store, run_id, [verdict_row(draft, refusal) for draft, refusal in verdicts])
+
+
+def _collect(
+    store: Store, recipe: Recipe, run_id: str, batch: Sequence[Draft], tracker: Tracker
+) -> dict[str, Votes]:
+    """Return the votes on drafts by prompt id; none where nobody is asked to confirm."""
+    if not batch or not _is_confirming(recipe):
+        return {}
+    candidates = {draft.prompt_id: draft.candidate for draft in batch}
+    return collect_votes(store, recipe, candidates, run_id=run_id, tracker=tracker)
+
+
+def _is_confirming(recipe: Recipe) -> bool:
+    return recipe.models.reference is not None and recipe.rewrite.confirmations > 0
+
+
+def _record(store: Store, run_id: str, rows: Sequence[Mapping[str, Any]]) -> Counter[str]:
+    """Append rows of `rewrites` and return how many had which reason."""
+    store.append("rewrites", pl.DataFrame(rows, infer_schema_length=None), run_id=run_id)
+    return Counter(str(row["reason"]) for row in rows)

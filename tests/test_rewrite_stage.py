@@ -1,0 +1,442 @@
+"""The stage on a real store: what is asked, what becomes a prompt, what a rerun changes."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks.identity import prompt_id
+from tasks.llm.engine import Completion
+from tasks.llm.pending import Range
+from tasks.llm.request import Request, identify
+from tasks.llm.servers import endpoint_of, stop_simulators
+from tasks.messages import SOLVE_TEMPLATE, solve_messages
+from tasks.progress import track
+from tasks.recipe import Recipe
+from tasks.rewrite import drafts
+from tasks.rewrite.candidate import Candidate, Parent
+from tasks.rewrite.confirm import Votes, weigh
+from tasks.rewrite.drafts import Draft, Shelf, take_batch
+from tasks.rewrite.stage import RewriteCounts, count_pending, rewrite_range
+from tasks.rewrite.strategies import new_numbers
+from tasks.store import Store
+from tests.conftest import MakeRecipe
+
+EVERYTHING = Range("", "g")
+BAKER = "A baker fills 12 trays with 9 rolls each and sells 35 rolls. How many rolls are left?"
+NEW_BAKER = BAKER.replace("12", "14").replace("9", "8").replace("35", "31")
+SEEDS: tuple[dict[str, Any], ...] = (
+    {"text": BAKER, "answer": "73", "answer_type": "number", "program": "n0 * n1 - n2"},
+    {
+        "text": "A rope of 84 metres is cut into pieces of 7 metres. How many pieces are there?",
+        "answer": "12",
+        "answer_type": "number",
+        "program": "n0 / n1",
+    },
+    {
+        "text": "Which gas do plants take in to build sugar?",
+        "choices": ["oxygen", "carbon dioxide", "helium"],
+        "answer": "B",
+        "answer_type": "choice",
+    },
+    {"text": "Expand $(x-1)(x-3)$.", "answer": "x^2-4x+3", "answer_type": "expression"},
+)
+FAULTLESS = {"wrong_key": 0, "leaked": 0, "unchanged": 0, "malformed_json": 0}
+NOWHERE = "http://127.0.0.1:9/v1"
+
+
+@pytest.fixture(autouse=True)
+def no_simulator_left() -> Iterator[None]:
+    yield
+    stop_simulators()
+
+
+def put_seeds(store: Store, seeds: Sequence[Mapping[str, Any]] = SEEDS) -> list[str]:
+    """Add seeds as ingest leaves them; return their ids."""
+    rows = []
+    for seed in seeds:
+        row = {"domain": "math", "choices": None, "program": None, "level": 1, **seed}
+        name = prompt_id(row["text"], domain=row["domain"], choices=row["choices"])
+        rows.append({**row, "prompt_id": name, "root_id": name, "kind": "seed"})
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    store.append("prompts", frame.with_columns(pl.col("choices").cast(pl.List(pl.String))))
+    return [row["prompt_id"] for row in rows]
+
+
+def run(store: Store, recipe: Recipe, asked: Range = EVERYTHING) -> RewriteCounts:
+    with track("rewrite") as tracker:
+        return rewrite_range(store, recipe, "run", asked, tracker)
+
+
+def simulated(make_recipe: MakeRecipe, **changes: Any) -> Recipe:
+    """A recipe whose rewriter makes no mistakes and whose reference is always right."""
+    sections: dict[str, Any] = {
+        "models": {"rewriter": {"model": "sim-rewriter"}, "reference": {"model": "sim-reference"}},
+        "simulator": {
+            "models": {"sim-rewriter": FAULTLESS, "sim-reference": {"skill": 20, "unboxed": 0}}
+        },
+    }
+    return make_recipe(**{**sections, **changes})
+
+
+def offline(make_recipe: MakeRecipe, **rewrite: Any) -> Recipe:
+    """A recipe with servers that nobody can reach: whatever is asked of them fails the test."""
+    model = {"model": "m", "base_url": NOWHERE, "sampling": {"max_tokens": 100}}
+    return make_recipe(
+        models={"rewriter": model, "reference": model}, rewrite={"variants": 0, **rewrite}
+    )
+
+
+def put_reply(
+    store: Store, parent: str, reply: Mapping[str, Any] | str, variant: int = 0, **changes: Any
+) -> str:
+    """Add a rewriter's response to a new-numbers request; return its id."""
+    row = {
+        "response_id": f"reply-{parent[:6]}-{variant}",
+        "reuse_key": f"reuse-{parent[:6]}-{variant}",
+        "prompt_id": parent,
+        "role": "rewriter",
+        "model": "m",
+        "template": "new_numbers@1",
+        "sample_index": variant,
+        "content": reply if isinstance(reply, str) else orjson.dumps(reply).decode(),
+        "finish_reason": "stop",
+        "simulated": False,
+        **changes,
+    }
+    store.append("responses", pl.DataFrame([row]))
+    return str(row["response_id"])
+
+
+def reply_with(text: str = NEW_BAKER, program: str = "14 * 8 - 31", answer: str = "81") -> Any:
+    return {"valid": True, "problem": text, "program": program, "answer": answer}
+
+
+def put_references(store: Store, recipe: Recipe, text: str, answers: Sequence[str]) -> None:
+    """Add what the reference answered to a candidate, try by try."""
+    endpoint = endpoint_of(store, recipe, "reference")
+    name = candidate_id(text)
+    messages = solve_messages(text, None, "number", endpoint.settings)
+    rows = []
+    for index, answer in enumerate(answers):
+        request = Request(name, "reference", SOLVE_TEMPLATE, messages, index)
+        keys = identify(endpoint, request)
+        rows.append(
+            {
+                "response_id": keys.response_id,
+                "reuse_key": keys.reuse_key,
+                "prompt_id": name,
+                "role": "reference",
+                "content": f"\\boxed{{{answer}}}",
+                "finish_reason": "length" if answer == "" else "stop",
+                "max_tokens": 100,
+            }
+        )
+    store.append("responses", pl.DataFrame(rows))
+
+
+def candidate_id(text: str) -> str:
+    return prompt_id(text, domain="math", strategy="new_numbers", template="new_numbers@1")
+
+
+def reasons(store: Store) -> dict[str, str]:
+    return dict(store.sql("select response_id, reason from rewrites").iter_rows())
+
+
+def count(store: Store, table: str) -> int:
+    return int(store.sql(f"select count(*) from {table}").item())
+
+
+def test_sound_rewrites_become_prompts_and_a_second_run_does_nothing(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    put_seeds(store)
+    recipe = simulated(make_recipe)
+    assert count_pending(store, recipe) == 3 * (1 + 3)
+
+    first = run(store, recipe)
+    assert (first.asked.completed, first.accepted, first.refused, first.undecided) == (3, 3, {}, 0)
+    assert count(store, "responses") == 3 + 3 * 3
+
+    made = store.sql(
+        "select made.*, parent.text as parent_text from prompts as made "
+        "inner join prompts as parent on made.parent_id = parent.prompt_id order by made.strategy"
+    ).to_dicts()
+    assert Counter(row["strategy"] for row in made) == {"new_numbers": 2, "choice_to_open": 1}
+    opened = made[0]
+    assert (opened["answer"], opened["answer_type"], opened["answer_source"]) == (
+        "carbon dioxide",
+        "text",
+        "gold",
+    )
+    for row in made:
+        assert row["kind"] == "rewrite"
+        assert row["root_id"] == row["parent_id"]
+        assert row["template"] == f"{row['strategy']}@1"
+        assert row["simulated"] is True
+        assert row["choices"] is None
+        assert row["prompt_id"] == prompt_id(
+            row["text"], domain="math", strategy=row["strategy"], template=row["template"]
+        )
+    assert all(row["answer_source"] == "execution" for row in made[1:])
+    makers = store.sql("select response_id from responses where role = 'rewriter'")
+    assert {row["made_by"] for row in made} == set(makers["response_id"])
+
+    assert run(store, recipe) == RewriteCounts(Completion())
+    assert count_pending(store, recipe) == 0
+    assert (count(store, "responses"), count(store, "rewrites"), count(store, "prompts")) == (
+        12,
+        3,
+        7,
+    )
+
+
+def test_every_fault_of_a_rewriter_is_refused(store: Store, make_recipe: MakeRecipe) -> None:
+    texts = [BAKER.replace("baker", cook) for cook in ("cook", "man", "woman", "firm", "shop")]
+    texts += [text.replace("rolls", "buns") for text in texts]
+    put_seeds(store, [{**SEEDS[0], "text": text} for text in texts])
+    rates = {**FAULTLESS, "leaked": 0.3, "unchanged": 0.3, "wrong_key": 0.4}
+    recipe = simulated(make_recipe, simulator={"models": {"sim-rewriter": rates}})
+    counts = run(store, recipe)
+    assert counts.accepted == 0
+    assert set(counts.refused) == {"answer_leaked", "unchanged", "key_mismatch"}
+    assert sum(counts.refused.values()) == count(store, "rewrites") == 10
+    assert count(store, "prompts") == 10
+
+
+def test_a_failed_rewriter_call_is_a_failure_and_no_rewrite(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    put_seeds(store, SEEDS[:1])
+    models = {"sim-rewriter": {**FAULTLESS, "malformed_json": 1}}
+    rewriter = {"model": "sim-rewriter", "max_attempts": 1}
+    recipe = simulated(make_recipe, models={"rewriter": rewriter}, simulator={"models": models})
+    counts = run(store, recipe)
+    assert (counts.asked.failed, counts.accepted, counts.refused) == (1, 0, {})
+    assert store.sql("select failure, role from failures").rows() == [("malformed", "rewriter")]
+    assert count(store, "rewrites") == 0
+    assert count_pending(store, recipe) == 0
+
+
+REPLIES: Sequence[tuple[Any, dict[str, Any], str]] = [
+    ({"valid": False, "problem": "", "program": "", "answer": ""}, {}, "declined"),
+    (reply_with(text=" "), {}, "empty"),
+    (reply_with(program="14 loaves"), {}, "program_failed"),
+    (reply_with(answer="80"), {}, "key_mismatch"),
+    (reply_with(program="14 * 8 + 31", answer="143"), {}, "key_mismatch"),
+    (reply_with(program="81"), {}, "program_detached"),
+    (reply_with(text=BAKER), {}, "unchanged"),
+    (reply_with(text=BAKER.replace("baker", "cook")), {}, "near_copy"),
+    (reply_with(text=NEW_BAKER + " The answer is 81."), {}, "answer_leaked"),
+    (reply_with(text=NEW_BAKER + "\nA. 81\nB. 80"), {}, "options_left"),
+    (reply_with(text="14 and 8 make 31?"), {}, "drifted"),
+    (
+        reply_with(NEW_BAKER.replace("31", "131"), "14 * 8 - 131", "-19"),
+        {},
+        "negative_or_fractional",
+    ),
+    ('{"valid": true, "problem": "A ba', {"finish_reason": "length"}, "truncated"),
+    ("I would rather not.", {}, "malformed"),
+    (reply_with(), {"template": "new_numbers@0"}, "outdated"),
+    (reply_with(), {}, "accepted"),
+]
+
+
+def test_each_planted_reply_ends_with_its_exact_reason_and_without_a_call(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    parent = put_seeds(store, SEEDS[:1])[0]
+    expected = {
+        put_reply(store, parent, reply, place, **changes): reason
+        for place, (reply, changes, reason) in enumerate(REPLIES)
+    }
+    counts = run(store, offline(make_recipe, confirmations=0))
+    assert reasons(store) == expected
+    assert (counts.accepted, sum(counts.refused.values())) == (1, len(REPLIES) - 1)
+    assert count(store, "prompts") == 2
+
+
+def test_two_of_three_reference_answers_must_agree(store: Store, make_recipe: MakeRecipe) -> None:
+    cases = {
+        "14": (["81", "81", "80"], "accepted"),
+        "15": (["80", "89.0", "$89$"], "accepted"),
+        "16": (["97", "80", "80"], "unconfirmed"),
+        "17": (["105", "", ""], "unconfirmed"),
+    }
+    recipe = offline(make_recipe)
+    parent = put_seeds(store, SEEDS[:1])[0]
+    expected = {}
+    for place, (trays, (answers, reason)) in enumerate(cases.items()):
+        text, key = NEW_BAKER.replace("14", trays), str(int(trays) * 8 - 31)
+        reply = reply_with(text, f"{trays} * 8 - 31", key)
+        put_references(store, recipe, text, answers)
+        detail = f"1 of 3 reference answers agree with {key}" if reason == "unconfirmed" else ""
+        expected[put_reply(store, parent, reply, place)] = (reason, candidate_id(text), detail)
+    run(store, recipe)
+    rows = store.sql("select response_id, reason, prompt_id, detail from rewrites").iter_rows()
+    assert {name: tuple(rest) for name, *rest in rows} == expected
+
+
+def test_a_candidate_waits_while_reference_answers_fail_for_now(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    parent = put_seeds(store, SEEDS[:1])[0]
+    response = put_reply(store, parent, reply_with())
+    reference = {"model": "sim-reference", "max_attempts": 1}
+    recipe = simulated(
+        make_recipe,
+        models={"rewriter": {"model": "m"}, "reference": reference},
+        rewrite={"variants": 0},
+        simulator={"faults": {"server_error": 1.0}},
+    )
+    counts = run(store, recipe)
+    assert (counts.accepted, counts.refused, counts.undecided) == (0, {}, 1)
+    assert count(store, "rewrites") == 0
+    assert count_pending(store, recipe) == 3
+
+    healed = offline(make_recipe)
+    put_references(store, healed, NEW_BAKER, ["81", "81", "81"])
+    run(store, healed)
+    assert reasons(store) == {response: "accepted"}
+
+
+def test_a_kill_between_the_prompt_and_its_row_is_mended(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    parent = put_seeds(store, SEEDS[:1])[0]
+    response = put_reply(store, parent, reply_with())
+    recipe = offline(make_recipe, confirmations=0)
+    run(store, recipe)
+    store.execute("delete from rewrites")
+
+    run(store, offline(make_recipe, confirmations=3, max_per_root=1))
+    assert reasons(store) == {response: "accepted"}
+    assert count(store, "prompts") == 2
+
+
+def test_a_root_has_no_twins_and_no_more_rewrites_than_it_may(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    parent = put_seeds(store, SEEDS[:1])[0]
+    other = NEW_BAKER.replace("14", "15")
+    third = NEW_BAKER.replace("14", "16")
+    replies = [
+        reply_with(),
+        reply_with(),
+        reply_with(other, "15 * 8 - 31", "89"),
+        reply_with(third, "16 * 8 - 31", "97"),
+    ]
+    responses = [put_reply(store, parent, reply, place) for place, reply in enumerate(replies)]
+    recipe = offline(make_recipe, confirmations=0, max_per_root=2)
+    counts = run(store, recipe)
+    expected = ["accepted", "duplicate", "accepted", "over_per_root"]
+    assert reasons(store) == dict(zip(responses, expected, strict=True))
+    assert (counts.accepted, counts.refused) == (2, {"duplicate": 1, "over_per_root": 1})
+
+
+def test_a_refused_candidate_makes_room_for_its_sibling(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    recipe = offline(make_recipe, max_per_root=1)
+    parent = put_seeds(store, SEEDS[:1])[0]
+    other = NEW_BAKER.replace("14", "15")
+    put_reply(store, parent, reply_with(), 0)
+    put_reply(store, parent, reply_with(other, "15 * 8 - 31", "89"), 1)
+    put_references(store, recipe, NEW_BAKER, ["1", "2", "3"])
+    put_references(store, recipe, other, ["89", "89", "89"])
+    run(store, recipe)
+    assert sorted(reasons(store).values()) == ["accepted", "unconfirmed"]
+
+
+def test_contaminated_and_duplicate_seeds_are_not_rewritten(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    first, second, third, _ = put_seeds(store)
+    store.append(
+        "contamination",
+        pl.DataFrame([{"prompt_id": first, "item_id": "i", "method": "exact", "score": 1.0}]),
+    )
+    store.append(
+        "duplicates",
+        pl.DataFrame(
+            [
+                {"prompt_id": second, "representative_id": third, "method": "exact"},
+                {"prompt_id": third, "representative_id": third, "method": "exact"},
+            ]
+        ),
+    )
+    put_reply(store, first, reply_with())
+    recipe = offline(make_recipe, confirmations=0)
+    assert run(store, recipe) == RewriteCounts()
+    asking = offline(make_recipe, confirmations=0, variants=2)
+    assert count_pending(store, asking) == 2
+
+
+def test_a_new_template_version_and_a_new_variant_ask_again(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = put_seeds(store, SEEDS[:1])[0]
+    put_reply(store, parent, reply_with())
+    run(store, offline(make_recipe, confirmations=0))
+    assert count_pending(store, offline(make_recipe, confirmations=0, variants=1)) == 0
+    assert count_pending(store, offline(make_recipe, confirmations=0, variants=2)) == 1
+    full = offline(make_recipe, confirmations=0, variants=2, max_per_root=1)
+    assert count_pending(store, full) == 0
+    monkeypatch.setattr(new_numbers, "TEMPLATE", "new_numbers@2")
+    assert count_pending(store, offline(make_recipe, confirmations=0, variants=1)) == 1
+
+
+def test_without_a_rewriter_nothing_is_done(store: Store, make_recipe: MakeRecipe) -> None:
+    put_seeds(store)
+    assert run(store, make_recipe()) == RewriteCounts()
+    assert count_pending(store, make_recipe()) == 0
+
+
+def test_ranges_share_the_work_between_them(store: Store, make_recipe: MakeRecipe) -> None:
+    parents = put_seeds(store, SEEDS[:2])
+    for parent in parents:
+        put_reply(store, parent, {"valid": False, "problem": "", "program": "", "answer": ""})
+    recipe = offline(make_recipe)
+    edge = max(parents)
+    assert run(store, recipe, Range("", edge)).refused == {"declined": 1}
+    assert run(store, recipe, Range(edge, "g")).refused == {"declined": 1}
+    assert len(reasons(store)) == 2
+
+
+@given(st.integers(0, 5), st.integers(0, 5), st.integers(1, 5))
+def test_votes_are_weighed_once_and_wait_only_if_they_could_still_win(
+    agreeing: int, missing: int, confirmations: int
+) -> None:
+    outcome = weigh(Votes(agreeing, missing), confirmations)
+    assert (outcome == "confirmed") == (agreeing >= confirmations)
+    assert (outcome == "unconfirmed") == (agreeing + missing < confirmations)
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("abc"), st.sampled_from("uvwxyz")), max_size=12),
+    st.integers(1, 3),
+)
+def test_a_batch_takes_no_more_than_there_is_room_for_and_loses_nobody(
+    made: list[tuple[str, str]], most: int
+) -> None:
+    waiting = [draft_of(root, name, place) for place, (root, name) in enumerate(made)]
+    batch, rest = take_batch(waiting, Shelf(), most)
+    assert sorted([*batch, *rest], key=lambda draft: draft.response_id) == sorted(
+        waiting, key=lambda draft: draft.response_id
+    )
+    assert all(
+        number <= most for number in Counter(draft.parent.root_id for draft in batch).values()
+    )
+    assert len({draft.prompt_id for draft in batch}) == len(batch)
+    assert bool(batch) == bool(waiting)
+
+
+def draft_of(root: str, name: str, place: int) -> Draft:
+    parent = Parent(root, root, "math", "", (), None, "number")
+    candidate = Candidate("", "", "", "number", "execution")
+    return drafts.Draft(f"{place:03d}", name, parent, candidate, "s", "s@1", False)
