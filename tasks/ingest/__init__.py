@@ -1,0 +1,30 @@
+"""Ingest: seeds, benchmarks and responses made elsewhere, from any file to rows of the store.
+
+    read.read_rows → seeds.parse_seed → checks → load.ingest_seeds
+
+A row that cannot be used is set aside in `quarantine` with file, row and reason; the load goes on.
+"""
+
+from tasks.ingest.load import (
+    IngestCounts,
+    import_responses,
+    import_responses_task,
+    ingest_benchmarks,
+    ingest_benchmarks_task,
+    ingest_seeds,
+    ingest_seeds_task,
+)
+from tasks.ingest.read import read_rows
+from tasks.ingest.seeds import parse_seed
+
+__all__ = [
+    "IngestCounts",
+    "import_responses",
+    "import_responses_task",
+    "ingest_benchmarks",
+    "ingest_benchmarks_task",
+    "ingest_seeds",
+    "ingest_seeds_task",
+    "parse_seed",
+    "read_rows",
+]

@@ -1,0 +1,239 @@
+"""Files: from a path, a glob or a URI to lines of bytes, whatever they are compressed with.
+
+    File(path=Path("/data/gsm8k_train.jsonl.gz"), uri="gsm8k_train.jsonl.gz", format="jsonl")
+
+A line is never longer in memory than `LINE_LIMIT`. Lines end at a newline and at nothing else:
+U+2028 and its kin are ordinary characters of a text.
+"""
+
+import glob
+import gzip
+import io
+import re
+import tempfile
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any, cast
+from urllib.parse import urlsplit, urlunsplit
+
+import duckdb
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from tasks.errors import InputError
+from tasks.ingest.rows import LINE_LIMIT
+from tasks.recipe import ResponseSource, SeedSource
+from tasks.store import connect_duckdb
+
+Source = SeedSource | ResponseSource
+FORMATS = {
+    "jsonl": "jsonl",
+    "ndjson": "jsonl",
+    "json": "json",
+    "csv": "csv",
+    "tsv": "tsv",
+    "tab": "tsv",
+    "parquet": "parquet",
+    "pq": "parquet",
+}
+BYTE_ORDER_MARK = b"\xef\xbb\xbf"
+_URI = re.compile(r"^[a-z][a-z0-9+.-]+://", re.IGNORECASE)
+_WILD = re.compile(r"[*?\[]")
+_GZIP, _ZSTD, _PARQUET = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PAR1"
+_UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+_BROKEN = (EOFError, zlib.error, gzip.BadGzipFile, pa.ArrowException, OSError)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """One file of a source. `uri` names it in the store: no folder of this machine, no secret."""
+
+    path: str
+    uri: str
+    format: str
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line without its newline; `too_long` if it was cut off at `LINE_LIMIT`."""
+
+    number: int
+    content: bytes
+    too_long: bool = False
+
+
+def find_files(source: Source) -> list[File]:
+    """Return the files of a source in order. Raises InputError if there are none."""
+    path = source.path.removeprefix("file://")
+    if _URI.match(path):
+        return [
+            File(uri, _without_secrets(uri), _tell_format(source, urlsplit(uri).path))
+            for uri in _find_remote(path)
+        ]
+    try:
+        found, root = _find_local(path)
+    except PermissionError as error:
+        raise InputError(f"{path}: no permission to look there: {error}") from None
+    return [
+        File(str(file), file.relative_to(root).as_posix(), _tell_format(source, file.name))
+        for file in found
+    ]
+
+
+def _find_local(path: str) -> tuple[list[Path], Path]:
+    """Return the files of a path or glob and the folder below which their names tell them apart."""
+    if Path(path).is_dir():
+        raise InputError(f"{path}: this is a folder; name its files, e.g. {path}/*.jsonl")
+    if Path(path).exists():
+        return [Path(path)], Path(path).parent
+    return _match_local(path), _fixed_root(path)
+
+
+@contextmanager
+def fetch(file: File) -> Iterator[Path]:
+    """Give a local path of a file; a remote one is copied to a temporary folder by DuckDB."""
+    if not _URI.match(file.path):
+        yield Path(file.path)
+        return
+    with tempfile.TemporaryDirectory(prefix="teachset-") as folder:
+        copy = Path(folder) / "file"
+        with _remote(file.uri) as connection:
+            found = connection.execute(
+                "select content from read_blob($uri)", {"uri": file.path}
+            ).fetchone()
+        copy.write_bytes(found[0] if found else b"")
+        yield copy
+
+
+@contextmanager
+def open_bytes(path: Path, file: File) -> Iterator[IO[bytes]]:
+    """Open a file for reading, decompressed. Raises InputError if it is empty or not text."""
+    with explain_damage(file):
+        with path.open("rb") as opened:
+            start = opened.read(4)
+        if not start:
+            raise InputError(f"{file.uri}: the file is empty; expected rows of {file.format}")
+        if start == _PARQUET:
+            raise InputError(f"{file.uri}: this is a Parquet file; set `format: parquet`")
+        with cast("IO[bytes]", _decompress(path, start)) as stream:
+            yield stream
+
+
+@contextmanager
+def explain_damage(file: File) -> Iterator[None]:
+    """Turn whatever breaks in reading a file into an InputError that names it."""
+    try:
+        yield
+    except PermissionError:
+        raise InputError(f"{file.uri}: no permission to read it; see `ls -l {file.path}`") from None
+    except _BROKEN as error:
+        raise InputError(
+            f"{file.uri}: the file cannot be read to its end: {error}. It is damaged or not what "
+            "its name says; fetch it again. Rows read before this point are kept."
+        ) from error
+
+
+def read_lines(stream: IO[bytes], file: File) -> Iterator[Line]:
+    """Yield every line of a stream, blank ones too, the byte-order mark of the first left out."""
+    number = 0
+    while content := stream.readline(LINE_LIMIT + 2):
+        number += 1
+        if number == 1:
+            if content.startswith(_UTF_16):
+                raise InputError(
+                    f"{file.uri}: this is UTF-16 text, expected UTF-8; convert it with "
+                    f"`iconv -f UTF-16 -t UTF-8`"
+                )
+            content = content.removeprefix(BYTE_ORDER_MARK)
+        whole = content.removesuffix(b"\n")
+        too_long = len(whole) > LINE_LIMIT
+        if too_long:
+            _skip_line(stream, content)
+        yield Line(number, whole[:LINE_LIMIT], too_long)
+
+
+def _skip_line(stream: IO[bytes], content: bytes) -> None:
+    while content and not content.endswith(b"\n"):
+        content = stream.readline(LINE_LIMIT)
+
+
+def _decompress(path: Path, start: bytes) -> object:
+    """Open by the first bytes, not by the name: `.jsonl` files that are gzip exist."""
+    if start.startswith(_GZIP):
+        return gzip.open(path, "rb")
+    if start == _ZSTD:
+        return io.BufferedReader(pa.input_stream(str(path), compression="zstd"), 1 << 20)
+    return path.open("rb", buffering=1 << 20)
+
+
+def _match_local(path: str) -> list[Path]:
+    found = sorted(Path(match) for match in glob.glob(path, recursive=True))
+    files = [file for file in found if file.is_file()]
+    if files:
+        return files
+    if _WILD.search(path):
+        raise InputError(f"{path}: no file matches this pattern")
+    parent = Path(path).parent
+    near = sorted(file.name for file in parent.iterdir()) if parent.is_dir() else []
+    beside = f" Beside it: {', '.join(near[:8])}." if near else f" Nor is there a folder {parent}."
+    raise InputError(f"{path}: no such file.{beside} Mend `path` in the recipe.")
+
+
+def _fixed_root(path: str) -> Path:
+    """Return the folder above the first wildcard, so that names below it tell files apart."""
+    parts = Path(path).parts
+    wild = next((at for at, part in enumerate(parts) if _WILD.search(part)), len(parts) - 1)
+    return Path(*parts[:wild])
+
+
+def _find_remote(uri: str) -> list[str]:
+    if urlsplit(uri).scheme.lower() in ("http", "https") or not _WILD.search(uri):
+        return [uri]
+    with _remote(_without_secrets(uri)) as connection:
+        rows = connection.execute("select file from glob($uri) order by file", {"uri": uri})
+        found = [str(file) for (file,) in rows.fetchall()]
+    if not found:
+        raise InputError(f"{_without_secrets(uri)}: no file matches this pattern")
+    return found
+
+
+@contextmanager
+def _remote(shown: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    connection: Any = connect_duckdb(("httpfs",))
+    try:
+        yield connection
+    except duckdb.Error as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(
+            f"{shown}: cannot be fetched: {_without_queries(reason)}. Check the address and, for a "
+            "private one, DuckDB's stored secrets (`create persistent secret`)."
+        ) from error
+    finally:
+        connection.close()
+
+
+def _without_secrets(uri: str) -> str:
+    """Leave out of a URI what may be secret: user, password and query."""
+    parts = urlsplit(uri)
+    host = parts.netloc.rsplit("@", 1)[-1]
+    return urlunsplit((parts.scheme, host, parts.path, "", ""))
+
+
+def _without_queries(message: str) -> str:
+    return re.sub(r"(://)[^/\s'@]*@|\?[^\s']*", r"\1", message)
+
+
+def _tell_format(source: Source, name: str) -> str:
+    if source.format != "auto":
+        return source.format
+    endings = name.lower().split(".")[1:]
+    if endings and endings[-1] in ("gz", "zst", "gzip", "zstd"):
+        endings.pop()
+    if endings and endings[-1] in FORMATS:
+        return FORMATS[endings[-1]]
+    raise InputError(
+        f"{name}: cannot tell the format by the name; set `format` to one of jsonl, json, csv, "
+        "tsv or parquet"
+    )

@@ -1,0 +1,165 @@
+"""Loading: sources into the store, chunk by chunk, every row accounted for.
+
+    IngestCounts(read=7474, new=7473, merged=1, quarantined=0)
+
+A chunk is one commit a table. Whatever stops a load, the next one finds what is there and adds the
+rest, so nothing is read twice into the store.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeVar
+
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.ingest.checks import refuse_other_answers, refuse_repeated_ids
+from tasks.ingest.files import File, Source, find_files
+from tasks.ingest.read import read_file
+from tasks.ingest.responses import Response, frame_responses, index_prompts, parse_response
+from tasks.ingest.rows import QuarantinedRow, RawRow, frame_quarantined
+from tasks.ingest.seeds import (
+    Seed,
+    frame_benchmark_items,
+    frame_prompts,
+    frame_sources,
+    parse_seed,
+)
+from tasks.progress import track
+from tasks.recipe import Recipe, ResponseSource
+from tasks.store import Store, open_store
+
+AnySource = TypeVar("AnySource", bound=Source)
+CHUNK_ROWS = 20_000  # rows a commit: at 20 to 60 ms a commit, a minute for 20 million rows
+CHUNK_CHARACTERS = 64_000_000  # a chunk of long rows ends earlier, so that memory stays bounded
+
+
+@dataclass(frozen=True, slots=True)
+class IngestCounts:
+    """What became of the rows that were read: `read == new + merged + quarantined`.
+
+    `merged` rows were there already, from another row or an earlier run.
+    """
+
+    read: int = 0
+    new: int = 0
+    merged: int = 0
+    quarantined: int = 0
+
+
+def add_counts(one: IngestCounts, other: IngestCounts) -> IngestCounts:
+    """Sum two counts."""
+    return IngestCounts(
+        one.read + other.read,
+        one.new + other.new,
+        one.merged + other.merged,
+        one.quarantined + other.quarantined,
+    )
+
+
+def ingest_seeds(store: Store, recipe: Recipe, run_id: str) -> IngestCounts:
+    """Read every seed source into `prompts` and `prompt_sources`."""
+    return _count("ingest seeds", _load_seeds(store, recipe, run_id))
+
+
+def ingest_benchmarks(store: Store, recipe: Recipe, run_id: str) -> IngestCounts:
+    """Read every benchmark into `benchmark_items`."""
+    return _count("ingest benchmarks", _load_benchmarks(store, recipe, run_id))
+
+
+def import_responses(store: Store, recipe: Recipe, run_id: str) -> IngestCounts:
+    """Read every response made elsewhere into `responses`; their prompts must be in the store."""
+    return _count("import responses", _load_responses(store, recipe, run_id))
+
+
+def chunk_rows(rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:
+    """Gather rows into chunks of `CHUNK_ROWS`, or fewer if they are long."""
+    chunk: list[RawRow] = []
+    characters = 0
+    for row in rows:
+        chunk.append(row)
+        characters += len(row.text or "")
+        if len(chunk) >= CHUNK_ROWS or characters >= CHUNK_CHARACTERS:
+            yield chunk
+            chunk, characters = [], 0
+    if chunk:
+        yield chunk
+
+
+def _load_seeds(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
+    for source, file in _find_all(recipe.seeds):
+        ids: dict[int, str] = {}
+        for rows in chunk_rows(read_file(file, source)):
+            parsed = refuse_repeated_ids(rows, [parse_seed(row, source) for row in rows], ids)
+            asked = [seed.prompt_id for seed in parsed if isinstance(seed, Seed)]
+            known = store.query("ingest_known_prompts", ids=asked)
+            parsed = refuse_other_answers(rows, parsed, dict(known.iter_rows()))
+            seeds = [seed for seed in parsed if isinstance(seed, Seed)]
+            new = store.append("prompts", frame_prompts(seeds), run_id=run_id)
+            store.append("prompt_sources", frame_sources(seeds), run_id=run_id)
+            yield _settle(store, run_id, new, parsed)
+
+
+def _load_benchmarks(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
+    for source, file in _find_all(recipe.benchmarks):
+        for rows in chunk_rows(read_file(file, source)):
+            parsed = [parse_seed(row, source) for row in rows]
+            items = [item for item in parsed if isinstance(item, Seed)]
+            frame = frame_benchmark_items(items, source.name)
+            new = store.append("benchmark_items", frame, run_id=run_id)
+            yield _settle(store, run_id, new, parsed)
+
+
+def _load_responses(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
+    files = _find_all(recipe.responses)
+    if not files:
+        return
+    frames = store.stream("ingest_prompt_texts", CHUNK_ROWS)
+    prompts = index_prompts((row[0], row[1]) for frame in frames for row in frame.iter_rows())
+    counted: dict[ResponseSource, Counter[tuple[str, str]]] = defaultdict(Counter)
+    for source, file in files:
+        for rows in chunk_rows(read_file(file, source)):
+            parsed = [parse_response(row, source, prompts, counted[source]) for row in rows]
+            responses = [row for row in parsed if isinstance(row, Response)]
+            new = store.append("responses", frame_responses(responses), run_id=run_id)
+            yield _settle(store, run_id, new, parsed)
+
+
+def _find_all(sources: Sequence[AnySource]) -> list[tuple[AnySource, File]]:
+    """Find the files of all sources before one is read: a wrong path stops a load at its start."""
+    return [(source, file) for source in sources for file in find_files(source)]
+
+
+def _settle(store: Store, run_id: str, new: int, parsed: Sequence[object]) -> IngestCounts:
+    """Set the bad rows of a chunk aside and count what became of it."""
+    bad = [row for row in parsed if isinstance(row, QuarantinedRow)]
+    store.append("quarantine", frame_quarantined(bad), run_id=run_id)
+    return IngestCounts(len(parsed), new, len(parsed) - len(bad) - new, len(bad))
+
+
+def _count(stage: str, chunks: Iterator[IngestCounts]) -> IngestCounts:
+    total = IngestCounts()
+    with track(stage) as tracker:
+        for chunk in chunks:
+            total = add_counts(total, chunk)
+            tracker.advance(chunk.read, failed=chunk.quarantined)
+    return total
+
+
+@task(task_run_name="ingest-seeds", cache_policy=NO_CACHE)
+def ingest_seeds_task(recipe: Recipe, run_id: str) -> IngestCounts:
+    """Bring in the seeds; what is there already changes nothing."""
+    return ingest_seeds(open_store(recipe.store), recipe, run_id)
+
+
+@task(task_run_name="ingest-benchmarks", cache_policy=NO_CACHE)
+def ingest_benchmarks_task(recipe: Recipe, run_id: str) -> IngestCounts:
+    """Bring in the benchmarks that the training set must not contain."""
+    return ingest_benchmarks(open_store(recipe.store), recipe, run_id)
+
+
+@task(task_run_name="import-responses", cache_policy=NO_CACHE)
+def import_responses_task(recipe: Recipe, run_id: str) -> IngestCounts:
+    """Bring in the responses that were made elsewhere."""
+    return import_responses(open_store(recipe.store), recipe, run_id)
