@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
 
-import sympy  # type: ignore[import-untyped,unused-ignore]
-from math_verify import parse, verify  # type: ignore[import-untyped,unused-ignore]
+import sympy
+from math_verify import parse, verify
 
 from tasks.rewrite.program import ProgramError, evaluate, numbers_in
 

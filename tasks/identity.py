@@ -8,12 +8,10 @@ At 1.4 million rows the chance that two different rows share a 128-bit id is bel
 
 import hashlib
 import json
-import re
 import unicodedata
 from collections.abc import Mapping, Sequence
 
 ID_DIGITS = 32
-_WHITESPACE = re.compile(r"\s+")
 
 
 def normalise(text: str) -> str:
@@ -22,7 +20,7 @@ def normalise(text: str) -> str:
     Case and punctuation stay: they can carry meaning in mathematics and code. NFKC is not used
     because it would make `x²` and `x2` the same problem.
     """
-    return _WHITESPACE.sub(" ", unicodedata.normalize("NFC", text)).strip()
+    return " ".join(unicodedata.normalize("NFC", text).split())
 
 
 def content_id(*parts: object) -> str:

@@ -1,7 +1,7 @@
 """Sample: the reference answers where a key is wanted of it, the student where it is measured.
 
-    response_id  prompt_id  role     model        sample_index  finish_reason  content
-    91d0…        3c7b…      student  sim-student  3             stop           … \\boxed{4}
+response_id  prompt_id  role     model        sample_index  finish_reason  content
+91d0…        3c7b…      student  sim-student  3             stop           … \\boxed{4}
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -91,8 +91,6 @@ def sample_range(
 
 
 @task(task_run_name="{role}-from-{low}", cache_policy=NO_CACHE)
-def sample_chunk(
-    recipe: Recipe, run_id: str, role: SampledRole, low: str, high: str
-) -> Completion:
+def sample_chunk(recipe: Recipe, run_id: str, role: SampledRole, low: str, high: str) -> Completion:
     """Draw a chunk of samples; what was drawn before is not drawn again."""
     return sample_range(open_store(recipe.store), recipe, run_id, role, Range(low, high))

@@ -1,7 +1,7 @@
 """Teach: the teacher answers what was kept; its reasoning is kept apart from its answer.
 
-    response_id  prompt_id  role     model        content       reasoning
-    c2aa…        3c7b…      teacher  sim-teacher  … \\boxed{4}  Two and two more make …
+response_id  prompt_id  role     model        content       reasoning
+c2aa…        3c7b…      teacher  sim-teacher  … \\boxed{4}  Two and two more make …
 """
 
 from prefect import task

@@ -1,6 +1,7 @@
 """What the engine promises, against a real server over real HTTP: see docs/engine.md."""
 
 import json
+import threading
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -8,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from tasks.errors import BudgetReached, ModelServerError
+from tasks.errors import BudgetReached, ModelServerError, RunInterrupted
 from tasks.llm.chunks import run_ranges
-from tasks.llm.engine import complete
+from tasks.llm.engine import complete, stop_calling
 from tasks.llm.money import Purse
 from tasks.llm.pending import leave_out_known, ranges
 from tasks.llm.request import Endpoint, Request, ResponseSchema
@@ -197,6 +198,20 @@ def test_an_absent_server_stops_the_run_soon(store: Store) -> None:
     endpoint = _endpoint("http://127.0.0.1:9/v1", max_attempts=2)
     with pytest.raises(ModelServerError, match=r"http://127.0.0.1:9/v1 answered none"):
         complete(store, endpoint, _requests(500), run_id="r", purse=Purse(Budget()))
+
+
+def test_a_stopped_run_keeps_what_was_in_flight_and_asks_for_no_more(
+    store: Store, items: Path
+) -> None:
+    latency = {"latency": {"kind": "fixed", "seconds": 0.3}}
+    with start_simulator([items], latency) as simulator:
+        endpoint = _endpoint(simulator.base_url)
+        threading.Timer(1.0, stop_calling).start()
+        with pytest.raises(RunInterrupted):
+            complete(store, endpoint, _requests(5000), run_id="r", purse=Purse(Budget()))
+        received = _stats(simulator)["received"]
+    kept = store.sql("select count(*) as n from responses")["n"][0]
+    assert 0 < kept == received < 5000
 
 
 def test_a_structure_that_is_not_followed_is_a_failure_with_its_text(

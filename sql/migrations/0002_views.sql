@@ -79,7 +79,8 @@ select
 from current_decisions
 inner join latest_policy on current_decisions.policy = latest_policy.policy
 inner join prompts on current_decisions.prompt_id = prompts.prompt_id
-group by all;
+group by all
+order by prompts.domain, prompts.kind, current_decisions.kept desc, prompts desc;
 
 create view pairs as
 select

@@ -20,7 +20,7 @@ from typing import IO, Any, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import duckdb
-import pyarrow as pa  # type: ignore[import-untyped]
+import pyarrow as pa
 
 from tasks.errors import InputError
 from tasks.ingest.rows import LINE_LIMIT

@@ -1,19 +1,26 @@
 """Chunks: a stage's calls as a few dozen task runs, two at a time, without a barrier between them.
 
-    run_ranges("student", 60_000, lambda asked: sample_chunk.submit(…, asked.low, asked.high))
+run_ranges("student", 60_000, lambda asked: sample_chunk.submit(…, asked.low, asked.high))
 """
 
 from collections import deque
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 
 from prefect.futures import PrefectFuture
+from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from tasks.llm.pending import Range, ranges
 from tasks.progress import track
 
 Result = TypeVar("Result")
 RANGES_AT_A_TIME = 2
+
+
+def two_at_a_time() -> TaskRunner[PrefectFuture[Any]]:
+    """Return the task runner of a flow that calls `run_ranges`."""
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=RANGES_AT_A_TIME)
+    return cast("TaskRunner[PrefectFuture[Any]]", runner)
 
 
 def run_ranges(

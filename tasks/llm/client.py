@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import httpx2 as httpx  # The client library that openai 3 is built on.
 import openai
@@ -74,17 +73,23 @@ def read_answer(response: httpx.Response, request: Request, latency_s: float) ->
         raise CallFailed("malformed", f"not a chat completion: {error!r}", raw_body=raw) from error
     if not isinstance(message, Mapping):
         raise CallFailed("malformed", "not a chat completion: no message", raw_body=raw)
+    usage = read_usage(body.get("usage"))
     finish_reason = choice.get("finish_reason")
     if finish_reason == "content_filter" or message.get("refusal"):
-        raise CallFailed("refused", str(message.get("refusal") or "content filter"), raw_body=raw)
+        why = str(message.get("refusal") or "content filter")
+        raise CallFailed("refused", why, raw_body=raw, usage=usage)
     reasoning, content = read_message(message)
     if request.schema is not None and finish_reason != "length":
-        content = _check_structure(content, request, raw)
+        structure = parse_structured(content, request.schema.schema)
+        if structure is None:
+            why = f"does not follow the schema {request.schema.name!r}"
+            raise CallFailed("malformed", why, raw_body=raw, usage=usage)
+        content = json.dumps(structure, ensure_ascii=False)
     return Answer(
         content=content,
         reasoning=reasoning,
         finish_reason=finish_reason,
-        usage=read_usage(body.get("usage")),
+        usage=usage,
         model=body.get("model"),
         provider_request_id=response.headers.get("x-request-id") or body.get("id"),
         raw_body=raw,
@@ -104,13 +109,3 @@ def read_usage(usage: object) -> Usage:
         completion_tokens=usage.get("completion_tokens"),
         reasoning_tokens=completion_details.get("reasoning_tokens"),
     )
-
-
-def _check_structure(content: str, request: Request, raw: str) -> str:
-    assert request.schema is not None
-    parsed: dict[str, Any] | None = parse_structured(content, request.schema.schema)
-    if parsed is None:
-        raise CallFailed(
-            "malformed", f"does not follow the schema {request.schema.name!r}", raw_body=raw
-        )
-    return json.dumps(parsed, ensure_ascii=False)

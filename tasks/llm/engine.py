@@ -10,7 +10,7 @@ what is pending and no call waits for another. A call that waits to be tried aga
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import CancelledError, Future, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, TypeVar
@@ -23,7 +23,7 @@ from tasks.errors import ModelServerError, RunInterrupted
 from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.failures import CallFailed
 from tasks.llm.limiter import Limiter
-from tasks.llm.money import Amount, Purse, cost_usd, reserve_for
+from tasks.llm.money import Amount, Bill, Purse, Usage, reserve_for
 from tasks.llm.request import Endpoint, Request, identify
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.writer import Writer
@@ -50,7 +50,7 @@ class Completion:
     cost_usd: float | None = 0.0
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Progress:
     """What one `complete` has seen so far; touched by the event loop's thread alone."""
 
@@ -108,16 +108,20 @@ def complete(
             progress=progress,
             advance=advance,
         )
-        _run_on_loop(_work_all(job), lambda: tick(progress.totals()))
+        _UNDER_WAY.add(progress)
+        try:
+            _run_on_loop(_work_all(job), lambda: tick(progress.totals()))
+        finally:
+            _UNDER_WAY.discard(progress)
     if progress.stop is not None:
         raise progress.stop
     return progress.totals()
 
 
-def interrupt() -> None:
-    """Stop every `complete` of this process at once; calls in flight are the only loss."""
-    for future in list(_ACTIVE):
-        future.cancel()
+def stop_calling() -> None:
+    """Let every `complete` of this process end with RunInterrupted after the calls in flight."""
+    for progress in list(_UNDER_WAY):
+        progress.stop = progress.stop or RunInterrupted("stopped; run again to continue")
 
 
 async def _work_all(job: _Job) -> None:
@@ -154,20 +158,17 @@ async def _work(job: _Job) -> None:
 
 async def _complete_one(job: _Job, request: Request) -> None:
     keys = identify(job.endpoint, request)
-    attempts = 0
+    bill = Bill()
     try:
         async for attempt in _retrying(job):
             with attempt:
-                attempts = attempt.retry_state.attempt_number
-                answer = await _attempt(job, request)
+                answer = await _attempt(job, request, bill)
     except CallFailed as failure:
-        job.writer.put("failures", failure_row(job.endpoint, request, keys, failure, attempts))
+        job.writer.put("failures", failure_row(job.endpoint, request, keys, failure, bill))
         _count_failure(job, failure)
         return
-    cost = cost_usd(answer.usage, job.endpoint.settings.prices)
-    job.writer.put(
-        "responses", response_row(job.endpoint, request, keys, answer, attempts=attempts, cost=cost)
-    )
+    job.writer.put("responses", response_row(job.endpoint, request, keys, answer, bill))
+    cost = bill.cost_usd
     progress = job.progress
     progress.completed += 1
     progress.cost_usd = (
@@ -176,26 +177,26 @@ async def _complete_one(job: _Job, request: Request) -> None:
     job.advance(1, 0, cost or 0.0)
 
 
-async def _attempt(job: _Job, request: Request) -> Answer:
-    """Ask once, inside the limits and the budget."""
+async def _attempt(job: _Job, request: Request, bill: Bill) -> Answer:
+    """Ask once, inside the limits and the budget; what it cost is added to the call's bill."""
     characters = sum(len(content.encode()) for _, content in request.messages)
     reservation = reserve_for(job.endpoint.settings, characters)
     async with job.limiter.admit(reservation.tokens):
         if job.progress.stop is not None:
             raise CallFailed("retryable", "the run was stopped before this call was made")
         await _reserve(job, reservation)
-        actual = Amount(calls=1)
+        usage: Usage | None = None
         try:
             answer = await ask(job.client, job.endpoint, request)
-            cost = cost_usd(answer.usage, job.endpoint.settings.prices)
-            actual = Amount(usd=cost or 0.0, tokens=answer.usage.tokens, calls=1)
+            usage = answer.usage
             return answer
         except CallFailed as failure:
+            usage = failure.usage
             if failure.retry_after_s is not None:
                 job.limiter.hold(failure.retry_after_s)
             raise
         finally:
-            job.purse.settle(reservation, actual)
+            job.purse.settle(reservation, bill.add(usage, job.endpoint.settings.prices))
 
 
 async def _reserve(job: _Job, reservation: Amount) -> None:
@@ -253,19 +254,15 @@ def _limiter_of(endpoint: Endpoint) -> Limiter:
 
 
 def _run_on_loop(work: Coroutine[Any, Any, T], tick: Callable[[], None]) -> T:
-    """Run a coroutine on the process's one event loop for calls; an interrupt cancels it."""
+    """Run a coroutine on the process's one event loop for calls; an exception here cancels it."""
     future: Future[T] = asyncio.run_coroutine_threadsafe(work, _event_loop())
-    _ACTIVE.add(future)
     try:
         while not wait([future], timeout=_TICK_S).done:
             tick()
         tick()
         return future.result()
-    except CancelledError:
-        raise RunInterrupted("interrupted; run again to continue") from None
     finally:
         future.cancel()
-        _ACTIVE.discard(future)
 
 
 @cache
@@ -277,4 +274,4 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 
 _LIMITERS: dict[tuple[str, str], Limiter] = {}
 _LIMITERS_LOCK = threading.Lock()
-_ACTIVE: set[Future[Any]] = set()
+_UNDER_WAY: set[_Progress] = set()

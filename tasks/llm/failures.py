@@ -16,6 +16,7 @@ from typing import Literal
 import openai
 
 from tasks.errors import ModelServerError
+from tasks.llm.money import Usage
 from tasks.llm.request import Endpoint
 
 Failure = Literal["retryable", "rate_limited", "malformed", "refused", "rejected"]
@@ -34,12 +35,14 @@ class CallFailed(Exception):
         *,
         raw_body: str | None = None,
         retry_after_s: float | None = None,
+        usage: Usage | None = None,
     ) -> None:
         super().__init__(message)
         self.failure: Failure = failure
         self.message = hide_secrets(message)[:2000]
         self.raw_body = hide_secrets(raw_body)[:_BODY_LIMIT] if raw_body else None
         self.retry_after_s = retry_after_s
+        self.usage = usage  # What the attempt is billed for, where the server said so.
 
     @property
     def can_be_retried(self) -> bool:

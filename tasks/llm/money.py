@@ -28,6 +28,27 @@ class Usage:
         return (self.prompt_tokens or 0) + (self.completion_tokens or 0)
 
 
+@dataclass(slots=True)
+class Bill:
+    """What the attempts of one call add up to; an attempt without an answer is not billed."""
+
+    attempts: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_usd: float | None = 0.0
+
+    def add(self, usage: Usage | None, prices: Prices) -> "Amount":
+        """Add an attempt and return what it alone did cost."""
+        self.attempts += 1
+        if usage is None:
+            return Amount(calls=1)
+        cost = cost_usd(usage, prices)
+        self.prompt_tokens += usage.prompt_tokens or 0
+        self.completion_tokens += usage.completion_tokens or 0
+        self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
+        return Amount(usd=cost or 0.0, tokens=usage.tokens, calls=1)
+
+
 @dataclass(frozen=True, slots=True)
 class Amount:
     """An amount of each thing that a budget caps."""

@@ -6,6 +6,7 @@ import orjson
 
 from tasks.llm.client import Answer
 from tasks.llm.failures import CallFailed
+from tasks.llm.money import Bill
 from tasks.llm.request import Endpoint, Keys, Request, parameters_of
 
 
@@ -14,11 +15,9 @@ def response_row(
     request: Request,
     keys: Keys,
     answer: Answer,
-    *,
-    attempts: int,
-    cost: float | None,
+    bill: Bill,
 ) -> dict[str, Any]:
-    """Return a row of `responses`."""
+    """Return a row of `responses`: the tokens of the answer, the cost of all its attempts."""
     return {
         **_describe(endpoint, request),
         "response_id": keys.response_id,
@@ -33,9 +32,9 @@ def response_row(
         "cached_tokens": answer.usage.cached_tokens,
         "completion_tokens": answer.usage.completion_tokens,
         "reasoning_tokens": answer.usage.reasoning_tokens,
-        "cost_usd": cost,
+        "cost_usd": bill.cost_usd,
         "latency_s": answer.latency_s,
-        "attempts": attempts,
+        "attempts": bill.attempts,
         "provider_request_id": answer.provider_request_id,
         "raw_body": answer.raw_body,
         "simulated": endpoint.simulated,
@@ -43,16 +42,19 @@ def response_row(
 
 
 def failure_row(
-    endpoint: Endpoint, request: Request, keys: Keys, failure: CallFailed, attempts: int
+    endpoint: Endpoint, request: Request, keys: Keys, failure: CallFailed, bill: Bill
 ) -> dict[str, Any]:
-    """Return a row of `failures`."""
+    """Return a row of `failures`: the tokens and the cost of all its attempts."""
     return {
         **_describe(endpoint, request),
         "response_id": keys.response_id,
         "failure": failure.failure,
-        "attempts": attempts,
+        "attempts": bill.attempts,
         "message": failure.message,
         "raw_body": failure.raw_body,
+        "prompt_tokens": bill.prompt_tokens,
+        "completion_tokens": bill.completion_tokens,
+        "cost_usd": bill.cost_usd,
     }
 
 

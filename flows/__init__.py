@@ -1,0 +1,1 @@
+"""When: one flow a file, no logic; `build` runs them all."""

@@ -1,0 +1,26 @@
+"""Ingest: seeds, benchmarks and responses made elsewhere; twins and test items are found."""
+
+from pathlib import Path
+
+from prefect import flow
+
+from tasks.ingest import import_responses_task, ingest_benchmarks_task, ingest_seeds_task
+from tasks.recipe import Recipe, as_recipe
+from tasks.run import recorded_run
+from tasks.select.contamination import mark_contamination
+from tasks.select.duplicates import mark_duplicates
+
+
+@flow(name="ingest", flow_run_name="ingest {recipe.name}")
+def ingest(recipe: Recipe | Path) -> None:
+    """Bring in what is new in the recipe's files, and find what no money should be spent on.
+
+    Rows that cannot be used are in `quarantine` with the reason. Running it again changes nothing.
+    """
+    recipe = as_recipe(recipe)
+    with recorded_run(recipe, "ingest") as run_id:
+        ingest_seeds_task(recipe, run_id)
+        ingest_benchmarks_task(recipe, run_id)
+        import_responses_task(recipe, run_id)
+        mark_duplicates(recipe, run_id)
+        mark_contamination(recipe, run_id)

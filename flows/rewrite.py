@@ -1,0 +1,36 @@
+"""Rewrite: synthetic prompts whose answers a program can check."""
+
+from pathlib import Path
+
+from prefect import flow
+
+from tasks.llm.chunks import run_ranges, two_at_a_time
+from tasks.recipe import Recipe, as_recipe
+from tasks.rewrite.stage import count_pending, rewrite_chunk
+from tasks.run import recorded_run
+from tasks.select.contamination import mark_contamination
+from tasks.select.duplicates import mark_duplicates
+from tasks.store import open_store
+
+
+@flow(
+    name="rewrite",
+    flow_run_name="rewrite {recipe.name}",
+    task_runner=two_at_a_time(),
+)
+def rewrite(recipe: Recipe | Path) -> None:
+    """Ask the rewriter for what is missing and accept what holds up.
+
+    Every candidate leaves a row in `rewrites`; the accepted ones are prompts, checked for twins and
+    test items like any other. Without a rewriter, or with no strategy, nothing is done.
+    """
+    recipe = as_recipe(recipe)
+    with recorded_run(recipe, "rewrite") as run_id:
+        calls = count_pending(open_store(recipe.store), recipe)
+        run_ranges(
+            "rewrite",
+            calls,
+            lambda asked: rewrite_chunk.submit(recipe, run_id, asked.low, asked.high),
+        )
+        mark_duplicates(recipe, run_id)
+        mark_contamination(recipe, run_id)

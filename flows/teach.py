@@ -1,0 +1,35 @@
+"""Teach: the teacher answers what was kept, and its answers are graded."""
+
+from pathlib import Path
+
+from prefect import flow
+
+from tasks.assess.grade import grade_task
+from tasks.llm.chunks import run_ranges, two_at_a_time
+from tasks.recipe import Recipe, as_recipe
+from tasks.run import recorded_run
+from tasks.select.decide import select_taught_prompts
+from tasks.store import open_store
+from tasks.teach import count_wanted, teach_chunk
+
+
+@flow(
+    name="teach",
+    flow_run_name="teach {recipe.name}",
+    task_runner=two_at_a_time(),
+)
+def teach(recipe: Recipe | Path) -> None:
+    """Draw the teacher responses that are missing on kept prompts, grade them, decide again.
+
+    Leaves rows in `responses`, `grades` and `decisions`. Safe to kill and to run again.
+    """
+    recipe = as_recipe(recipe)
+    with recorded_run(recipe, "teach") as run_id:
+        calls = count_wanted(open_store(recipe.store), recipe).calls
+        run_ranges(
+            "teacher",
+            calls,
+            lambda asked: teach_chunk.submit(recipe, run_id, asked.low, asked.high),
+        )
+        grade_task(recipe, run_id, ("teacher",))
+        select_taught_prompts(recipe, run_id)
