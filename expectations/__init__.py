@@ -1,0 +1,1 @@
+"""What good data is: the only package that imports Great Expectations."""

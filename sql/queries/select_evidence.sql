@@ -1,0 +1,58 @@
+-- One row per prompt: everything its decision is made of.
+with hits as (
+    select prompt_id, item_id, benchmark, method, score
+    from contamination
+    qualify row_number() over (
+        partition by prompt_id order by score desc, benchmark, item_id, method
+    ) = 1
+),
+
+doubles as (
+    select prompt_id, representative_id
+    from current_duplicates
+    where representative_id <> prompt_id
+    qualify row_number() over (partition by prompt_id order by method, representative_id) = 1
+),
+
+taught as (
+    select
+        prompt_id,
+        count(*) as responses,
+        count(*) filter (where usable) as usable,
+        count(*) filter (where usable and verdict = 'correct') as correct
+    from teacher_responses
+    where model = $teacher or server = 'import'
+    group by prompt_id
+)
+
+select
+    prompts.prompt_id,
+    prompts.root_id,
+    prompts.kind,
+    prompts.domain,
+    doubles.representative_id as duplicate_of,
+    hits.item_id,
+    hits.benchmark,
+    hits.method,
+    current_keys.trusted,
+    current_keys.source as key_source,
+    current_keys.share as key_share,
+    coalesce(current_difficulty.correct, 0) as correct,
+    coalesce(current_difficulty.wrong, 0) as wrong,
+    coalesce(current_difficulty.truncated, 0) as truncated,
+    coalesce(current_difficulty.unverifiable, 0) as unverifiable,
+    current_difficulty.pass_rate,
+    coalesce(taught.responses, 0) as teacher_responses,
+    coalesce(taught.correct, 0) as teacher_correct,
+    coalesce(taught.usable, 0) as teacher_usable
+from prompts
+left join doubles on prompts.prompt_id = doubles.prompt_id
+left join hits on prompts.prompt_id = hits.prompt_id
+left join current_keys on prompts.prompt_id = current_keys.prompt_id
+left join current_difficulty
+    on
+        current_keys.key_id = current_difficulty.key_id
+        and prompts.prompt_id = current_difficulty.prompt_id
+        and current_difficulty.student = $student
+left join taught on prompts.prompt_id = taught.prompt_id
+order by prompts.prompt_id

@@ -1,0 +1,1 @@
+"""Release: stage the pairs, gate them, publish them at once."""

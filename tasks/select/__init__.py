@@ -1,0 +1,1 @@
+"""Select: duplicates, contamination and the one decision that every prompt gets."""

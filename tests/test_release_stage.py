@@ -1,0 +1,205 @@
+"""Staging: which response is released, how it reads, and that the bytes are always the same."""
+
+import json
+import random
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from conftest import MakeRecipe
+from taught_store import RUN, STUDENT, TEACHER, Taught, fill, identify, response_of, taught
+
+from tasks.identity import content_id
+from tasks.recipe import Recipe
+from tasks.release import formats
+from tasks.release.formats import ParquetShards, to_rows
+from tasks.release.stage import Staged, stage_pairs, validation_bound
+from tasks.select.decide import decide_after_teach
+from tasks.store import Store
+
+MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
+
+
+def stage(
+    store: Store, recipe: Recipe, folder: Path, prompts: Sequence[Taught] = ()
+) -> tuple[Staged, list[dict[str, Any]]]:
+    """Decide, stage into a new folder and return what was staged with the Parquet's rows."""
+    fill(store, *prompts)
+    decide_after_teach(store, recipe, RUN)
+    folder.mkdir()
+    staged = stage_pairs(store, recipe, folder)
+    return staged, pl.read_parquet(folder / "data" / "*.parquet").to_dicts()
+
+
+def read_jsonl(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def test_a_pair_as_it_is_released(store: Store, make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    recipe = make_recipe(models=MODELS, release={"validation_share": 0})
+    _, (pair,) = stage(store, recipe, tmp_path / "out", [taught("a")])
+    assert pair == {
+        "pair_id": content_id(identify("a"), response_of("a")),
+        "messages": [
+            {"role": "user", "content": "What is two plus two, asked as a?"},
+            {"role": "assistant", "content": "<think>\n2 + 2 = 4\n</think>\n\nIt is 4."},
+        ],
+        "domain": "math",
+        "kind": "seed",
+        "strategy": None,
+        "key": "4",
+        "answer_type": "number",
+        "key_source": "gold",
+        "pass_rate": 0.5,
+        "low": 0.1,
+        "high": 0.9,
+        "teacher": TEACHER,
+        "verdict": "correct",
+        "source": "test-set",
+        "licence": "MIT",
+        "prompt_id": identify("a"),
+        "root_id": identify("a"),
+        "response_id": response_of("a"),
+        "simulated": True,
+        "split": "train",
+    }
+    assert read_jsonl(tmp_path / "out" / "train.jsonl") == [pair]
+
+
+def test_the_first_correct_response_is_released(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    responses = (("It is 5.", "wrong"), ("It is 4.", "correct"), ("It is four.", "correct"))
+    _, (pair,) = stage(
+        store, make_recipe(models=MODELS), tmp_path / "out", [taught("a", teacher=responses)]
+    )
+    assert pair["response_id"] == response_of("a", 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "thought", "answer", "field"),
+    [
+        ({"reasoning": "think"}, "hm ", "<think>\nhm\n</think>\n\nIt is 4.", None),
+        ({"reasoning": "think"}, " \n", "It is 4.", None),
+        ({"reasoning": "think"}, None, "It is 4.", None),
+        ({"reasoning": "drop"}, "hm", "It is 4.", None),
+        ({"reasoning": "field"}, "hm", "It is 4.", "hm"),
+    ],
+)
+def test_where_reasoning_goes(
+    store: Store,
+    make_recipe: MakeRecipe,
+    tmp_path: Path,
+    settings: dict[str, Any],
+    thought: str | None,
+    answer: str,
+    field: str | None,
+) -> None:
+    recipe = make_recipe(models=MODELS, release=settings)
+    _, (pair,) = stage(store, recipe, tmp_path / "out", [taught("a", reasoning=thought)])
+    assert pair["messages"][-1] == {"role": "assistant", "content": answer}
+    assert ("reasoning" in pair) == (settings["reasoning"] == "field")
+    assert pair.get("reasoning") == field
+
+
+def test_options_and_the_system_prompt_are_part_of_the_messages(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    recipe = make_recipe(models=MODELS, release={"system_prompt": "Be brief."})
+    prompt = taught("a", text="Which?", choices=("red", "blue"))
+    _, (pair,) = stage(store, recipe, tmp_path / "out", [prompt])
+    assert pair["messages"][:2] == [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "Which?\n\nA. red\nB. blue"},
+    ]
+
+
+def test_a_rewrite_has_the_licences_of_its_root(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    second = {"prompt_id": identify("seed"), "source": "another", "licence": "Apache-2.0"}
+    store.append("prompt_sources", pl.DataFrame([{**second, "uri": "x", "row_number": 1}]))
+    prompts = [taught("seed"), taught("rewrite", kind="rewrite", root="seed", text="Other numbers")]
+    _, pairs = stage(store, make_recipe(models=MODELS), tmp_path / "out", prompts)
+    assert {(pair["licence"], pair["source"]) for pair in pairs} == {
+        ("Apache-2.0, MIT", "another, test-set")
+    }
+
+
+def test_a_root_is_in_one_split_and_the_shares_are_kept(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    recipe = make_recipe(models=MODELS, release={"validation_share": 0.25})
+    seeds = [taught(f"s{index}") for index in range(200)]
+    rewrites = [taught(f"r{index}", kind="rewrite", root=f"s{index}") for index in range(200)]
+    staged, pairs = stage(store, recipe, tmp_path / "out", seeds + rewrites)
+    splits = pl.DataFrame(pairs, infer_schema_length=None).group_by("root_id").agg("split")
+    assert splits["split"].list.n_unique().to_list() == [1] * 200
+    assert 70 <= staged.count("validation") <= 130  # 100 expected, three deviations
+    assert len(read_jsonl(tmp_path / "out" / "validation.jsonl")) == staged.count("validation")
+
+
+def test_the_bound_of_a_split() -> None:
+    assert (validation_bound(0), validation_bound(0.5)) == ("00000000", "80000000")
+
+
+def test_the_same_rows_in_any_order_are_the_same_bytes(
+    make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tasks.recipe import StoreSettings
+    from tasks.store import close_stores, open_store
+
+    monkeypatch.setattr("tasks.release.stage.ROWS_AT_A_TIME", 16)
+    prompts = [taught(f"p{index}", domain="math" if index % 3 else "code") for index in range(60)]
+    contents = []
+    for attempt in range(2):
+        random.Random(attempt).shuffle(prompts)
+        store = open_store(StoreSettings(catalog=str(tmp_path / f"{attempt}" / "c.sqlite")))
+        for start in range(0, 60, 20):
+            fill(store, *prompts[start : start + 20])
+        folder = tmp_path / f"out-{attempt}"
+        staged, _ = stage(store, make_recipe(models=MODELS), folder)
+        contents.append({file.path: (folder / file.path).read_bytes() for file in staged.files})
+        close_stores()
+    assert contents[0] == contents[1]
+    assert {*contents[0]} == {
+        *("data/train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet"),
+        *("train.jsonl", "validation.jsonl"),
+    }
+
+
+def test_shards_are_cut_at_fixed_places_however_rows_arrive(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(formats, "ROW_GROUP", 4)
+    monkeypatch.setattr(formats, "SHARD", 8)
+    columns = formats.pair_columns(with_reasoning=False)
+    rows = pl.DataFrame({"pair_id": [f"{index:02d}" for index in range(18)]})
+    rows = rows.with_columns(pl.lit(None).alias(name) for name in columns[1:])
+    contents = []
+    for size in (18, 1, 5):
+        (tmp_path / str(size)).mkdir()
+        shards = ParquetShards(tmp_path / str(size), with_reasoning=False)
+        for start in range(0, 18, size):
+            shards.write("train", rows[start : start + size])
+        files = shards.close()
+        contents.append([(tmp_path / str(size) / file.path).read_bytes() for file in files])
+    assert [(file.path, file.rows) for file in files] == [
+        ("data/train-00000-of-00003.parquet", 8),
+        ("data/train-00001-of-00003.parquet", 8),
+        ("data/train-00002-of-00003.parquet", 2),
+    ]
+    assert contents[0] == contents[1] == contents[2]
+    metadata = pq.read_metadata(tmp_path / "18" / files[0].path)
+    assert [metadata.row_group(index).num_rows for index in range(2)] == [4, 4]
+
+
+def test_a_number_that_is_none_is_null_in_json() -> None:
+    pairs = pl.DataFrame({"pass_rate": [float("nan"), float("inf"), 0.5], "text": ["é\u2028"] * 3})
+    lines = to_rows(pairs).split(b"\n")
+    assert [orjson.loads(line)["pass_rate"] for line in lines[:3]] == [None, None, 0.5]
+    assert len(lines) == 4

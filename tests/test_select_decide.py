@@ -1,0 +1,313 @@
+"""Decisions: each reason in its order, the mixture's arithmetic, and that nothing vanishes."""
+
+from typing import Any
+
+import polars as pl
+import pytest
+from conftest import MakeRecipe
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from taught_store import (
+    BENCHMARK_TEXT,
+    RUN,
+    STUDENT,
+    TEACHER,
+    Taught,
+    add_item,
+    fill,
+    identify,
+    taught,
+)
+
+from tasks.recipe import Band, Recipe, SelectSettings, TeachSettings
+from tasks.select.contamination import find_contamination
+from tasks.select.decide import Decided, count_mixture, decide, decide_after_teach, decide_prompts
+from tasks.select.duplicates import find_duplicates
+from tasks.store import Store
+
+MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
+
+
+def decisions(store: Store, recipe: Recipe) -> dict[str, tuple[bool, str, str, str | None]]:
+    """Return the last word on every prompt under the recipe's policy."""
+    rows = store.sql(
+        "select prompt_id, kept, stage, reason, detail from current_decisions "
+        "where policy = $policy",
+        {"policy": recipe.policy_version()},
+    )
+    return {row[0]: row[1:] for row in rows.iter_rows()}
+
+
+def decide_one(store: Store, recipe: Recipe, prompt: Taught) -> tuple[bool, str, str, str | None]:
+    """Return the last word on one prompt after teaching."""
+    fill(store, prompt)
+    decide_after_teach(store, recipe, RUN)
+    return decisions(store, recipe)[identify(prompt.name)]
+
+
+CASES: list[tuple[dict[str, Any], tuple[bool, str, str, str | None]]] = [
+    ({}, (True, "select", "kept", None)),
+    ({"key": None}, (False, "assess", "no_key", "nothing to check an answer against")),
+    (
+        {"trusted": False},
+        (False, "assess", "untrusted_key", "plurality key needs a review, share 0.5"),
+    ),
+    (
+        {"correct": 2, "wrong": 1, "truncated": 5},
+        (
+            False,
+            "assess",
+            "too_few_decided",
+            "correct 2, wrong 1, truncated 5, unverifiable 0; 4 decided are needed",
+        ),
+    ),
+    (
+        {"correct": 7, "wrong": 1},
+        (False, "select", "too_easy", "pass rate 0.875 is above 0.75 (math)"),
+    ),
+    ({"correct": 6, "wrong": 2}, (True, "select", "kept", None)),
+    ({"correct": 1, "wrong": 7}, (True, "select", "kept", None)),
+    (
+        {"correct": 0, "wrong": 8},
+        (False, "select", "too_hard", "pass rate 0.0 is below 0.125 (math)"),
+    ),
+    ({"teacher": ()}, (False, "teach", "no_teacher_response", "no completed call")),
+    (
+        {"teacher": (("It is 5.", "wrong"), ("It", "truncated"))},
+        (False, "teach", "no_correct_response", "2 responses, 1 usable, 0 correct"),
+    ),
+    (
+        {"teacher": ((" \n", "correct"),)},
+        (False, "teach", "no_correct_response", "1 responses, 0 usable, 0 correct"),
+    ),
+    ({"teacher": (("It is 5.", "wrong"), ("It is 4.", "correct"))}, (True, "select", "kept", None)),
+]
+
+
+def test_every_reason_with_its_detail(store: Store, make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe(models=MODELS)
+    fill(store, *(taught(f"p{row}", **changes) for row, (changes, _) in enumerate(CASES)))
+    decide_after_teach(store, recipe, RUN)
+    found = decisions(store, recipe)
+    assert [found[identify(f"p{row}")] for row in range(len(CASES))] == [case[1] for case in CASES]
+
+
+def test_wrong_responses_are_kept_where_the_recipe_says_so(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    recipe = make_recipe(models=MODELS, teach={"only_correct": False})
+    wrong = taught("wrong", teacher=(("It is 5.", "wrong"),))
+    cut = taught("cut", teacher=(("It", "truncated"),))
+    fill(store, cut)
+    assert decide_one(store, recipe, wrong) == (True, "select", "kept", None)
+    detail = "1 responses, 0 usable, 0 correct"
+    expected = (False, "teach", "no_usable_response", detail)
+    assert decisions(store, recipe)[identify("cut")] == expected
+
+
+def test_a_response_of_another_teacher_does_not_count(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    recipe = make_recipe(models={**MODELS, "teacher": {"model": "another"}})
+    assert decide_one(store, recipe, taught("a"))[2] == "no_teacher_response"
+
+
+def test_the_first_reason_counts(store: Store, make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe(models=MODELS)
+    fill(
+        store,
+        taught("seed", text=BENCHMARK_TEXT, key=None),
+        taught("copy", text=BENCHMARK_TEXT.upper(), kind="rewrite", key=None),
+        taught("short", text="Two plus two", correct=8, wrong=0),
+    )
+    item = add_item(store, BENCHMARK_TEXT)
+    short = add_item(store, "two plus two?", name="mini")
+    find_duplicates(store, RUN)
+    find_contamination(store, RUN)
+    assert decide_prompts(store, recipe, RUN) == Decided(prompts=3, kept=0, changed=3)
+    assert decisions(store, recipe) == {
+        identify("copy"): (False, "duplicates", "exact_duplicate", f"of {identify('seed')}"),
+        identify("seed"): (False, "contamination", "benchmark_13_gram", f"item {item} of exam"),
+        identify("short"): (False, "contamination", "benchmark_exact", f"item {short} of mini"),
+    }
+
+
+def test_a_domain_has_its_own_band(store: Store, make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe(models=MODELS, select={"domains": {"safety": {"low": 0, "high": 1}}})
+    fill(store, taught("math", correct=8, wrong=0))
+    assert decide_one(store, recipe, taught("s", domain="safety", correct=8, wrong=0))[0]
+    assert decisions(store, recipe)[identify("math")][2] == "too_easy"
+
+
+def test_a_seed_goes_before_its_rewrites_and_the_middle_before_the_edge(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    recipe = make_recipe(models=MODELS, select={"max_per_root": 2})
+    fill(
+        store,
+        taught("seed", correct=6, wrong=2),
+        taught("edge", kind="rewrite", root="seed", correct=2, wrong=6),
+        taught("middle", kind="rewrite", root="seed", correct=4, wrong=4),
+        taught("too-easy", kind="rewrite", root="seed", correct=8, wrong=0),
+    )
+    decide_prompts(store, recipe, RUN)
+    found = decisions(store, recipe)
+    assert {name for name in ("seed", "edge", "middle") if found[identify(name)][0]} == {
+        "seed",
+        "middle",
+    }
+    detail = f"rank 3 of {identify('seed')}, 2 are kept"
+    assert found[identify("edge")] == (False, "select", "over_per_root", detail)
+    assert found[identify("too-easy")][2] == "too_easy"
+
+
+def test_the_mixture_keeps_its_shares_and_prefers_the_middle(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    recipe = make_recipe(models=MODELS, select={"mixture": {"math": 0.75, "code": 0.25}})
+    fill(
+        store,
+        taught("code", domain="code"),
+        taught("m1", correct=4, wrong=4),
+        taught("m2", correct=5, wrong=3),
+        taught("m3", correct=3, wrong=5),
+        taught("m4", correct=6, wrong=2),
+        taught("law", domain="law"),
+    )
+    assert decide_prompts(store, recipe, RUN).kept == 4
+    found = decisions(store, recipe)
+    assert found[identify("m4")] == (
+        False,
+        "select",
+        "over_mixture",
+        "rank 4 in math, the mixture takes 3",
+    )
+    assert found[identify("law")] == (
+        False,
+        "select",
+        "domain_not_in_mixture",
+        "law has no share in the mixture",
+    )
+
+
+@pytest.mark.parametrize(
+    ("available", "mixture", "counts"),
+    [
+        ({"math": 90, "code": 10}, {"math": 0.75, "code": 0.25}, {"math": 30, "code": 10}),
+        ({"math": 3, "code": 9}, {"math": 0.3, "code": 0.7}, {"math": 3, "code": 7}),
+        ({"math": 9}, {"math": 1.0, "code": 0.0}, {"math": 9, "code": 0}),
+        ({"math": 9}, {"math": 0.5, "code": 0.5}, {"math": 0, "code": 0}),
+        ({}, {"math": 1.0}, {"math": 0}),
+    ],
+)
+def test_mixture_by_hand(
+    available: dict[str, int], mixture: dict[str, float], counts: dict[str, int]
+) -> None:
+    assert count_mixture(available, mixture) == counts
+
+
+@given(
+    available=st.dictionaries(st.sampled_from("abcd"), st.integers(0, 500), min_size=1),
+    weights=st.dictionaries(st.sampled_from("abcd"), st.integers(1, 9), min_size=1),
+)
+def test_mixture_never_takes_more_than_there_is_and_uses_up_one_domain(
+    available: dict[str, int], weights: dict[str, int]
+) -> None:
+    mixture = {domain: weight / sum(weights.values()) for domain, weight in weights.items()}
+    counts = count_mixture(available, mixture)
+    assert all(counts[domain] <= available.get(domain, 0) for domain in mixture)
+    assert any(counts[domain] == available.get(domain, 0) for domain in mixture)
+    total = min(available.get(domain, 0) / share for domain, share in mixture.items())
+    assert all(abs(counts[domain] - total * share) < 1 for domain, share in mixture.items())
+
+
+def test_two_passes_do_not_undo_each_other(store: Store, make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe(models=MODELS)
+    fill(
+        store,
+        taught("good"),
+        taught("easy", correct=8, wrong=0),
+        taught("untaught", teacher=()),
+        taught("mistaught", teacher=(("It is 5.", "wrong"),)),
+    )
+    assert decide_prompts(store, recipe, RUN) == Decided(prompts=4, kept=3, changed=4)
+    assert decide_after_teach(store, recipe, RUN) == Decided(prompts=4, kept=1, changed=2)
+    before = decisions(store, recipe)
+    assert decide_prompts(store, recipe, "run-2") == Decided(prompts=4, kept=3, changed=0)
+    assert decide_after_teach(store, recipe, "run-2") == Decided(prompts=4, kept=1, changed=0)
+    assert decisions(store, recipe) == before
+    teachable = store.query("teach_prompts", policy=recipe.policy_version(), low="", high="g")
+    assert set(teachable["prompt_id"]) == {identify(n) for n in ("good", "untaught", "mistaught")}
+
+
+def test_another_policy_leaves_the_old_words(store: Store, make_recipe: MakeRecipe) -> None:
+    one = make_recipe(models=MODELS)
+    other = make_recipe(models=MODELS, select={"band": {"low": 0, "high": 0.25}})
+    fill(store, taught("a"))
+    decide_after_teach(store, one, RUN)
+    decide_after_teach(store, other, RUN)
+    assert decisions(store, one)[identify("a")][2] == "kept"
+    assert decisions(store, other)[identify("a")][2] == "too_easy"
+
+
+EVIDENCE = st.lists(
+    st.fixed_dictionaries(
+        {
+            "root_id": st.sampled_from(["r1", "r2", "r3"]),
+            "kind": st.sampled_from(["seed", "rewrite"]),
+            "domain": st.sampled_from(["math", "code", "law", None]),
+            "duplicate_of": st.sampled_from([None, None, None, "x"]),
+            "item_id": st.just("i"),
+            "benchmark": st.just("b"),
+            "method": st.sampled_from([None, None, None, "13-gram", "exact"]),
+            "trusted": st.sampled_from([True, True, True, False, None]),
+            "key_source": st.just("plurality"),
+            "key_share": st.sampled_from([0.5, None]),
+            "correct": st.integers(0, 8),
+            "wrong": st.integers(0, 8),
+            "truncated": st.integers(0, 2),
+            "unverifiable": st.integers(0, 2),
+            "teacher_responses": st.integers(0, 2),
+            "teacher_correct": st.integers(0, 1),
+            "teacher_usable": st.integers(0, 1),
+        }
+    ),
+    max_size=25,
+)
+
+
+def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
+    schema = {
+        **dict.fromkeys(
+            ("prompt_id", "root_id", "kind", "domain", "duplicate_of", "item_id", "benchmark"),
+            pl.String,
+        ),
+        **{"method": pl.String, "trusted": pl.Boolean, "key_source": pl.String},
+        "key_share": pl.Float64,
+        **dict.fromkeys(("correct", "wrong", "truncated", "unverifiable"), pl.Int64),
+        "pass_rate": pl.Float64,
+        **dict.fromkeys(("teacher_responses", "teacher_correct", "teacher_usable"), pl.Int64),
+    }
+    for index, row in enumerate(rows):
+        decided = row["correct"] + row["wrong"]
+        row["prompt_id"] = f"{index:03d}"
+        row["pass_rate"] = row["correct"] / decided if decided else None
+    return pl.DataFrame(rows, schema=schema)
+
+
+@settings(max_examples=60, deadline=None)
+@given(rows=EVIDENCE, mixed=st.booleans(), per_root=st.sampled_from([None, 1, 2]), data=st.data())
+def test_nothing_vanishes_and_order_never_matters(
+    rows: list[dict[str, Any]], mixed: bool, per_root: int | None, data: st.DataObject
+) -> None:
+    mixture = {"math": 0.6, "code": 0.4} if mixed else {}
+    policy = SelectSettings(band=Band(), mixture=mixture, max_per_root=per_root)
+    evidence = as_evidence(rows)
+    found = decide(evidence, policy, TeachSettings())
+    assert found["prompt_id"].to_list() == evidence["prompt_id"].to_list()
+    assert found["kept"].to_list() == (found["reason"] == "kept").to_list()
+    assert found.drop_nulls(["kept", "stage", "reason"]).height == len(rows)
+    dropped = found.filter(~pl.col("kept"))
+    assert dropped["detail"].null_count() == 0
+    shuffled = data.draw(st.permutations(range(len(rows)))) if rows else []
+    assert decide(evidence[list(shuffled)], policy, TeachSettings()).equals(found)
