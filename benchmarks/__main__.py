@@ -1,0 +1,58 @@
+"""Run the benchmarks: `python -m benchmarks [NAME]`, all of them or one.
+
+Each is a module that prints one JSON line a measure:
+
+    {"bench": "engine", "measure": "…", "value": 0.91, "unit": "ratio", "target": ">= 0.85",
+     "ok": true, "detail": "…"}
+
+The lines are gathered into benchmarks/results/<name>.jsonl and shown as a table.
+"""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+FOLDER = Path(__file__).resolve().parent
+
+
+def run(names: list[str]) -> int:
+    """Run the named benchmarks (all if none is named); return how many measures missed."""
+    known = sorted(file.stem for file in FOLDER.glob("[a-z]*.py"))
+    if unknown := [name for name in names if name not in known]:
+        print(f"no benchmark {unknown[0]!r}; there are: {', '.join(known)}", file=sys.stderr)
+        return 2
+    measures = [measure for name in names or known for measure in run_one(name)]
+    show(measures)
+    return int(any(measure["ok"] is False for measure in measures))
+
+
+def run_one(name: str) -> list[dict[str, Any]]:
+    """Run one benchmark in a process of its own and return its measures."""
+    print(f"benchmark {name} …", file=sys.stderr, flush=True)
+    done = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}"], stdout=subprocess.PIPE, text=True, check=True
+    )
+    lines = [line for line in done.stdout.split("\n") if line.startswith("{")]
+    results = FOLDER / "results"
+    results.mkdir(exist_ok=True)
+    (results / f"{name}.jsonl").write_text("\n".join([*lines, ""]), encoding="utf-8")
+    return [json.loads(line) for line in lines]
+
+
+def show(measures: list[dict[str, Any]]) -> None:
+    """Print the measures as a table; a measure without a target is only reported."""
+    table = Table("bench", "measure", "value", "unit", "target", "ok", "detail")
+    for measure in measures:
+        verdict = {True: "yes", False: "NO", None: "–"}[measure["ok"]]
+        row = [measure["bench"], measure["measure"], f"{measure['value']:,.4g}", measure["unit"]]
+        table.add_row(*row, str(measure["target"] or ""), verdict, measure["detail"])
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(run(sys.argv[1:]))

@@ -1,0 +1,19 @@
+-- One row is a prompt whose own answer, or whose tests, are not its current key yet.
+select
+    prompts.prompt_id,
+    prompts.answer,
+    prompts.answer_type,
+    coalesce(prompts.answer_source, 'gold') as source
+from prompts
+left join current_keys
+    on prompts.prompt_id = current_keys.prompt_id
+    and prompts.answer is not distinct from current_keys.answer
+    and prompts.answer_type = current_keys.answer_type
+    and coalesce(prompts.answer_source, 'gold') = current_keys.source
+    and current_keys.trusted
+where
+    current_keys.prompt_id is null
+    and (
+        (prompts.answer_type not in ('open', 'code') and prompts.answer is not null)
+        or (prompts.answer_type = 'code' and len(prompts.tests) > 0)
+    )

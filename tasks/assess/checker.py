@@ -1,0 +1,116 @@
+"""The child process that holds math-verify: one JSON request a line in, one JSON answer a line out.
+
+    {"key": "\\\\frac{1}{2}", "answer": "0.5"}  ->  {"equal": true}
+
+Run by path with `python -I`, so it imports nothing of Teachset. It dies with its input pipe, and a
+loop in C code that no signal reaches dies of its processor limit.
+"""
+
+import json
+import logging
+import re
+import resource
+import signal
+import sys
+from typing import Any
+
+MEMORY_BYTES = 2 << 30
+PROCESSOR_S = 1.5
+_DELIMITED = re.compile(r"(?<!\\)\$|\\boxed|\\\(|\\\[")
+_COMMANDS = re.compile(r"\\[A-Za-z]+(?:\s*\{[A-Za-z ]*\})?")
+_NAME = re.compile(r"\\?[A-Za-z]+(?:_(?:\w|\{[^{}]{1,20}\}))?(?:\([a-z]\))?")
+_WORDS = re.compile(r"[A-Za-z]{2,}")
+
+
+class OutOfTime(BaseException):
+    """Not an Exception: sympy catches those and goes on."""
+
+
+def as_latex(text: str) -> str:
+    """Put an answer into a box, so that all of it is read; prose and delimited text stay.
+
+    Read raw, `2x+1` would be found to be 2 (math-verify looks for the last number in prose).
+    """
+    if _DELIMITED.search(text) or len(_WORDS.findall(_COMMANDS.sub(" ", text))) > 3:
+        return text
+    return "\\boxed{" + text + "}"
+
+
+def compare(request: dict[str, Any], library: Any) -> dict[str, Any]:
+    """Let math-verify compare; say apart from "not equal" that a side could not be read."""
+    configs = [library.LatexExtractionConfig(), library.ExprExtractionConfig()]
+    key, answer = (
+        library.parse(as_latex(request[side]), configs, parsing_timeout=None)
+        for side in ("key", "answer")
+    )
+    options = request.get("options", {})
+    if library.verify(key, answer, timeout_seconds=None, **options):
+        return {"equal": True}
+    unread = [
+        side
+        for side, parsed in (("key", key), ("answer", answer))
+        if all(isinstance(part, str) for part in parsed)
+    ]
+    shorter = {side: right_side(request[side]) for side in unread}
+    if any(shorter[side] != request[side] for side in unread):
+        return compare({**request, **shorter}, library)
+    return {"equal": False, "unread": unread}
+
+
+def right_side(text: str) -> str:
+    r"""Return what a name is said to be (`I_{\max} = q/2` is `q/2`), else the text itself."""
+    name, equals, value = text.strip().strip("$").partition("=")
+    return value.strip() if equals and "=" not in value and _NAME.fullmatch(name.strip()) else text
+
+
+def serve() -> None:
+    """Answer requests until the input ends."""
+    resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    sys.setrecursionlimit(3_000)
+    import math_verify
+
+    logging.disable(logging.CRITICAL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGPROF, _stop)
+    _warm(math_verify)
+    _say({"ready": True})
+    for line in sys.stdin:
+        _say(_answer(json.loads(line), math_verify))
+
+
+def _answer(request: dict[str, Any], library: Any) -> dict[str, Any]:
+    spent = resource.getrusage(resource.RUSAGE_SELF)
+    ceiling = int(spent.ru_utime + spent.ru_stime) + 4
+    resource.setrlimit(resource.RLIMIT_CPU, (ceiling, resource.RLIM_INFINITY))
+    try:
+        signal.setitimer(signal.ITIMER_PROF, PROCESSOR_S)
+        try:
+            return compare(request, library)
+        finally:
+            signal.setitimer(signal.ITIMER_PROF, 0)
+    except OutOfTime:
+        return {"failed": "timeout"}
+    except (MemoryError, RecursionError):
+        return {"failed": "too_complex"}
+    except Exception as error:
+        return {"failed": "checker_error", "detail": type(error).__name__}
+
+
+def _stop(number: int, frame: object) -> None:
+    raise OutOfTime
+
+
+def _warm(library: Any) -> None:
+    """Compile the expressions and grammars that the first request would wait for."""
+    compare({"key": "\\frac{x}{2}", "answer": "$0.5x$"}, library)
+    compare({"key": "\\{1, 2\\}", "answer": "the answer is 3"}, library)
+
+
+def _say(message: dict[str, Any]) -> None:
+    sys.stdout.write(json.dumps(message) + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    serve()

@@ -1,0 +1,235 @@
+r"""Find the answer in a response: the last box, else a "final answer" form, else a short last line.
+
+    >>> extract_answer("She earns 9 * 2 = 18.\nFinal answer: \\boxed{18}", "number")
+    '18'
+
+A number is never taken from the middle of a chain of thought: a response that states no answer has
+none. A change here that changes an answer raises the VERSION of every verifier.
+"""
+
+import ast
+import re
+
+LONGEST_LINE = 120
+LONGEST_ANSWER = 2_000
+LONGEST_TAIL = 8_000
+_BRACES = re.compile(r"(?P<box>\\(?:boxed|fbox)\s{0,3}\{)|\\.|[{}]", re.DOTALL)
+_BETWEEN_BOXES = re.compile(
+    r"(?:[\s,;.$]|\\[()\[\]]|\\q?quad|\\[,;:! ]|\band\b|\bor\b"
+    r"|\\(?:text|mbox)\s*\{[^{}]{0,40}\}|[A-Za-z](?:_\{?\d\}?)?\s*=)*"
+)
+_STATED = re.compile(
+    r"(?:\bfinal\s+answer[\s*_#]*\n+\s*|\b(?:final\s+answers?|correct\s+(?:answer|option|choice)|answers?)\b"
+    r"(?:\s+(?:to|for|of)\b[^\n.:]{0,80}?)?[\s*_]*(?:\bis\b|\bare\b|:|=)[\s*_:]*"
+    r")(?P<answer>[^\n]+)",
+    re.IGNORECASE,
+)
+_MARKED = re.compile(r"^[ \t]{0,9}(?:####|A:)[ \t]{0,9}(?P<answer>[^\n]+)", re.MULTILINE)
+# The form that Minerva's prompts ask for; boxes before it hold steps.
+_FINAL = re.compile(
+    r"\bfinal answer is:?\s*(?P<answer>[^\n]{1,200}?)\.?\s*I hope it is correct", re.IGNORECASE
+)
+# A display formula written over several lines is read as one.
+_FLATTENED = re.compile(r"(\\\[|\$\$)[ \t]{0,9}\n\s{0,9}|\n[ \t]{0,9}(\\\]|\$\$)")
+_NUMBER = (
+    r"[-+\u2212]?(?:\d{1,3}(?:(?:,|\{,\}|\\,|\\!)\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+)?"
+)
+_LEADING_NUMBER = re.compile(rf"(?:\\?\$)?\s*(?P<number>{_NUMBER})\s*(?:\\?%)?(?=[\s.,;:!?)]|$)")
+_WHOLE_NUMBER_LINE = re.compile(
+    rf"(?:[A-Za-z]\w{{0,15}}\s*=\s*)?(?:\\?[$€£])?\s*{_NUMBER}"
+    r"(?:\s*(?:\\?%|°|[A-Za-z][A-Za-z/²³^0-9]*)(?:\s+[A-Za-z]+){0,2})?"
+)
+_LATEX_LINE = re.compile(
+    r"\$\$?(?P<dollar>[^$]+)\$\$?|\\\((?P<round>.+)\\\)|\\\[(?P<square>.+)\\\]"
+)
+_PROSE_WORD = re.compile(r"(?<![\\A-Za-z])[A-Za-z]{3,}")
+_LETTER = r"[A-Za-z]"
+_LETTER_FIRST = re.compile(
+    rf"(?:option|choice)?\s*(?:\((?P<round>{_LETTER})\)|(?P<plain>[A-Z])(?=[).:,;\s]|$))",
+    re.IGNORECASE,
+)
+_LETTER_ALONE = re.compile(
+    rf"(?:option|choice)?\s*[(\[]?(?P<letter>{_LETTER})[)\]]?[.:]?", re.IGNORECASE
+)
+_LETTER_WITH_TEXT = re.compile(r"\(?(?P<letter>[A-Z])(?:[).:]|\s*[-\u2013]\s)\s*\S.*", re.DOTALL)
+_LETTER_CHOSEN = re.compile(
+    r"\b(?i:option|choice)\s*\(?(?P<letter>[A-Z])\)?\s+is\s+(?:the\s+)?(?:correct|right|best|answer)"
+    r"|\((?P<round>[A-Z])\)\s+is\s+(?:the\s+)?(?:correct|right|best|answer)"
+)
+_FENCE = re.compile(r"^[ \t]*```[ \t]*(?P<language>[\w+-]*)[^\n]*\n", re.MULTILINE)
+_PYTHON = {"python", "python3", "py", ""}
+_WRAPPERS = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|rm|bf)\s*\{([^{}]*)\}")
+
+
+def extract_answer(content: str, answer_type: str, *, finished: bool = True) -> str | None:
+    """Return the answer that a response states, or None.
+
+    `finished=False` is a response cut off at its token ceiling: only a closed box or a closed code
+    block counts there, since anything else may be half an answer. `open` answers are never found.
+    """
+    if answer_type == "code":
+        return extract_code(content, finished=finished)
+    if answer_type == "open":
+        return None
+    boxed = extract_boxed(content)
+    content = _FLATTENED.sub(r"\1\2", content[-LONGEST_TAIL:])
+    if boxed:
+        if finished and (final := _FINAL.search(content, max(content.rfind("\\boxed"), 0))):
+            return _tidy(final["answer"])
+        return _tidy_choice(boxed) if answer_type == "choice" else _tidy(boxed)
+    if not finished:
+        return None
+    if answer_type == "choice":
+        return _find_choice(content)
+    return _find_stated(content, answer_type) or _read_last_line(content, answer_type)
+
+
+def extract_boxed(content: str) -> str | None:
+    r"""Return what the last balanced \boxed{} holds; those right beside it are joined by `, `."""
+    joined: list[str] = []
+    left = len(content)
+    for start, end, text in reversed(_find_boxes(content)):
+        if end > left:
+            continue
+        if joined and not _BETWEEN_BOXES.fullmatch(content, end, left):
+            break
+        joined.insert(0, text)
+        left = start
+    return ", ".join(dict.fromkeys(filter(None, joined))) or None
+
+
+def extract_code(content: str, *, finished: bool = True) -> str | None:
+    """Return the last closed Python block, else an unclosed one or the whole if it is a program."""
+    blocks: list[str] = []
+    position = 0
+    while opening := _FENCE.search(content, position):
+        closing = re.compile(r"^[ \t]*```[ \t]*$", re.MULTILINE).search(content, opening.end())
+        if closing is None:
+            if finished and opening["language"].lower() in _PYTHON and not blocks:
+                blocks.append(content[opening.end() :])
+            break
+        if opening["language"].lower() in _PYTHON:
+            blocks.append(content[opening.end() : closing.start()])
+        position = closing.end()
+    if blocks:
+        return blocks[-1].strip("\n") or None
+    return content if finished and _is_program(content) else None
+
+
+def strip_wrappers(text: str) -> str:
+    r"""Take \text{}, \mathrm{} and the like off, at most three deep."""
+    for _ in range(3):
+        text, changed = _WRAPPERS.subn(r"\1", text)
+        if not changed:
+            break
+    return text
+
+
+def _find_boxes(content: str) -> list[tuple[int, int, str]]:
+    """Return start, end and content of every closed box, by where they end, in one pass."""
+    if "box" not in content:
+        return []
+    boxes: list[tuple[int, int, str]] = []
+    opened: list[tuple[int, int] | None] = []
+    for token in _BRACES.finditer(content):
+        if token["box"]:
+            opened.append((token.start(), token.end()))
+        elif token[0] == "{":
+            opened.append(None)
+        elif token[0] == "}" and opened and (box := opened.pop()) is not None:
+            boxes.append((box[0], token.end(), content[box[1] : token.start()].strip()))
+    return boxes
+
+
+def _find_statements(content: str) -> list[re.Match[str]]:
+    """Return where an answer is announced, the last first; the costly pattern only where it can."""
+    found: list[re.Match[str]] = []
+    lowered = content.lower()
+    if "answer" in lowered or "correct" in lowered:
+        found = list(_STATED.finditer(content))
+    if "####" in content or "A:" in content:
+        found = sorted([*found, *_MARKED.finditer(content)], key=re.Match.end)
+    return found[::-1]
+
+
+def _find_stated(content: str, answer_type: str) -> str | None:
+    """Return what follows the last "the answer is", if it looks like an answer, not like prose."""
+    for match in _find_statements(content):
+        stated = _tidy(_cut_sentence(match["answer"]))
+        if not stated:
+            continue
+        if answer_type == "number" and (number := _LEADING_NUMBER.match(stated)):
+            rest = stated[number.end() :]
+            return number.group().strip(" .,;:") if len(_PROSE_WORD.findall(rest)) > 3 else stated
+        if answer_type == "text" and len(stated) <= LONGEST_LINE:
+            return stated
+        if len(stated) <= LONGEST_ANSWER and len(_PROSE_WORD.findall(stated)) <= 4:
+            return stated
+    return None
+
+
+def _read_last_line(content: str, answer_type: str) -> str | None:
+    line = content.rstrip().rsplit("\n", 1)[-1].strip()
+    if not line or len(line) > LONGEST_LINE:
+        return None
+    line = _tidy(line)
+    if answer_type == "text":
+        return line if len(line.split()) <= 6 else None
+    if _WHOLE_NUMBER_LINE.fullmatch(line):
+        return line
+    if answer_type == "expression" and line and not _PROSE_WORD.search(strip_wrappers(line)):
+        return line
+    return None
+
+
+def _find_choice(content: str) -> str | None:
+    """Return the letter a response states, or the text of an option if it states that."""
+    for match in _find_statements(content):
+        stated = strip_wrappers(_tidy(match["answer"]))
+        if letter := _LETTER_FIRST.match(stated):
+            found = letter["round"] or letter["plain"]
+            # "the answer is a matter of …": a lower-case letter counts only in brackets or alone.
+            if letter["round"] or found.isupper() or _LETTER_ALONE.fullmatch(stated):
+                return str(found.upper())
+        elif 0 < len(stated) <= LONGEST_LINE:
+            return _tidy(_cut_sentence(stated))
+    if chosen := list(_LETTER_CHOSEN.finditer(content)):
+        return str(chosen[-1]["letter"] or chosen[-1]["round"])
+    line = strip_wrappers(_tidy(content.rstrip().rsplit("\n", 1)[-1].strip()))
+    if _LETTER_ALONE.fullmatch(line) or (
+        len(line) <= LONGEST_LINE and _LETTER_WITH_TEXT.fullmatch(line)
+    ):
+        return _tidy_choice(line)
+    return None
+
+
+def _tidy_choice(text: str) -> str:
+    plain = strip_wrappers(_tidy(text)).strip()
+    match = _LETTER_ALONE.fullmatch(plain) or _LETTER_WITH_TEXT.fullmatch(plain)
+    return match["letter"].upper() if match else plain
+
+
+def _cut_sentence(text: str) -> str:
+    """Cut at the end of a sentence; a full stop inside a number or a formula is none."""
+    return re.split(r"(?<=[^\s.])\.\s+(?=[A-Z])|\.?\s+I hope it is correct", text, maxsplit=1)[0]
+
+
+def _tidy(text: str) -> str:
+    """Take off markdown emphasis, mathematics delimiters and the final full stop."""
+    text = text.strip().strip("*_`").strip()
+    text = re.sub(r"(?<=[^.])\.$", "", text).strip().strip("*`").strip()
+    if (latex := _LATEX_LINE.fullmatch(text)) is not None:
+        inner = latex["dollar"] or latex["round"] or latex["square"]
+        if "\\)" not in inner and "\\]" not in inner:
+            text = inner.strip()
+    return re.sub(r"(?<=[^.\\])\.$", "", text).strip()
+
+
+def _is_program(text: str) -> bool:
+    if len(text) > 50_000 or not ("def " in text or "print(" in text):
+        return False
+    try:
+        ast.parse(text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+    return True

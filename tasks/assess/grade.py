@@ -1,0 +1,246 @@
+"""Grade: what a verifier says of a response, against the key of its prompt.
+
+    response_id  key_id  verifier  version  verdict  extracted  reason
+    c2aa…        91f0…   math      1        correct  0.50       numeric
+
+Identical questions are decided once; a response that was graded by the present version is never
+graded again. `truncated` and `unverifiable` are verdicts of their own and never count as wrong.
+"""
+
+import logging
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.assess.extract import extract_answer
+from tasks.assess.pool import shared_pool
+from tasks.assess.verifiers import Outcome, VerdictName, choice, code, math, text
+from tasks.recipe import Recipe
+from tasks.store import Store, open_store
+
+CHUNK = 20_000
+MOST_REMEMBERED = 500_000
+MOST_STORED = 2_000
+NOT_RUN: Final = 0  # The version of a verdict that is no verdict: it is asked for again next time.
+VERIFIERS: Mapping[str, tuple[str, int]] = {
+    "number": (math.NAME, math.VERSION),
+    "expression": (math.NAME, math.VERSION),
+    "choice": (choice.NAME, choice.VERSION),
+    "text": (text.NAME, text.VERSION),
+    "code": (code.NAME, code.VERSION),
+}
+_NOT_RUN_REASONS = frozenset({"no_sandbox", "no_checker"})
+_LOGGER = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Everything a verdict on an extracted answer depends on."""
+
+    answer_type: str
+    key: str | None
+    tests: tuple[str, ...] = ()
+    choices: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """One verifier's word on one response."""
+
+    verdict: VerdictName
+    extracted: str | None
+    reason: str
+    verifier: str
+    version: int
+
+
+@dataclass(slots=True)
+class GradeCounts:
+    """What a grading run did: `decided` distinct answers for `graded` responses."""
+
+    graded: int = 0
+    decided: int = 0
+    verdicts: dict[str, int] = field(default_factory=dict)
+
+    def add(self, verdicts: Iterable[Verdict]) -> None:
+        """Count verdicts."""
+        for verdict in verdicts:
+            self.graded += 1
+            self.verdicts[verdict.verdict] = self.verdicts.get(verdict.verdict, 0) + 1
+
+
+class Memory:
+    """What was decided in this run; the oldest is forgotten, so that the memory has a bound."""
+
+    def __init__(self, most: int = MOST_REMEMBERED) -> None:
+        self.most = most
+        self.known: OrderedDict[tuple[Question, str], Outcome] = OrderedDict()
+
+    def decide(self, asked: Iterable[tuple[Question, str]]) -> dict[tuple[Question, str], Outcome]:
+        """Return an outcome for every distinct question and answer asked."""
+        wanted = list(dict.fromkeys(asked))
+        new = [pair for pair in wanted if pair not in self.known]
+        outcomes = {pair: self.known[pair] for pair in wanted if pair in self.known}
+        outcomes.update(zip(new, judge_all(new), strict=True))
+        self.known.update((pair, outcomes[pair]) for pair in new)
+        while len(self.known) > self.most:
+            self.known.popitem(last=False)
+        return outcomes
+
+
+def decide(
+    answer_type: str,
+    key: str | None,
+    content: str | None,
+    finish_reason: str | None = "stop",
+    *,
+    tests: Sequence[str] | None = None,
+    choices: Sequence[str] | None = None,
+) -> Verdict:
+    """Grade one response: find its answer, then compare it with the key or run it on the tests."""
+    question = Question(answer_type, key, tuple(tests or ()), tuple(choices or ()))
+    found = find_answer(answer_type, content, finish_reason)
+    outcome = found if isinstance(found, Outcome) else judge(question, found)
+    return _verdict(answer_type, found, outcome)
+
+
+def find_answer(answer_type: str, content: str | None, finish_reason: str | None) -> str | Outcome:
+    """Return the answer of a response, or the verdict on one that has none."""
+    if answer_type == "open":
+        return Outcome("unverifiable", "open")
+    cut_off = finish_reason == "length"
+    if content is None or not content.strip():
+        return Outcome("truncated", "cut_off") if cut_off else Outcome("unverifiable", "empty")
+    extracted = extract_answer(content, answer_type, finished=not cut_off)
+    if extracted is not None:
+        return extracted
+    if cut_off:
+        return Outcome("truncated", "cut_off")
+    if finish_reason == "content_filter":
+        return Outcome("unverifiable", "content_filter")
+    return Outcome("wrong", "no_answer")
+
+
+def judge(question: Question, answer: str) -> Outcome:
+    """Let the verifier of the answer type compare an extracted answer with the key."""
+    return _judge_fast(question, answer) or _judge_slowly(question, answer)
+
+
+def judge_all(pairs: Sequence[tuple[Question, str]]) -> list[Outcome]:
+    """Judge many; those that need a process of their own run side by side."""
+    outcomes = [_judge_fast(question, answer) for question, answer in pairs]
+    slow = [index for index, outcome in enumerate(outcomes) if outcome is None]
+    if not slow:
+        return [outcome for outcome in outcomes if outcome is not None]
+    with ThreadPoolExecutor(shared_pool().size, thread_name_prefix="verifier") as threads:
+        judged = dict(
+            zip(slow, threads.map(lambda index: _judge_slowly(*pairs[index]), slow), strict=True)
+        )
+    return [outcome or judged[index] for index, outcome in enumerate(outcomes)]
+
+
+def same_answer(answer_type: str, left: str, right: str) -> bool:
+    """Tell whether two answers of a type are one answer, whichever of them is the key."""
+    if answer_type in ("number", "expression"):
+        return math.is_same(left, right)
+    if answer_type == "choice":
+        return choice.check(left, right).verdict == "correct"
+    return text.check(left, right).verdict == "correct"
+
+
+def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCounts:
+    """Grade every response of the roles that has a key and no grade of the present version."""
+    counts, memory = GradeCounts(), Memory()
+    pending = store.stream(
+        "assess_pending_grades",
+        CHUNK,
+        roles=list(roles),
+        answer_types=list(VERIFIERS),
+        names=[name for name, _ in VERIFIERS.values()],
+        versions=[version for _, version in VERIFIERS.values()],
+    )
+    for chunk in pending:
+        verdicts = grade_chunk(chunk, memory)
+        store.append("grades", _frame(chunk, verdicts), run_id=run_id)
+        counts.add(verdicts)
+        _LOGGER.info("graded %d responses, %d distinct", counts.graded, len(memory.known))
+    counts.decided = len(memory.known)
+    return counts
+
+
+def grade_chunk(rows: pl.DataFrame, memory: Memory) -> list[Verdict]:
+    """Grade rows of answer_type, key_answer, content, finish_reason, tests, choices, in order."""
+    questions, found = [], []
+    for row in rows.iter_rows(named=True):
+        questions.append(
+            Question(
+                row["answer_type"],
+                row["key_answer"],
+                tuple(row["tests"] or ()) if row["answer_type"] == "code" else (),
+                tuple(row["choices"] or ()) if row["answer_type"] == "choice" else (),
+            )
+        )
+        found.append(find_answer(row["answer_type"], row["content"], row["finish_reason"]))
+    pairs = list(zip(questions, found, strict=True))
+    outcomes = memory.decide(
+        (question, answer) for question, answer in pairs if isinstance(answer, str)
+    )
+    return [
+        _verdict(
+            question.answer_type,
+            answer,
+            outcomes[question, answer] if isinstance(answer, str) else answer,
+        )
+        for question, answer in pairs
+    ]
+
+
+def _judge_fast(question: Question, answer: str) -> Outcome | None:
+    """Return the verdict where no process of its own is needed for it."""
+    if question.answer_type == "code":
+        return None
+    if question.key is None:
+        return Outcome("unverifiable", "no_key")
+    if question.answer_type == "choice":
+        return choice.check(question.key, answer, question.choices or None)
+    if question.answer_type == "text":
+        return text.check(question.key, answer)
+    return math.decide_fast(question.key, answer)
+
+
+def _judge_slowly(question: Question, answer: str) -> Outcome:
+    if question.answer_type == "code":
+        return code.check(question.tests, answer)
+    assert question.key is not None
+    return math.decide_symbolic(question.key, answer)
+
+
+def _verdict(answer_type: str, found: str | Outcome, outcome: Outcome) -> Verdict:
+    name, version = VERIFIERS.get(answer_type, ("none", NOT_RUN))
+    if outcome.reason in _NOT_RUN_REASONS:
+        version = NOT_RUN
+    extracted = found[:MOST_STORED] if isinstance(found, str) else None
+    return Verdict(outcome.verdict, extracted, outcome.reason, name, version)
+
+
+def _frame(rows: pl.DataFrame, verdicts: Sequence[Verdict]) -> pl.DataFrame:
+    columns: dict[str, list[Any]] = {
+        name: [getattr(verdict, name) for verdict in verdicts]
+        for name in ("verifier", "version", "verdict", "extracted", "reason")
+    }
+    types = {name: pl.Int32 if name == "version" else pl.String for name in columns}
+    return rows.select("response_id", "key_id").with_columns(
+        pl.Series(name, values, dtype=types[name]) for name, values in columns.items()
+    )
+
+
+@task(task_run_name="grade-{roles}", cache_policy=NO_CACHE)
+def grade_task(recipe: Recipe, run_id: str, roles: Sequence[str]) -> GradeCounts:
+    """Grade what is ungraded of some roles' responses."""
+    return grade_responses(open_store(recipe.store), roles, run_id)

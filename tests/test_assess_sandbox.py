@@ -1,0 +1,106 @@
+"""Code answers: right and wrong programs, and programs that try to get out."""
+
+import pytest
+
+from tasks.assess import sandbox
+from tasks.assess.grade import decide
+from tasks.assess.verifiers import code
+
+needs_sandbox = pytest.mark.skipif(
+    not sandbox.sandbox_works(), reason="bubblewrap is missing or not allowed on this machine"
+)
+DOUBLE = ["assert double(2) == 4", "assert double(0) == 0"]
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    ("program", "outcome"),
+    [
+        ("def double(x): return 2 * x", ("correct", "passed")),
+        ("def double(x): return x * x", ("correct", "passed")),
+        ("def double(x): return x + 1", ("wrong", "test_failed")),
+        ("def double(x) return x", ("wrong", "raised")),
+        ("def triple(x): return x", ("wrong", "raised")),
+        ("import sys; sys.exit(0)", ("wrong", "raised")),
+        ("import os; os._exit(0)", ("wrong", "ended_early")),
+        ('import os; os.write(4, b\'{"passed": ""}\'); os._exit(0)', ("wrong", "ended_early")),
+        ("text = 'a' * (1 << 32)", ("wrong", "memory")),
+    ],
+)
+def test_a_program_is_judged_by_its_tests(program: str, outcome: tuple[str, str]) -> None:
+    assert code.check(DOUBLE, program) == outcome
+
+
+ESCAPES = {
+    "network": "import socket; socket.create_connection(('1.1.1.1', 53), 2)",
+    "loopback": "import socket; socket.create_connection(('127.0.0.1', 22), 2)",
+    "passwd": "open('/etc/passwd').read()",
+    "symlink": "import os; os.symlink('/etc/passwd', '/tmp/s'); open('/tmp/s').read()",
+    "process root": "open('/proc/1/root/etc/passwd').read()",
+    "home": "import os; assert [f for f in os.listdir('/') if f in ('home', 'root')]",
+    "environment": (
+        "import os\nassert set(os.environ) - {'HOME', 'PATH', 'PWD', 'LD_LIBRARY_PATH', 'LC_CTYPE'}"
+    ),
+    "write outside": "open('/usr/escaped', 'w').write('x')",
+    "write root": "open('/escaped', 'w').write('x')",
+    "write devices": "open('/dev/shm/escaped', 'w').write('x')",
+    "fill the disk": "[open(f'/tmp/{i}', 'w').write('x' * (1 << 23)) for i in range(9)]",
+    "become root": "import os; os.setuid(0)",
+    "raise a limit": "import resource as r; r.setrlimit(r.RLIMIT_AS, (-1, -1))",
+    "signal the parent": "import os; os.kill(os.getppid(), 9)",
+    "signal the first": "import os; os.kill(1, 9); assert False",
+    "other processes": "import os; assert len([p for p in os.listdir('/proc') if p.isdigit()]) > 3",
+    "mount": (
+        "import ctypes\nassert ctypes.CDLL(None).mount(b'x', b'/tmp', b'tmpfs', 0, None) == 0"
+    ),
+}
+
+
+@needs_sandbox
+@pytest.mark.parametrize("program", ESCAPES.values(), ids=ESCAPES.keys())
+def test_no_escape_succeeds(program: str) -> None:
+    run = sandbox.run_tests(program, ["assert True"])
+    assert not run.passed
+    assert run.reason in {"raised", "test_failed"}
+
+
+@needs_sandbox
+@pytest.mark.parametrize(
+    "program",
+    [
+        "while True: pass",
+        "import time; time.sleep(60)",
+        "while True: print('x' * 100_000)",
+        "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
+    ],
+    ids=["loop", "sleep", "endless output", "fork bomb"],
+)
+def test_a_program_that_does_not_end_is_ended(program: str) -> None:
+    assert not sandbox.run_tests(program, ["assert True"], wall_s=1.0).passed
+    assert sandbox.run_tests("", ["assert True"]).passed
+
+
+def test_nothing_is_run_without_a_sandbox(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("PATH", "/nonexistent")
+    sandbox.sandbox_works.cache_clear()
+    code._warn_once.cache_clear()
+    try:
+        graded = [
+            decide("code", None, "```python\nopen('/tmp/bare', 'w')\n```", tests=["assert True"])
+            for _ in range(2)
+        ]
+        with pytest.raises(RuntimeError, match="no sandbox"):
+            sandbox.run_tests("", [])
+    finally:
+        sandbox.sandbox_works.cache_clear()
+    assert [(g.verdict, g.reason, g.version) for g in graded] == [
+        ("unverifiable", "no_sandbox", 0)
+    ] * 2
+    assert len(caplog.records) == 1
+    assert "apt install bubblewrap" in caplog.text
+
+
+def test_code_without_tests_is_not_decided() -> None:
+    assert code.check([], "x = 1") == ("unverifiable", "no_tests")
