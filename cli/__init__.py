@@ -1,0 +1,1 @@
+"""The console: what a person types. It imports flows and tasks; nothing imports it."""

@@ -1,0 +1,100 @@
+"""The error boundary: whatever goes wrong becomes one message and an exit code, never a traceback.
+
+    teachset: recipes/mine.yaml: no such recipe. Copy recipes/quickstart.yaml to begin.
+
+What nobody foresaw goes, with its traceback, to a log file whose path is shown.
+"""
+
+import os
+import re
+import sys
+import traceback
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tasks.errors import TeachsetError
+
+INTERRUPTED = 130
+UNFORESEEN = 70
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+_SECRET_SHAPES = re.compile(
+    r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|\bBearer\s+[\w.~+/=-]+|\bsk-[\w-]{8,}", re.IGNORECASE
+)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+
+
+class Place:
+    """Where the log of this call goes; a command sets it once it knows its project."""
+
+    log_folder: Path | None = None
+
+
+def explain_failure(error: BaseException) -> tuple[str, int]:
+    """Return the message for stderr and the exit code of whatever ended a command."""
+    if known := find_teachset_error(error):
+        return plain(redact(str(known))), known.exit_code
+    if is_interruption(error):
+        return (
+            "interrupted: what was completed is in the store; run again to continue",
+            INTERRUPTED,
+        )
+    reason = plain(redact(f"{type(error).__name__}: {error}".strip().splitlines()[0]))[:300]
+    try:
+        file = write_log(error)
+    except OSError as unwritable:
+        return f"a defect of Teachset: {reason} (no log: {unwritable})", UNFORESEEN
+    return f"a defect of Teachset: {reason}\n  The traceback is in {file}", UNFORESEEN
+
+
+def find_teachset_error(error: BaseException) -> TeachsetError | None:
+    """Return the error of ours that others have wrapped, if there is one."""
+    return next((each for each in _chain(error) if isinstance(each, TeachsetError)), None)
+
+
+def is_interruption(error: BaseException) -> bool:
+    """Ctrl-C or a signal to end, possibly renamed by Prefect on its way."""
+    names = {"KeyboardInterrupt", "TerminationSignal", "CancelledRun", "CancelledError"}
+    return any(type(each).__name__ in names for each in _chain(error))
+
+
+def write_log(error: BaseException) -> Path:
+    """Append the traceback to the log file, secrets taken out, and return the file."""
+    folder = Place.log_folder or Path(
+        os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state"), "teachset"
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "teachset.log"
+    text = "".join(traceback.format_exception(error))
+    command = " ".join(sys.argv[1:2])
+    with file.open("a", encoding="utf-8", errors="backslashreplace") as log:
+        log.write(f"{datetime.now(UTC).isoformat()} teachset {command}\n{redact(text)}\n")
+    return file
+
+
+def redact(text: str) -> str:
+    """Take out the values of secret environment variables and whatever looks like a credential."""
+    for name, value in os.environ.items():
+        if len(value) >= 8 and _SECRET_NAME.search(name):
+            text = text.replace(value, "***")
+    return _SECRET_SHAPES.sub("***", text)
+
+
+def plain(text: str) -> str:
+    """Make control characters visible, so that data can neither colour nor move the terminal."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Yield an error, those it groups and those it came from."""
+    waiting: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while waiting:
+        each = waiting.pop(0)
+        if each is None or id(each) in seen:
+            continue
+        seen.add(id(each))
+        yield each
+        if isinstance(each, BaseExceptionGroup):
+            waiting.extend(each.exceptions)
+        waiting += [each.__cause__, each.__context__]

@@ -1,0 +1,193 @@
+"""`teachset explain ID`: from a pair, prompt or response to all that led to it.
+
+The id may be cut to its first six characters or more if they say which one is meant.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import duckdb
+from rich.text import Text
+from rich.tree import Tree
+
+from cli.boundary import plain
+from cli.progress_bars import say_dollars
+from cli.project import read_recipe
+from cli.reading import open_reader, read_rows
+from cli.tables import make_console, to_json
+from tasks.errors import InputError
+
+SHORTEST_PREFIX = 6
+_PARTS = ("keys", "difficulty", "decisions", "duplicates", "contamination", "failures", "releases")
+_LINE = 160
+Row = dict[str, Any]
+
+
+def show_explanation(identifier: str, recipe: Path | None, *, as_json: bool) -> None:
+    """Print where something comes from. Raises InputError if the id names nothing or too much."""
+    with open_reader(read_recipe(recipe).store) as connection:
+        story = explain(connection, identifier)
+    if as_json:
+        json.dump(to_json(story), sys.stdout, ensure_ascii=False, indent=2)
+        print()
+    else:
+        make_console().print(draw(story), soft_wrap=True)
+
+
+def explain(connection: duckdb.DuckDBPyConnection, identifier: str) -> dict[str, Any]:
+    """Gather everything on an id: its prompt up to the seed, samples, keys, decisions, cost."""
+    found = find(connection, identifier)
+    prompt_id = found["prompt_id"]
+    line = read_rows(connection, "explain_prompts", prompt_id=prompt_id)
+    for prompt in line:
+        prompt["sources"] = read_rows(connection, "explain_sources", prompt_id=prompt["prompt_id"])
+        prompt["making"] = read_rows(connection, "explain_rewrite", prompt_id=prompt["prompt_id"])
+    samples = read_rows(connection, "explain_samples", prompt_id=prompt_id)
+    parts = {part: read_rows(connection, f"explain_{part}", prompt_id=prompt_id) for part in _PARTS}
+    spend = read_rows(connection, "explain_spend", prompt_id=prompt_id)
+    return {
+        "id": found["id"],
+        "kind": found["kind"],
+        "prompt_id": prompt_id,
+        "response_id": found["response_id"],
+        "prompts": line,
+        "samples": samples,
+        **parts,
+        "spend": spend,
+        "cost_usd": total_cost(spend, line),
+    }
+
+
+def find(connection: duckdb.DuckDBPyConnection, identifier: str) -> Row:
+    """Return the one thing whose id begins so. Raises InputError if there is none or several."""
+    prefix = identifier.strip().lower()
+    if len(prefix) < SHORTEST_PREFIX:
+        raise InputError(f"{identifier}: give at least the first {SHORTEST_PREFIX} characters")
+    matches = read_rows(connection, "explain_find", prefix=prefix)
+    # A response or prompt is in as many pairs as there are releases; they all tell one story.
+    distinct = {(match["prompt_id"], match["response_id"]) for match in matches}
+    if not matches:
+        raise InputError(f"{identifier}: no pair, prompt or response in this store begins so")
+    if len(distinct) > 1:
+        listed = "".join(f"\n  {match['kind']:<8} {match['id']}" for match in matches)
+        raise InputError(f"{identifier}: several begin so, give more of the id:{listed}")
+    return matches[0]
+
+
+def total_cost(spend: list[Row], line: list[Row]) -> float | None:
+    """Add up the prompt's own calls and those that made it; None if one of them has no price."""
+    costs = [row["cost_usd"] for row in spend if not row["unpriced"]]
+    making = [made["cost_usd"] for prompt in line for made in prompt["making"]]
+    if any(row["unpriced"] for row in spend) or None in making:
+        return None
+    return float(sum(costs) + sum(making))
+
+
+def draw(story: dict[str, Any]) -> Tree:
+    """Return the story as a tree for the terminal; no text of the store is markup."""
+    tree = Tree(_text(f"{story['kind']} {story['id']}", style="bold"))
+    _draw_origin(tree, story["prompts"])
+    _draw_keys(tree, story)
+    _draw_samples(tree, story)
+    _draw_verdicts(tree, story)
+    cost = story["cost_usd"]
+    total = "unknown: a call has no price" if cost is None else say_dollars(cost)
+    branch = tree.add(_text(f"cost {total}"))
+    for row in story["spend"]:
+        dollars = say_dollars(row["cost_usd"] or 0, row["unpriced"])
+        branch.add(_text(f"{row['role']}: {row['calls']} calls, {dollars}"))
+    return tree
+
+
+def _draw_origin(tree: Tree, line: list[Row]) -> None:
+    """The prompt, what it was made of and so on up to the seed and where that was read."""
+    branch = tree
+    for prompt in line:
+        branch = branch.add(
+            _text(f"{prompt['kind']} {prompt['prompt_id']} ({prompt['domain']})", style="bold")
+        )
+        branch.add(_text(f"asks: {prompt['text']}"))
+        if prompt["choices"]:
+            branch.add(_text(f"choices: {' | '.join(prompt['choices'])}"))
+        if prompt["answer"] is not None:
+            came = f" ({prompt['answer_source']})" if prompt["answer_source"] else ""
+            branch.add(_text(f"answer: {prompt['answer']}{came}"))
+        for source in prompt["sources"]:
+            licence = source["licence"] or "licence unknown"
+            branch.add(
+                _text(
+                    f"from {source['source'] or 'unnamed source'} ({licence}): "
+                    f"{source['uri']}, row {source['row_number']}"
+                )
+            )
+        for made in prompt["making"]:
+            outcome = "accepted" if made["accepted"] else f"not accepted: {made['reason']}"
+            branch.add(_text(f"made by {made['model']} with {made['template']}: {outcome}"))
+
+
+def _draw_keys(tree: Tree, story: dict[str, Any]) -> None:
+    for key in story["keys"]:
+        votes = f", {key['votes']} of {key['samples']} samples" if key["votes"] is not None else ""
+        trusted = "" if key["trusted"] else ", not trusted"
+        now = "" if key["counts"] else ", replaced"
+        tree.add(_text(f"key {key['answer']} ({key['source']}{votes}{trusted}{now})"))
+    for row in story["difficulty"]:
+        rate = "undecided" if row["pass_rate"] is None else f"{row['pass_rate']:.3f}"
+        interval = "" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
+        tree.add(
+            _text(
+                f"pass rate of {row['student']}: {rate}{interval} = {row['correct']} correct, "
+                f"{row['wrong']} wrong, {row['truncated']} truncated, "
+                f"{row['unverifiable']} unverifiable"
+            )
+        )
+
+
+def _draw_samples(tree: Tree, story: dict[str, Any]) -> None:
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for sample in story["samples"]:
+        groups.setdefault((sample["role"], sample["model"]), []).append(sample)
+    for (role, model), samples in groups.items():
+        branch = tree.add(_text(f"{role} {model}: {len(samples)} responses"))
+        for sample in samples:
+            this = " ◀ this one" if sample["response_id"] == story["response_id"] else ""
+            verdict = sample["verdict"] or "not graded"
+            why = f" ({sample['reason']})" if sample["reason"] else ""
+            answer = f" {sample['extracted']}" if sample["extracted"] is not None else ""
+            branch.add(_text(f"{sample['response_id']} {verdict}{answer}{why}{this}"))
+            if this:
+                branch.children[-1].add(_text(sample["content"] or ""))
+    for failure in story["failures"]:
+        tree.add(
+            _text(f"failed call of {failure['role']} {failure['model']}: {failure['failure']}")
+        )
+
+
+def _draw_verdicts(tree: Tree, story: dict[str, Any]) -> None:
+    for decision in story["decisions"]:
+        verdict = "kept" if decision["kept"] else f"dropped in {decision['stage']}"
+        detail = f": {decision['detail']}" if decision["detail"] else ""
+        tree.add(_text(f"{verdict} by {decision['policy']} ({decision['reason']}){detail}"))
+    for twin in story["duplicates"]:
+        own = twin["prompt_id"] == story["prompt_id"]
+        other = twin["representative_id"] if own else twin["prompt_id"]
+        says = "is a twin of" if own else "stands for"
+        tree.add(_text(f"{says} {other} ({twin['method']}): {twin['twin']}"))
+    for hit in story["contamination"]:
+        tree.add(
+            _text(f"overlaps {hit['benchmark']} {hit['item_id']} ({hit['method']}): {hit['span']}")
+        )
+    for pair in story["releases"]:
+        tree.add(
+            _text(
+                f"in {pair['recipe']} version {pair['version']}, {pair['split']}, "
+                f"as {pair['pair_id']}"
+            )
+        )
+
+
+def _text(line: str, style: str = "") -> Text:
+    flat = plain(line.replace("\r\n", "↵").replace("\n", "↵").replace("\t", " "))
+    return Text(flat if len(flat) <= _LINE else flat[: _LINE - 1] + "…", style=style)

@@ -1,0 +1,230 @@
+"""The commands of `teachset`. Each one imports what it needs when it is called."""
+
+import os
+import signal
+import sys
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+RECIPE_HELP = "The recipe; else $TEACHSET_RECIPE, ./recipe.yaml or ./recipes/quickstart.yaml."
+ID_HELP = "A pair_id, prompt_id or response_id; its first six characters may do."
+RecipeOption = Annotated[Path | None, typer.Option("--recipe", "-r", help=RECIPE_HELP)]
+RecipeArgument = Annotated[Path | None, typer.Argument(help=RECIPE_HELP, show_default=False)]
+
+
+class Guarded(TyperGroup):
+    """Turns whatever a command raises into one message and an exit code."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; its errors end here."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader of our output has seen enough; Python must not complain at its exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(0) from None
+        except (Exception, KeyboardInterrupt) as error:
+            raise _ended(error) from None
+        except BaseException as error:
+            if type(error).__name__ == "TerminationSignal":
+                raise _ended(error) from None
+            raise
+
+
+app = typer.Typer(
+    cls=Guarded,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Build the training set that one particular model is ready to learn from.",
+)
+
+
+@app.command("run")
+def run_recipe(recipe: RecipeArgument = None) -> None:
+    """Build the recipe's training set, from seeds to a release. Safe to repeat."""
+    from cli.running import run_flow
+
+    run_flow("build", recipe)
+
+
+@app.command()
+def stage(
+    name: Annotated[
+        str, typer.Argument(help="ingest, rewrite, sample, assess, select, teach or release.")
+    ],
+    recipe: RecipeArgument = None,
+) -> None:
+    """Run one stage alone, on what the store has."""
+    from cli.running import run_flow
+
+    run_flow(name, recipe)
+
+
+@app.command()
+def query(
+    sql: Annotated[str, typer.Argument(help="SQL, the path of a .sql file, or - for stdin.")],
+    recipe: RecipeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A JSON array of objects.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header.")] = False,
+    limit: Annotated[int | None, typer.Option(min=0, help="Show at most so many rows.")] = None,
+) -> None:
+    """Ask the store anything, read-only, also while a run is writing."""
+    from cli.querying import show_query
+
+    form = "json" if as_json else "csv" if as_csv else "table"
+    raise typer.Exit(show_query(sql, recipe, form=form, limit=limit))
+
+
+@app.command()
+def shell(recipe: RecipeOption = None) -> None:
+    """Ask the store at a prompt, read-only."""
+    from cli.shell import open_shell
+
+    open_shell(recipe)
+
+
+@app.command()
+def snapshot(
+    file: Annotated[Path, typer.Argument(help="The DuckDB file to write, e.g. out.duckdb.")],
+    recipe: RecipeOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file.")] = False,
+) -> None:
+    """Write the whole store into one plain DuckDB file."""
+    from cli.snapshot import take_snapshot
+
+    rows = take_snapshot(file, recipe, force=force)
+    typer.echo(f"{file}: {rows:,} rows")
+
+
+@app.command()
+def explain(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP)],
+    recipe: RecipeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+) -> None:
+    """Tell where something comes from.
+
+    Its seed and sources, rewrite, samples, grades, key, decisions, cost and releases.
+    """
+    from cli.explaining import show_explanation
+
+    show_explanation(identifier, recipe, as_json=as_json)
+
+
+@app.command()
+def simulate(
+    items: Annotated[
+        list[Path] | None,
+        typer.Option("--items", help="JSONL of problems; the bundled seeds if absent."),
+    ] = None,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 8765,
+    settings: Annotated[str, typer.Option(help="The simulator's settings as JSON.")] = "{}",
+) -> None:
+    """Serve simulated models over the OpenAI protocol until Ctrl-C."""
+    from cli.project import ROOT
+    from tasks.simulator.__main__ import main
+
+    known = items or sorted((ROOT / "seeds").glob("*.jsonl"))
+    arguments = [argument for item in known for argument in ("--items", str(item))]
+    raise typer.Exit(main([*arguments, "--port", str(port), "--settings", settings]))
+
+
+@app.command()
+def serve(
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="4200 if absent.")] = None,
+) -> None:
+    """Serve Prefect's UI and run the schedules.
+
+    The deployments are those of prefect.yaml; Ctrl-C stops everything.
+    """
+    from cli.serving import serve as serve_everything
+
+    serve_everything(port)
+
+
+@app.command()
+def schema(
+    file: Annotated[
+        Path | None, typer.Argument(help="Where to write it, e.g. recipes/recipe.schema.json.")
+    ] = None,
+) -> None:
+    """Write the JSON Schema of recipes.
+
+    Editors check a recipe with it; it goes to stdout if no file is named.
+    """
+    from tasks.recipe import recipe_schema
+
+    if file is None:
+        typer.echo(recipe_schema(), nl=False)
+    else:
+        write_whole(file, recipe_schema())
+        typer.echo(f"{file}")
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A release's folder.")],
+) -> None:
+    """Check a release against its manifest."""
+    from cli.boundary import plain
+    from tasks.errors import TeachsetError
+    from tasks.release.manifest import verify_release
+
+    verified = verify_release(folder)
+    if verified.faults:
+        listed = "".join(f"\n  {plain(fault)}" for fault in verified.faults)
+        raise TeachsetError(f"{folder}: this release is not what was published:{listed}")
+    typer.echo(f"{folder}: whole; release {verified.release_id}, {verified.pairs:,} pairs")
+
+
+@app.command()
+def version() -> None:
+    """Say which version this is."""
+    from importlib.metadata import version as version_of
+
+    typer.echo(f"teachset {version_of('teachset')}")
+
+
+def run() -> None:
+    """Start the console; the exit code is the command's."""
+    if "prefect" not in sys.modules:
+        # A dependency's deprecations are nothing that a user can act on.
+        warnings.simplefilter("ignore")
+    signal.signal(signal.SIGTERM, _terminate)
+    app(prog_name="teachset")
+
+
+def write_whole(file: Path, text: str) -> None:
+    """Write a file whole or not at all. Raises InputError if it cannot be written."""
+    from tasks.errors import InputError
+
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(file)
+    except OSError as error:
+        raise InputError(f"{file}: cannot be written: {error}") from error
+
+
+def _terminate(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _ended(error: BaseException) -> BaseException:
+    if any(each.__module__.split(".")[0] in {"typer", "click"} for each in type(error).__mro__):
+        return error  # how typer itself ends a command
+    from cli.boundary import explain_failure
+
+    message, code = explain_failure(error)
+    typer.echo(f"teachset: {message}", err=True)
+    return SystemExit(code)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,0 +1,326 @@
+"""The Prefect server of a command: the one that is set, else ours that runs, else one we start.
+
+    with prefect_server() as server:
+        build(recipe)            # server.url is http://127.0.0.1:41873/api
+
+A server of ours serves everyone who uses this PREFECT_HOME and ends with the last of them, also
+after a `kill -9`. Nothing here imports Prefect: its environment has to be set before that.
+"""
+
+import fcntl
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cli.project import ROOT
+from tasks.errors import TeachsetError
+
+STARTS_WITHIN_S = 90
+_STOPS_WITHIN_S = 3
+QUIET = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,expectations,flows",
+    # All goes to the server, for the UI; the terminal belongs to the command.
+    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
+    "PREFECT_CLI_PROMPT": "false",
+}
+# What only matters where deployments are scheduled; a single run is served without it.
+SCHEDULING = (
+    "SCHEDULER",
+    "LATE_RUNS",
+    "FOREMAN",
+    "TRIGGERS",
+    "PAUSE_EXPIRATIONS",
+    "CANCELLATION_CLEANUP",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers: its API's URL and, for one of ours, its process and its log."""
+
+    url: str
+    pid: int | None = None
+    log: Path | None = None
+    schedules: bool = True
+
+    @property
+    def ui(self) -> str:
+        """The address that a person opens."""
+        return self.url.removesuffix("/api")
+
+
+def prepare_environment() -> None:
+    """Quieten Prefect; what the user has set stays. To be called before Prefect is imported."""
+    for name, value in QUIET.items():
+        os.environ.setdefault(name, value)
+
+
+@contextmanager
+def prefect_server(
+    *,
+    schedules: bool = False,
+    port: int | None = None,
+    meanwhile: Callable[[], object] | None = None,
+) -> Iterator[Server]:
+    """Have a Prefect server for as long as the block runs; `meanwhile` runs while it starts.
+
+    With `schedules` it also runs what deployments need. At the end it is waited for until the
+    records of this process's runs are complete. Raises TeachsetError if there is no server.
+    """
+    prepare_environment()
+    if url := configured_url():
+        check_reachable(url)
+        with _environment("PREFECT_API_URL", url):
+            if meanwhile:
+                meanwhile()
+            yield Server(url)
+            settle_records(url)
+        return
+    home = prefect_home()
+    with _lease(home / "teachset-server.lease") as let_go:
+        server, process = find_or_start(home, schedules=schedules, port=port)
+        with _environment("PREFECT_API_URL", server.url):
+            if meanwhile:
+                meanwhile()
+            wait_healthy(server)
+            try:
+                yield server
+            finally:
+                settle_records(server.url)
+        let_go()
+        if process is not None:
+            wait_gone(process)
+
+
+def configured_url() -> str | None:
+    """Return PREFECT_API_URL from the environment or from Prefect's active profile."""
+    if url := os.environ.get("PREFECT_API_URL"):
+        return url.rstrip("/")
+    try:
+        profiles = tomllib.loads((prefect_home() / "profiles.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    active = os.environ.get("PREFECT_PROFILE") or profiles.get("active")
+    url = profiles.get("profiles", {}).get(active, {}).get("PREFECT_API_URL")
+    return str(url).rstrip("/") if url else None
+
+
+def prefect_home() -> Path:
+    """Return the user's PREFECT_HOME, made if need be."""
+    home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect").expanduser()
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TeachsetError(f"{home}: Prefect's folder cannot be made: {error}") from error
+    return home.resolve()
+
+
+def check_reachable(url: str) -> None:
+    """Raise TeachsetError unless a Prefect server answers at the URL."""
+    try:
+        _get(f"{url}/health", timeout=10)
+    except urllib.error.HTTPError as error:
+        if error.code in (401, 403):
+            raise TeachsetError(
+                f"the Prefect server at {url} refuses the credentials ({error.code}): "
+                "set PREFECT_API_KEY or PREFECT_API_AUTH_STRING."
+            ) from error
+    except (OSError, ValueError) as error:
+        raise TeachsetError(
+            f"no Prefect server answers at {url} ({getattr(error, 'reason', error)}). Start it, "
+            "or unset PREFECT_API_URL (`prefect config unset PREFECT_API_URL` if a profile sets "
+            "it) and Teachset starts one of its own."
+        ) from error
+
+
+def find_or_start(
+    home: Path, *, schedules: bool, port: int | None
+) -> tuple[Server, subprocess.Popen[bytes] | None]:
+    """Return the server of ours that runs for this home or a new one with its process."""
+    state = home / "teachset-server.json"
+    with (home / "teachset-server.lock").open("ab") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        running = read_state(state)
+        if running is None:
+            return _start(home, state, schedules=schedules, port=port)
+    if schedules and not running.schedules:
+        raise TeachsetError(
+            f"a run is using a Prefect server of its own ({running.ui}) that serves no schedules; "
+            "try again when it has ended."
+        )
+    return running, None
+
+
+def read_state(state: Path) -> Server | None:
+    """Return the server that the state file names if its process is alive."""
+    try:
+        found = json.loads(state.read_text(encoding="utf-8"))
+        server = Server(found["url"], found["pid"], Path(found["log"]), found["schedules"])
+        os.kill(found["pid"], 0)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return server
+
+
+def wait_healthy(server: Server) -> None:
+    """Wait until the server answers. Raises TeachsetError if it ended or is too slow."""
+    deadline = time.monotonic() + STARTS_WITHIN_S
+    while time.monotonic() < deadline:
+        try:
+            _get(f"{server.url}/health", timeout=5)
+            return
+        except (OSError, ValueError):
+            time.sleep(0.1)
+        if server.pid is not None and not _is_alive(server.pid):
+            raise TeachsetError(f"the Prefect server ended at its start; see {server.log}")
+    raise TeachsetError(
+        f"the Prefect server did not answer within {STARTS_WITHIN_S} s; see {server.log}"
+    )
+
+
+def settle_records(url: str, patience_s: float = 30) -> None:
+    """Send what this process still holds back for the server and wait until it has recorded it.
+
+    Task runs reach the server as events, after the fact; a server stopped at once loses them.
+    """
+    if "prefect" not in sys.modules:
+        return
+    from prefect.events.worker import EventsWorker
+    from prefect.logging.handlers import APILogWorker
+
+    for worker in (EventsWorker, APILogWorker):
+        worker.drain_all(timeout=patience_s)
+    deadline = time.monotonic() + patience_s
+    calm_since, last = time.monotonic(), (-1, -1)
+    while time.monotonic() < deadline:
+        try:
+            counts = (_count(url, "task_runs"), _count(url, "task_runs", unfinished=True))
+        except (OSError, ValueError):
+            return
+        if counts != last:
+            calm_since, last = time.monotonic(), counts
+        elif time.monotonic() - calm_since >= (0.6 if counts[1] == 0 else 5):
+            return
+        time.sleep(0.2)
+
+
+def wait_gone(process: subprocess.Popen[bytes]) -> None:
+    """Give our server a moment to end; it does so by itself unless somebody else is using it."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_STOPS_WITHIN_S)
+
+
+def _start(
+    home: Path, state: Path, *, schedules: bool, port: int | None
+) -> tuple[Server, subprocess.Popen[bytes]]:
+    port = _free_port(port)
+    url = f"http://127.0.0.1:{port}/api"
+    log = home / "teachset-server.log"
+    environment = {
+        **os.environ,
+        "PREFECT_API_URL": url,
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    }
+    if not schedules:
+        environment |= {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in SCHEDULING}
+    lease = home / "teachset-server.lease"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "cli.server_process", str(port), str(lease), str(state)],
+            cwd=ROOT,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    server = Server(url, process.pid, log, schedules)
+    partial = state.with_suffix(".partial")
+    written = {"url": url, "pid": process.pid, "log": str(log), "schedules": schedules}
+    partial.write_text(json.dumps(written), encoding="utf-8")
+    partial.replace(state)
+    return server, process
+
+
+@contextmanager
+def _lease(file: Path) -> Iterator[Callable[[], None]]:
+    """Hold a shared lock on the lease file; waits while a server that is ending holds it."""
+    with file.open("a+b") as held:
+        fcntl.lockf(held, fcntl.LOCK_SH)
+        yield lambda: fcntl.lockf(held, fcntl.LOCK_UN)
+
+
+@contextmanager
+def _environment(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = before
+
+
+def _free_port(wanted: int | None) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError as error:
+            raise TeachsetError(
+                f"port {wanted} is in use by another program; choose one with --port: {error}"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        if os.waitpid(pid, os.WNOHANG)[0] == pid:
+            return False
+    except ChildProcessError:
+        pass
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
+
+
+def _count(url: str, what: str, *, unfinished: bool = False) -> int:
+    unfinished_states = ["SCHEDULED", "PENDING", "RUNNING", "PAUSED", "CANCELLING"]
+    body: dict[str, Any] = {}
+    if unfinished:
+        body = {what: {"state": {"type": {"any_": unfinished_states}}}}
+    return int(_get(f"{url}/{what}/count", timeout=10, body=body))
+
+
+def _get(url: str, *, timeout: float, body: dict[str, Any] | None = None) -> Any:
+    """GET, or POST a JSON body; no proxy is asked for a loopback address."""
+    headers = {"Content-Type": "application/json"}
+    if key := os.environ.get("PREFECT_API_KEY"):
+        headers["Authorization"] = f"Bearer {key}"
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(url, data=data, headers=headers)
+    local = any(f"//{host}" in url for host in ("127.0.0.1", "localhost", "[::1]"))
+    proxies = urllib.request.ProxyHandler({}) if local else urllib.request.ProxyHandler()
+    with urllib.request.build_opener(proxies).open(request, timeout=timeout) as reply:
+        return json.loads(reply.read())

@@ -1,0 +1,55 @@
+"""`teachset query`: ad hoc SQL on the store, shown as a table, JSON or CSV."""
+
+import sys
+from pathlib import Path
+
+import duckdb
+
+from cli.boundary import plain
+from cli.project import read_recipe
+from cli.reading import open_reader
+from cli.tables import write_csv, write_json, write_table
+from tasks.errors import InputError
+
+TABLE_ROWS = 100
+SQL_FAILED = 2
+
+
+def show_query(sql: str, recipe: Path | None, *, form: str, limit: int | None) -> int:
+    """Run the SQL and print its rows; return the exit code: 2 if DuckDB refused the SQL."""
+    statement = read_sql(sql)
+    with open_reader(read_recipe(recipe).store) as connection:
+        try:
+            result = connection.execute(statement)
+            if not result.description:
+                return 0
+            if form == "json":
+                write_json(result, sys.stdout, limit)
+            elif form == "csv":
+                write_csv(result, sys.stdout, limit)
+            else:
+                write_table(result, TABLE_ROWS if limit is None else limit)
+        except duckdb.InterruptException:
+            raise KeyboardInterrupt from None
+        except duckdb.Error as error:
+            sys.stdout.flush()
+            print(f"teachset: {plain_lines(str(error))}", file=sys.stderr)
+            return SQL_FAILED
+    return 0
+
+
+def read_sql(given: str) -> str:
+    """Return the SQL itself, from the argument, a `.sql` file or stdin. Raises InputError."""
+    if given == "-":
+        return sys.stdin.read()
+    if given.endswith(".sql") and "\n" not in given and " " not in given.strip():
+        try:
+            return Path(given).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            raise InputError(f"{given}: cannot be read as a file of SQL: {error}") from error
+    return given
+
+
+def plain_lines(text: str) -> str:
+    """Keep the lines of a message and make other control characters visible."""
+    return "\n".join(plain(line) for line in text.splitlines())

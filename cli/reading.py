@@ -1,0 +1,73 @@
+"""Reading a store from outside: an own DuckDB, attached read-only, that disturbs no run.
+
+with open_reader(recipe.store) as connection:
+    connection.sql("select count(*) from prompts")
+"""
+
+import importlib.util
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from tasks.errors import StoreError
+from tasks.recipe import StoreSettings
+from tasks.store import LAKE, SQL_FOLDER, attach_statement, connect_duckdb, data_path
+
+
+@contextmanager
+def open_reader(settings: StoreSettings) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Attach the store read-only to a fresh DuckDB. Raises StoreError if it is not there."""
+    connection: duckdb.DuckDBPyConnection = connect_duckdb(extensions_for(settings))
+    try:
+        attach(connection, settings)
+        yield connection
+    finally:
+        connection.close()
+
+
+def attach(connection: duckdb.DuckDBPyConnection, settings: StoreSettings) -> None:
+    """Attach the store read-only and make it the default catalog."""
+    if "://" not in settings.catalog and not Path(settings.catalog).exists():
+        raise StoreError(
+            f"{settings.catalog}: there is no store here yet. Make it with `teachset run`."
+        )
+    try:
+        connection.execute(attach_statement(settings, read_only=True))
+        connection.execute(f"use {LAKE}")
+    except duckdb.Error as error:
+        raise StoreError(f"{settings.catalog}: this store cannot be read: {error}") from error
+
+
+def extensions_for(settings: StoreSettings) -> list[str]:
+    """Return the DuckDB extensions that this store needs."""
+    postgres = settings.catalog.startswith(("postgres://", "postgresql://"))
+    extensions = ["ducklake", "postgres_scanner" if postgres else "sqlite_scanner"]
+    return [*extensions, "httpfs"] if "://" in data_path(settings) else extensions
+
+
+def read_rows(
+    connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any
+) -> list[dict[str, Any]]:
+    """Run `sql/queries/<name>.sql` on a reader and return its rows as dictionaries."""
+    statement = (SQL_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
+    try:
+        result = connection.execute(statement, parameters)
+        names = [str(column[0]) for column in result.description or []]
+        return [dict(zip(names, row, strict=True)) for row in result.fetchall()]
+    except duckdb.CatalogException as error:
+        raise StoreError(
+            f"this store lacks what `{name}` reads, it is older than this Teachset; "
+            f"the next `teachset run` brings it up to date: {error}"
+        ) from error
+
+
+def extension_file(extension: str) -> Path | None:
+    """Return where the wheel of a DuckDB extension put it; None if there is no such wheel."""
+    wheel = importlib.util.find_spec(f"duckdb_extension_{extension}")
+    if wheel is None or not wheel.submodule_search_locations:
+        return None
+    folder = Path(next(iter(wheel.submodule_search_locations)))
+    return next(folder.rglob("*.duckdb_extension"), None)

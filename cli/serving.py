@@ -1,0 +1,62 @@
+"""`teachset serve`: Prefect's server and UI and the schedules of prefect.yaml, all in one.
+
+    Prefect is at http://127.0.0.1:4200. Ctrl-C stops everything.
+
+The deployments run in a child process; it ends with this one, however this one ends.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from cli.prefect_server import prefect_server
+from cli.project import ROOT
+from tasks.errors import TeachsetError
+
+DEFAULT_PORT = 4200
+_STOPS_WITHIN_S = 15
+
+
+def serve(port: int | None) -> None:
+    """Serve until Ctrl-C or a signal. Raises TeachsetError if the schedules cannot be served."""
+    with prefect_server(schedules=True, port=port or DEFAULT_PORT) as server:
+        schedules = start_schedules()
+        try:
+            print(f"Prefect is at {server.ui}. Ctrl-C stops everything.", flush=True)
+            code = schedules.wait()
+            raise TeachsetError(f"the process that runs the deployments ended with code {code}")
+        except KeyboardInterrupt:
+            print("stopping", flush=True)
+        finally:
+            stop(schedules)
+
+
+def start_schedules() -> subprocess.Popen[bytes]:
+    """Start `python -m flows.serve` with a pipe for its lifeline."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "flows.serve"],
+        cwd=ROOT,
+        stdin=subprocess.PIPE,
+        env={
+            **os.environ,
+            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+            # Prefect warns of its own coroutines when its runner is stopped.
+            "PYTHONWARNINGS": "ignore",
+        },
+        start_new_session=True,
+    )
+
+
+def stop(process: subprocess.Popen[bytes]) -> None:
+    """End the child and the runs it has started: ask, then insist."""
+    for name, patience_s in ((signal.SIGTERM, _STOPS_WITHIN_S), (signal.SIGKILL, 5)):
+        if process.poll() is not None:
+            break
+        os.killpg(process.pid, name)
+        deadline = time.monotonic() + patience_s
+        while process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.1)
+    if process.stdin is not None:
+        process.stdin.close()

@@ -1,0 +1,96 @@
+"""The end of a run: the funnel by domain, what it cost and where what it made lies.
+
+312 prompts: 97 kept, 215 dropped
+                      math  science  all
+kept                    60       37   97
+select: too easy        90       41  131
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from cli.boundary import plain
+from cli.progress_bars import say_dollars, say_seconds
+from cli.reading import open_reader, read_rows
+from cli.tables import make_console
+from tasks.recipe import Recipe
+
+Row = dict[str, Any]
+
+
+def print_summary(recipe: Recipe, *, seconds: float) -> None:
+    """Read the account of the newest run from the store and print it."""
+    with open_reader(recipe.store) as connection:
+        funnel = read_rows(connection, "explain_funnel")
+        runs = read_rows(connection, "explain_run")
+        releases = read_rows(connection, "explain_release", recipe=recipe.name)
+    console = make_console()
+    if funnel:
+        print_funnel(console, funnel)
+    run = runs[0] if runs else None
+    for line in describe_outcome(recipe, run, releases[0] if releases else None, seconds):
+        console.print(Text(plain(line)), soft_wrap=True)
+
+
+def print_funnel(console: Console, funnel: list[Row]) -> None:
+    """Print how many prompts were kept and dropped, by reason and domain."""
+    domains = sorted({str(row["domain"]) for row in funnel})
+    kept = sum(row["prompts"] for row in funnel if row["kept"])
+    total = sum(row["prompts"] for row in funnel)
+    console.print(Text(f"{total:,} prompts: {kept:,} kept, {total - kept:,} dropped"))
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("")
+    for name in (*domains, "all"):
+        table.add_column(Text(plain(name)), justify="right")
+    for outcome, counts in count_outcomes(funnel).items():
+        numbers = [counts.get(domain, 0) for domain in domains]
+        table.add_row(Text(plain(outcome)), *(f"{number:,}" for number in (*numbers, sum(numbers))))
+    console.print(table)
+
+
+def count_outcomes(funnel: list[Row]) -> dict[str, dict[str, int]]:
+    """Return, for each outcome, how many prompts of each domain it had; what was kept first."""
+    outcomes: dict[str, dict[str, int]] = {"kept": {}}
+    for row in sorted(funnel, key=lambda row: (-row["prompts"], str(row["reason"]))):
+        outcome = "kept" if row["kept"] else f"{row['stage']}: {row['reason']}"
+        counts = outcomes.setdefault(outcome, {})
+        domain = str(row["domain"])
+        counts[domain] = counts.get(domain, 0) + row["prompts"]
+    return outcomes
+
+
+def describe_outcome(
+    recipe: Recipe, run: Row | None, release: Row | None, seconds: float
+) -> list[str]:
+    """Return the lines on the release, the spend, the time and the paths."""
+    lines = []
+    if release is not None:
+        fresh = run is not None and release["run_id"] == run["run_id"]
+        simulated = ", simulated" if release["simulated"] else ""
+        lines.append(
+            f"release {release['version']} ({'new' if fresh else 'unchanged'}{simulated}): "
+            f"{release['pairs']:,} pairs, {release['validation_pairs']:,} of them for validation"
+        )
+        lines.append(f"  {shorten(release['folder'])}")
+    if run is not None:
+        failed = f", {run['failed_calls']:,} of them failed" if run["failed_calls"] else ""
+        lines.append(
+            f"{run['calls']:,} model calls{failed}, "
+            f"{say_dollars(run['cost_usd'], run['unpriced'])}, in {say_seconds(seconds)}"
+        )
+    lines.append(f"store: {shorten(recipe.store.catalog)}")
+    return lines
+
+
+def shorten(path: str) -> str:
+    """Return a path as seen from here if it lies below; URIs and others stay as they are."""
+    if "://" in path:
+        return path
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else str(Path(relative))

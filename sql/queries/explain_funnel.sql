@@ -1,0 +1,5 @@
+-- One row per domain and outcome of the newest policy: how many prompts were kept or dropped, why.
+select domain, kept, stage, reason, sum(prompts)::bigint as prompts
+from funnel
+group by all
+order by kept desc, stage, reason, domain;

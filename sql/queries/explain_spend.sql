@@ -1,0 +1,9 @@
+-- One row per role: what a prompt's own calls cost, without those that made it.
+select
+    role, sum(calls)::bigint as calls, sum(prompt_tokens) as prompt_tokens,
+    sum(completion_tokens) as completion_tokens, sum(cost_usd) as cost_usd,
+    count(*) filter (where cost_usd is null) as unpriced
+from spend
+where prompt_id = $prompt_id
+group by role
+order by role;

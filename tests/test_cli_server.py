@@ -1,0 +1,290 @@
+"""A command's Prefect server: found or started, shared, complete in its records, never left."""
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from cli.prefect_server import (
+    Server,
+    check_reachable,
+    configured_url,
+    prefect_server,
+    read_state,
+    settle_records,
+    wait_healthy,
+)
+from tasks.errors import TeachsetError
+
+ROOT = Path(__file__).resolve().parents[1]
+RUN = """
+import sys
+from cli.prefect_server import prefect_server
+
+def load():
+    global flow, task, create_markdown_artifact
+    from prefect import flow, task
+    from prefect.artifacts import create_markdown_artifact
+
+with prefect_server(meanwhile=load) as server:
+    @task
+    def double(n):
+        return 2 * n
+
+    @flow(name="inner")
+    def inner(n):
+        return sum(double(each) for each in range(n))
+
+    @flow(name=sys.argv[1])
+    def outer(n):
+        create_markdown_artifact("# Funnel", key="funnel")
+        return inner(n)
+
+    print(outer(int(sys.argv[2])), flush=True)
+"""
+HOLD = """
+import sys, time
+from cli.prefect_server import prefect_server
+with prefect_server() as server:
+    print(server.pid, flush=True)
+    sys.stdin.readline()
+"""
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One PREFECT_HOME for all slow tests, because its database takes long to make."""
+    return tmp_path_factory.mktemp("prefect")
+
+
+@pytest.fixture
+def environment(home: Path) -> dict[str, str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    return {**kept, "PREFECT_HOME": str(home)}
+
+
+@pytest.fixture
+def holder(environment: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
+    """A process that has a server until a line comes; its first line was the server's pid."""
+    process = hold(environment)
+    yield process
+    if process.poll() is None:
+        process.communicate("\n", timeout=60)
+
+
+def hold(environment: dict[str, str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+
+
+def read_pid(process: subprocess.Popen[str]) -> int:
+    assert process.stdout is not None
+    return int(process.stdout.readline())
+
+
+def is_gone(pid: int, within_s: float) -> bool:
+    deadline = time.monotonic() + within_s
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            if "Z" in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1][:3]:
+                return True
+        except (ProcessLookupError, FileNotFoundError):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_run_is_quiet_and_all_of_it_is_recorded(home: Path, environment: dict[str, str]) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-c", RUN, "recorded", "40"],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "1560\n", "")
+    assert not (home / "teachset-server.json").exists()
+    with sqlite3.connect(home / "prefect.db") as database:
+        flows = "select id from flow_run where name is not null and state_name = 'Completed'"
+        assert len(database.execute(flows).fetchall()) >= 2
+        states = database.execute(
+            "select task_run.state_name, count(*) from task_run group by 1"
+        ).fetchall()
+        assert states == [("Completed", 41)]  # 40 tasks and the one that stands for the subflow
+        assert database.execute("select key from artifact").fetchall() == [("funnel",)]
+        assert database.execute("select count(*) from log").fetchall()[0][0] > 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_kill_9_leaves_no_server(environment: dict[str, str], home: Path) -> None:
+    process = hold(environment)
+    pid = read_pid(process)
+    process.kill()
+    process.wait()
+    assert is_gone(pid, within_s=15)
+    assert not (home / "teachset-server.json").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_two_commands_share_a_server_until_the_last_one_ends(
+    holder: subprocess.Popen[str], environment: dict[str, str]
+) -> None:
+    pid = read_pid(holder)
+    second = hold(environment)
+    assert read_pid_of_state(environment) == pid
+    assert second.stdout is not None
+    assert second.stdout.readline().strip() == str(pid)
+    holder.communicate("\n", timeout=60)
+    assert not is_gone(pid, within_s=2)
+    second.communicate("\n", timeout=60)
+    assert is_gone(pid, within_s=15)
+
+
+def read_pid_of_state(environment: dict[str, str]) -> int | None:
+    server = read_state(Path(environment["PREFECT_HOME"]) / "teachset-server.json")
+    return server.pid if server else None
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_every_deployment_of_prefect_yaml_deploys(
+    environment: dict[str, str], holder: subprocess.Popen[str], home: Path
+) -> None:
+    read_pid(holder)
+    url = json.loads((home / "teachset-server.json").read_text())["url"]
+    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
+    for arguments in (
+        ["work-pool", "create", "teachset", "--type", "process"],
+        ["deploy", "--all"],
+    ):
+        ran = subprocess.run(
+            [*prefect, *arguments],
+            cwd=ROOT,
+            env={**environment, "PREFECT_API_URL": url},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+        assert ran.returncode == 0, ran.stdout + ran.stderr
+    with sqlite3.connect(home / "prefect.db") as database:
+        made = database.execute(
+            "select flow.name, deployment.name from deployment "
+            "join flow on deployment.flow_id = flow.id"
+        ).fetchall()
+        crons = database.execute("select count(*) from deployment_schedule").fetchall()
+    assert {("build", "nightly"), ("release", "weekly"), ("select", "on-demand")} <= set(made)
+    assert (len(made), crons) == (9, [(2,)])
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
+def test_serve_runs_schedules_and_stops_with_everything(
+    environment: dict[str, str], home: Path, end: signal.Signals
+) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli", "serve", "--port", "45871"],
+        cwd=ROOT,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    said = process.stdout.readline()
+    assert said == "Prefect is at http://127.0.0.1:45871. Ctrl-C stops everything.\n"
+    children = find_children(process.pid)
+    assert len(children) == 2  # the server and the process that runs the deployments
+    assert wait_for_schedules(home) == 2
+    process.send_signal(end)
+    process.wait(timeout=60)
+    assert all(is_gone(child, within_s=30) for child in children)
+
+
+def wait_for_schedules(home: Path, within_s: float = 90) -> int:
+    """Return how many active schedules deployments without a work pool have, once there are any."""
+    deadline, count = time.monotonic() + within_s, 0
+    while time.monotonic() < deadline and count < 2:
+        with sqlite3.connect(home / "prefect.db") as database:
+            (count,) = database.execute(
+                "select count(*) from deployment_schedule "
+                "join deployment on deployment.id = deployment_schedule.deployment_id "
+                "where deployment_schedule.active and not deployment.paused "
+                "and deployment.work_queue_id is null"
+            ).fetchone()
+        time.sleep(0.5)
+    return count
+
+
+def find_children(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_server_that_is_set_but_not_there_says_how_to_mend_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    with pytest.raises(TeachsetError) as caught, prefect_server():
+        pass
+    assert str(caught.value).startswith(
+        "no Prefect server answers at http://127.0.0.1:9/api ([Errno 111] Connection refused). "
+        "Start it, or unset PREFECT_API_URL"
+    )
+    with pytest.raises(TeachsetError, match="no Prefect server answers at nonsense"):
+        check_reachable("nonsense")
+
+
+def test_profile_of_prefect_is_respected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    monkeypatch.delenv("PREFECT_PROFILE", raising=False)
+    assert configured_url() is None
+    (tmp_path / "profiles.toml").write_text(
+        'active = "team"\n[profiles.team]\nPREFECT_API_URL = "http://prefect.team/api/"\n[profiles.x]\n'
+    )
+    assert configured_url() == "http://prefect.team/api"
+    monkeypatch.setenv("PREFECT_PROFILE", "x")
+    assert configured_url() is None
+    monkeypatch.setenv("PREFECT_API_URL", "http://here/api")
+    assert configured_url() == "http://here/api"
+
+
+def test_state_of_a_dead_server_counts_for_nothing(tmp_path: Path) -> None:
+    ended = subprocess.Popen(["true"])
+    ended.wait()
+    state = tmp_path / "state.json"
+    state.write_text(json.dumps({"url": "u", "pid": ended.pid, "log": "l", "schedules": True}))
+    assert read_state(state) is None
+    state.write_text("half a f")
+    assert read_state(state) is None
+
+
+def test_server_that_ends_at_its_start_names_its_log() -> None:
+    ended = subprocess.Popen(["true"])
+    time.sleep(0.2)
+    with pytest.raises(TeachsetError, match="ended at its start; see /x/log"):
+        wait_healthy(Server("http://127.0.0.1:9/api", ended.pid, Path("/x/log")))
+
+
+def test_settling_does_nothing_without_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "prefect", raising=False)
+    settle_records("http://127.0.0.1:9/api")
