@@ -13,6 +13,10 @@ from typer.core import TyperGroup
 RECIPE_HELP = "The recipe; else $TEACHSET_RECIPE, ./recipe.yaml or ./recipes/quickstart.yaml."
 ID_HELP = "A pair_id, prompt_id or response_id; its first six characters may do."
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", "-r", help=RECIPE_HELP)]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="FIELD=VALUE", help="Set a field, e.g. sample.student=16."),
+]
 RecipeArgument = Annotated[Path | None, typer.Argument(help=RECIPE_HELP, show_default=False)]
 
 
@@ -46,11 +50,11 @@ app = typer.Typer(
 
 
 @app.command("run")
-def run_recipe(recipe: RecipeArgument = None) -> None:
+def run_recipe(recipe: RecipeArgument = None, override: SetOption = None) -> None:
     """Build the recipe's training set, from seeds to a release. Safe to repeat."""
     from cli.running import run_flow
 
-    run_flow("build", recipe)
+    run_flow("build", recipe, override or ())
 
 
 @app.command()
@@ -59,11 +63,12 @@ def stage(
         str, typer.Argument(help="ingest, rewrite, sample, assess, select, teach or release.")
     ],
     recipe: RecipeArgument = None,
+    override: SetOption = None,
 ) -> None:
     """Run one stage alone, on what the store has."""
     from cli.running import run_flow
 
-    run_flow(name, recipe)
+    run_flow(name, recipe, override or ())
 
 
 @app.command()

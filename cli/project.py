@@ -4,6 +4,7 @@
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from cli.boundary import Place
@@ -29,9 +30,9 @@ def find_recipe(given: Path | None) -> Path:
     )
 
 
-def read_recipe(given: Path | None) -> Recipe:
+def read_recipe(given: Path | None, overrides: Sequence[str] = ()) -> Recipe:
     """Load the recipe that a command is about and remember where its log goes."""
-    recipe = load_recipe(find_recipe(given))
+    recipe = load_recipe(find_recipe(given), overrides)
     Place.log_folder = project_folder(recipe) / "logs"
     return recipe
 

@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,11 +27,11 @@ FLOWS = {
 }
 
 
-def run_flow(name: str, path: Path | None) -> None:
+def run_flow(name: str, path: Path | None, overrides: Sequence[str] = ()) -> None:
     """Run a flow on a recipe and print what it made. Raises what the flow raises."""
     if name not in FLOWS:
         raise InputError(f"{name}: no such stage; there are {', '.join(sorted(FLOWS))}")
-    recipe = read_recipe(path)
+    recipe = read_recipe(path, overrides)
     started = time.monotonic()
     loaded: list[Callable[..., Any]] = []
     with prefect_server(meanwhile=lambda: loaded.append(load_flow(name))):
@@ -50,6 +50,8 @@ def stopping_politely() -> Iterator[None]:
 
     Both are safe: what was completed is in the store, and what we started ends with us.
     """
+    from tasks.llm.engine import stop_calling
+
     asked: list[int] = []
 
     def stop(number: int, _: object) -> None:
@@ -62,6 +64,7 @@ def stopping_politely() -> Iterator[None]:
             file=sys.stderr,
             flush=True,
         )
+        stop_calling()
         raise KeyboardInterrupt
 
     signals = (signal.SIGINT, signal.SIGTERM)

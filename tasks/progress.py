@@ -83,6 +83,12 @@ class Tracker:
         with self._lock:
             self._total = total
 
+    def forgo(self, count: int) -> None:
+        """Take off the total what turned out not to be needed."""
+        with self._lock:
+            if self._total is not None:
+                self._total = max(self._done, self._total - count)
+
     def finish(self) -> None:
         """Say that the stage is over."""
         with self._lock:

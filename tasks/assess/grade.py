@@ -21,6 +21,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.assess.extract import extract_answer
 from tasks.assess.pool import shared_pool
 from tasks.assess.verifiers import Outcome, VerdictName, choice, code, math, text
+from tasks.progress import active, track
 from tasks.recipe import Recipe
 from tasks.store import Store, open_store
 
@@ -157,6 +158,7 @@ def same_answer(answer_type: str, left: str, right: str) -> bool:
 def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCounts:
     """Grade every response of the roles that has a key and no grade of the present version."""
     counts, memory = GradeCounts(), Memory()
+    tracker = active(_stage(roles))
     pending = store.stream(
         "assess_pending_grades",
         CHUNK,
@@ -169,9 +171,15 @@ def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCou
         verdicts = grade_chunk(chunk, memory)
         store.append("grades", _frame(chunk, verdicts), run_id=run_id)
         counts.add(verdicts)
+        tracker.advance(len(verdicts))
         _LOGGER.info("graded %d responses, %d distinct", counts.graded, len(memory.known))
     counts.decided = len(memory.known)
     return counts
+
+
+def _stage(roles: Sequence[str]) -> str:
+    """Return the name under which grading shows its progress."""
+    return f"grade {' and '.join(roles)}"
 
 
 def grade_chunk(rows: pl.DataFrame, memory: Memory) -> list[Verdict]:
@@ -243,4 +251,5 @@ def _frame(rows: pl.DataFrame, verdicts: Sequence[Verdict]) -> pl.DataFrame:
 @task(task_run_name="grade-{roles}", cache_policy=NO_CACHE)
 def grade_task(recipe: Recipe, run_id: str, roles: Sequence[str]) -> GradeCounts:
     """Grade what is ungraded of some roles' responses."""
-    return grade_responses(open_store(recipe.store), roles, run_id)
+    with track(_stage(roles)):
+        return grade_responses(open_store(recipe.store), roles, run_id)

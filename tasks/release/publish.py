@@ -22,6 +22,7 @@ import polars as pl
 from prefect import task
 
 from tasks.errors import GateFailed, RecipeError, StoreError
+from tasks.progress import track
 from tasks.recipe import Band, Recipe
 from tasks.release.card import write_card
 from tasks.release.formats import duckdb_types
@@ -87,7 +88,10 @@ def remove_leftovers(folder: Path) -> None:
 @task(task_run_name="release")
 def publish_release(recipe: Recipe, run_id: str) -> Published:
     """Stage, gate and publish the kept pairs."""
-    return release(open_store(recipe.store), recipe, run_id)
+    with track("release") as tracker:
+        published = release(open_store(recipe.store), recipe, run_id)
+        tracker.advance(published.pairs)
+        return published
 
 
 def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Published:

@@ -96,6 +96,7 @@ def rewrite_range(
     ]
     reasons = _record(store, run_id, refused)
     drafts = [outcome for _, outcome in read if isinstance(outcome, Draft)]
+    tracker.forgo(_tries(recipe) * (len(rows) + completion.failed - len(drafts)))
     reasons += _judge(store, recipe, run_id, drafts, _load_shelf(store, asked, drafts), tracker)
     accepted = reasons.pop(ACCEPTED, 0)
     undecided = len(rows) - accepted - reasons.total()
@@ -117,7 +118,7 @@ def count_pending(store: Store, recipe: Recipe) -> int:
         for strategy in strategies_for(parent_of(row), recipe)
     )
     unjudged = int(store.query("rewrite_unjudged").row(0)[0])
-    tries = settings.tries if _is_confirming(recipe) else 0
+    tries = _tries(recipe)
     return rewrites * (1 + tries) + unjudged * max(1, tries)
 
 
@@ -184,6 +185,7 @@ def _judge(
     while waiting:
         looked_at = [(draft, refuse_surplus(draft, shelf, most)) for draft in waiting]
         surplus = [verdict_row(draft, refusal) for draft, refusal in looked_at if refusal]
+        tracker.forgo(_tries(recipe) * len(surplus))
         reasons += _record(store, run_id, surplus)
         fitting = [draft for draft, refusal in looked_at if refusal is None]
         batch, waiting = take_batch(fitting, shelf, most)
@@ -225,6 +227,11 @@ def _collect(
         return {}
     candidates = {draft.prompt_id: draft.candidate for draft in batch}
     return collect_votes(store, recipe, candidates, run_id=run_id, tracker=tracker)
+
+
+def _tries(recipe: Recipe) -> int:
+    """Return how many reference answers a draft is confirmed by."""
+    return recipe.rewrite.tries if _is_confirming(recipe) else 0
 
 
 def _is_confirming(recipe: Recipe) -> bool:
