@@ -50,12 +50,19 @@ def open_client(endpoint: Endpoint) -> AsyncOpenAI:
     )
 
 
-async def ask(client: AsyncOpenAI, endpoint: Endpoint, request: Request) -> Answer:
-    """Make one attempt. Raises CallFailed, or ModelServerError if no call can succeed."""
+async def ask(
+    client: AsyncOpenAI, endpoint: Endpoint, request: Request, malformed: int = 0
+) -> Answer:
+    """Make one attempt, after so many malformed ones.
+
+    Raises CallFailed, or ModelServerError if no call can succeed.
+    """
     began = time.perf_counter()
     try:
         response = await client.post(
-            "/chat/completions", cast_to=httpx.Response, body=render_body(endpoint, request)
+            "/chat/completions",
+            cast_to=httpx.Response,
+            body=render_body(endpoint, request, malformed),
         )
     except (openai.OpenAIError, TimeoutError, OSError) as error:
         raise classify(error, endpoint) from error

@@ -31,6 +31,7 @@ from tasks.store import Store
 
 _WORKERS_PER_SLOT = 2  # The surplus waits out its backoff while the others keep the slots full.
 _HOPELESS = 20  # This many failures before the first success: it is the server, not the rows.
+_MOST_MALFORMED = 3  # A model that misses the form three times would miss it again.
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 _TICK_S = 1.0
 Advance = Callable[[int, int, float], None]
@@ -160,7 +161,7 @@ async def _complete_one(job: _Job, request: Request) -> None:
     keys = identify(job.endpoint, request)
     bill = Bill()
     try:
-        async for attempt in _retrying(job):
+        async for attempt in _retrying(job, bill):
             with attempt:
                 answer = await _attempt(job, request, bill)
     except CallFailed as failure:
@@ -187,11 +188,12 @@ async def _attempt(job: _Job, request: Request, bill: Bill) -> Answer:
         await _reserve(job, reservation)
         usage: Usage | None = None
         try:
-            answer = await ask(job.client, job.endpoint, request)
+            answer = await ask(job.client, job.endpoint, request, bill.malformed)
             usage = answer.usage
             return answer
         except CallFailed as failure:
             usage = failure.usage
+            bill.malformed += failure.failure == "malformed"
             if failure.retry_after_s is not None:
                 job.limiter.hold(failure.retry_after_s)
             raise
@@ -208,9 +210,14 @@ async def _reserve(job: _Job, reservation: Amount) -> None:
     job.purse.reserve(reservation)
 
 
-def _retrying(job: _Job) -> AsyncRetrying:
+def _retrying(job: _Job, bill: Bill) -> AsyncRetrying:
     def can_help(error: BaseException) -> bool:
-        return isinstance(error, CallFailed) and error.can_be_retried and job.progress.stop is None
+        return (
+            isinstance(error, CallFailed)
+            and error.can_be_retried
+            and bill.malformed < _MOST_MALFORMED
+            and job.progress.stop is None
+        )
 
     return AsyncRetrying(
         retry=retry_if_exception(can_help),
@@ -221,8 +228,13 @@ def _retrying(job: _Job) -> AsyncRetrying:
 
 
 def _wait_before_retry(state: RetryCallState) -> float:
-    """Jittered exponential backoff, and never less than the server asked for."""
+    """Jittered exponential backoff, and never less than the server asked for.
+
+    A malformed answer is no sign of overload, so there is nothing to wait for.
+    """
     error = state.outcome.exception() if state.outcome else None
+    if isinstance(error, CallFailed) and error.failure == "malformed":
+        return 0.0
     asked = error.retry_after_s if isinstance(error, CallFailed) else None
     return max(asked or 0.0, _BACKOFF(state))
 

@@ -13,6 +13,7 @@ from typing import Any
 from tasks.identity import content_id
 from tasks.recipe import ModelSettings, Role
 
+_SEED_STEP = 1_000_003  # Larger than any sample index, so that no two samples share a seed.
 Messages = tuple[tuple[str, str], ...]
 
 
@@ -82,8 +83,11 @@ def identify(endpoint: Endpoint, request: Request) -> Keys:
     )
 
 
-def render_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
-    """Return the body of the HTTP request. The sample index is sent as `seed`."""
+def render_body(endpoint: Endpoint, request: Request, malformed: int = 0) -> dict[str, Any]:
+    """Return the body of the HTTP request. The sample index is sent as `seed`.
+
+    After malformed answers another seed is sent: the same one would bring the same answer again.
+    """
     settings = endpoint.settings
     body: dict[str, Any] = {
         "model": settings.model,
@@ -93,7 +97,7 @@ def render_body(endpoint: Endpoint, request: Request) -> dict[str, Any]:
     if settings.sampling.max_tokens is not None:
         body[settings.max_tokens_field] = settings.sampling.max_tokens
     if settings.send_seed:
-        body["seed"] = request.sample_index
+        body["seed"] = request.sample_index + malformed * _SEED_STEP
     if request.schema is not None:
         body["response_format"] = {
             "type": "json_schema",
