@@ -9,7 +9,7 @@
 Stable keys give each of them a history over the nights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import polars as pl
 from prefect import task
@@ -21,20 +21,26 @@ from tasks.release.publish import Published
 from tasks.store import open_store
 
 _MOST_ROWS = 50
+_OWN_COLUMNS = ("kept", "stage", "reason", "all")
 
 
 def pivot_funnel(funnel: pl.DataFrame) -> pl.DataFrame:
     """Return stage, reason, a column a domain and their sum; kept first, then the largest loss."""
     if funnel.is_empty():
         return pl.DataFrame(schema={"stage": pl.String, "reason": pl.String, "all": pl.Int64})
+    named = funnel.with_columns(
+        pl.when(pl.col("domain").is_in(_OWN_COLUMNS))
+        .then(pl.col("domain") + " (domain)")
+        .otherwise(pl.col("domain").fill_null("unknown"))
+    )
     by_domain = (
-        funnel.group_by("kept", "stage", "reason", "domain")
+        named.group_by("kept", "stage", "reason", "domain")
         .agg(pl.col("prompts").sum())
         .sort("domain")
         .pivot("domain", index=["kept", "stage", "reason"], values="prompts")
         .fill_null(0)
     )
-    domains = [name for name in by_domain.columns if name not in ("kept", "stage", "reason")]
+    domains = [name for name in by_domain.columns if name not in _OWN_COLUMNS]
     counted = by_domain.with_columns(pl.sum_horizontal(domains).alias("all"))
     ordered = counted.sort(["kept", "all", "reason"], descending=[True, True, False])
     return ordered.select("stage", "reason", *domains, "all")
@@ -42,8 +48,8 @@ def pivot_funnel(funnel: pl.DataFrame) -> pl.DataFrame:
 
 def as_markdown(frame: pl.DataFrame) -> str:
     """Return a frame as a markdown table in which no value can be markup."""
-    lines = [_line(frame.columns), _line(["---"] * frame.width)]
-    return "\n".join([*lines, *(_line(_escape(value) for value in row) for row in frame.rows())])
+    head = [_line(frame.columns), "|" + " --- |" * frame.width]
+    return "\n".join([*head, *(_line(row) for row in frame.rows())])
 
 
 @task(task_run_name="show-funnel", cache_policy=NO_CACHE)
@@ -102,12 +108,11 @@ def describe_release(published: Published) -> str:
     )
 
 
-def _line(cells: Sequence[str] | object) -> str:
-    return "| " + " | ".join(cells) + " |"  # type: ignore[arg-type]
+def _line(cells: Iterable[object]) -> str:
+    return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
 
 
 def _escape(value: object) -> str:
-    text = "" if value is None else str(value)
-    for sign in "\\`*_[]<>|#":
-        text = text.replace(sign, "\\" + sign)
-    return text.replace("\n", " ")
+    """Escape what can begin markup; `:` and `@`, because bare addresses become links."""
+    text = "" if value is None else " ".join(str(value).split())
+    return "".join("\\" + sign if sign in "\\`*_[]<>|#&~!:@" else sign for sign in text)

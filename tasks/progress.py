@@ -72,7 +72,7 @@ class Tracker:
             self._unpriced += done if cost_usd is None else 0
             self._note = note or self._note
             self._remember(now)
-            due = now - self._told >= _TOLD_EVERY_S
+            due = now - self._told >= _TOLD_EVERY_S and not self._finished
             if due:
                 self._told = now
         if due:

@@ -11,7 +11,6 @@ Relative paths are relative to the recipe's own folder. A model without `base_ur
 simulator. The model is also the flows' parameter, so the Prefect UI draws a form from it.
 """
 
-import difflib
 import json
 import os
 import re
@@ -24,6 +23,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from tasks.errors import RecipeError
 from tasks.identity import settings_digest
+from tasks.recipe_text import describe_faults, read_declared
 from tasks.simulator.settings import read_settings
 
 Role = Literal["rewriter", "reference", "student", "teacher", "judge"]
@@ -49,8 +49,10 @@ class _Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
-def _refuse_password(catalog: str) -> str:
-    if re.match(r"^postgres(ql)?://[^/@]*:[^/@]*@", catalog):
+def _check_catalog(catalog: str) -> str:
+    if not catalog or (_URI.match(catalog) and not re.match(r"postgres(ql)?://", catalog)):
+        raise ValueError("expected a file's path or postgresql://user@host/database")
+    if re.match(r"postgres(ql)?://([^/@]*:.*@|.*[?&]password=)", catalog):
         raise ValueError("leave the password out; it is read from PGPASSWORD or ~/.pgpass")
     return catalog
 
@@ -58,7 +60,7 @@ def _refuse_password(catalog: str) -> str:
 class StoreSettings(_Section):
     """Where the DuckLake lives: a folder at first, PostgreSQL and an object store for a team."""
 
-    catalog: Annotated[str, AfterValidator(_refuse_password)] = Field(
+    catalog: Annotated[str, AfterValidator(_check_catalog)] = Field(
         description="Path of the SQLite catalog, or postgresql://user@host/database.",
     )
     data: str | None = Field(
@@ -420,28 +422,15 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     in it is relative to the working folder, as on any command line.
     """
     file = Path(path)
-    try:
-        text = file.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise RecipeError(
-            f"{file}: no such recipe. Copy recipes/quickstart.yaml to begin."
-        ) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RecipeError(f"{file}: cannot be read as UTF-8 text: {error}") from error
-    try:
-        declared = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise RecipeError(f"{file}: not valid YAML: {error}") from error
-    if not isinstance(declared, dict):
-        raise RecipeError(
-            f"{file}: expected a mapping of settings, found {type(declared).__name__}"
-        )
+    declared = read_declared(file)
     for override in overrides:
         _override(declared, override)
     try:
         recipe = Recipe.model_validate(declared)
     except ValidationError as error:
-        raise RecipeError(f"{file}: {_describe(error)}") from error
+        # `from None`: the cause quotes every value, and one of them may be a pasted secret.
+        faults = describe_faults(error, Recipe.model_json_schema())
+        raise RecipeError(f"{file}: {faults}") from None
     return resolve_paths(recipe, file.resolve().parent)
 
 
@@ -492,47 +481,7 @@ def _override(declared: dict[str, Any], override: str) -> None:
 def _resolve(path: str, folder: Path) -> str:
     if _URI.match(path):
         return path
-    return os.path.normpath(folder / Path(path).expanduser())
-
-
-def _describe(error: ValidationError) -> str:
-    """Say one line a fault: the field's path, what is wrong, and the nearest known name."""
-    lines = []
-    for fault in error.errors(include_url=False):
-        place = ".".join(str(step) for step in fault["loc"]) or "recipe"
-        if fault["type"] == "extra_forbidden":
-            lines.append(f"{place}: unknown field{_suggest(fault['loc'])}")
-        elif fault["type"] == "missing":
-            lines.append(f"{place}: is required and missing")
-        else:
-            message = fault["msg"].removeprefix("Value error, ")
-            secret = fault["loc"][-1:] in {("api_key_env",), ("catalog",)}
-            hidden = secret or isinstance(fault["input"], dict | list)
-            shown = "" if hidden else f" (found {fault['input']!r})"
-            lines.append(f"{place}: {message}{shown}")
-    return "\n  ".join([f"{len(lines)} fault(s) in the recipe", *lines])
-
-
-def _suggest(location: tuple[int | str, ...]) -> str:
-    known = _fields_at(Recipe.model_json_schema(), location[:-1])
-    nearest = difflib.get_close_matches(str(location[-1]), known, n=1)
-    if nearest:
-        return f"; did you mean `{nearest[0]}`?"
-    return f"; known here: {', '.join(sorted(known))}" if known else ""
-
-
-def _fields_at(schema: dict[str, Any], location: tuple[int | str, ...]) -> list[str]:
-    """Return the field names that the JSON schema allows at a location."""
-    node: dict[str, Any] = schema
-    for step in location:
-        node = _follow(schema, node)
-        node = node.get("items", {}) if isinstance(step, int) else node["properties"].get(step, {})
-    return list(_follow(schema, node).get("properties", {}))
-
-
-def _follow(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    for option in (node, *node.get("anyOf", []), *node.get("allOf", [])):
-        if "$ref" in option:
-            target: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]
-            return target
-    return node
+    try:
+        return os.path.normpath(folder / Path(path).expanduser())
+    except RuntimeError as error:
+        raise RecipeError(f"{path}: there is no such user's home folder") from error

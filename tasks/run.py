@@ -13,7 +13,7 @@ import socket
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -23,7 +23,7 @@ from typing import IO
 import polars as pl
 from prefect.context import FlowRunContext
 
-from tasks.errors import StoreError
+from tasks.errors import RunInterrupted, StoreError
 from tasks.llm.journal import fold_in
 from tasks.recipe import Recipe, StoreSettings
 from tasks.store import Store, local_folder, open_store
@@ -50,7 +50,8 @@ def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
         try:
             yield run_id
         except BaseException as error:
-            _end(store, run_id, "failed" if isinstance(error, Exception) else "interrupted", error)
+            with suppress(StoreError):  # It must not hide the error; the next run closes this one.
+                _end(store, run_id, _state_after(error), error)
             raise
         else:
             _end(store, run_id, "completed", None)
@@ -92,6 +93,11 @@ def _begin(store: Store, recipe: Recipe, flow: str, run_id: str) -> None:
     store.append("runs", pl.DataFrame([row]))
 
 
+def _state_after(error: BaseException) -> str:
+    stopped = isinstance(error, RunInterrupted) or not isinstance(error, Exception)
+    return "interrupted" if stopped else "failed"
+
+
 def _end(store: Store, run_id: str, state: str, error: BaseException | None) -> None:
     message = f"{type(error).__name__}: {error}"[:2000] if error is not None else None
     store.execute(
@@ -117,6 +123,8 @@ def _only_writer(settings: StoreSettings) -> Iterator[None]:
                 f"{settings.catalog}: another run is writing to this store ({_holder(handle)}). "
                 "Wait for it or stop it; two at once would pay for the same calls twice."
             ) from None
+        except OSError as error:
+            raise StoreError(f"{file}: this folder's files cannot be locked: {error}") from error
         handle.truncate(0)
         handle.write(f"process {os.getpid()} on {socket.gethostname()}")
         handle.flush()

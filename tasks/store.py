@@ -15,7 +15,7 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -58,6 +58,7 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "keys": ("prompt_id",),
 }
 BOOKKEEPING = ("run_id", "created_at")
+_CONFLICTS = ("database is locked", "transaction conflict", "serialize")
 _COMMIT_PATIENCE_S = 60
 _LOGGER = logging.getLogger(__name__)
 
@@ -65,9 +66,7 @@ _LOGGER = logging.getLogger(__name__)
 def _is_conflict(error: BaseException) -> bool:
     """Another process committed first: the transaction was rolled back and may be tried again."""
     text = str(error).lower()
-    return isinstance(error, duckdb.Error) and (
-        "database is locked" in text or "transaction conflict" in text or "serialize" in text
-    )
+    return isinstance(error, duckdb.Error) and any(sign in text for sign in _CONFLICTS)
 
 
 _retry_conflicts = retry(
@@ -87,6 +86,7 @@ class Store:
         self._connection = connection
         self._local = threading.local()
         self._writing = threading.RLock()
+        self._columns: dict[str, dict[str, str]] = {}
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return this thread's cursor, with the lake as its default catalog."""
@@ -99,7 +99,8 @@ class Store:
 
     def sql(self, statement: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Run one statement with bound parameters and return its rows."""
-        return self.cursor().execute(statement, dict(parameters or {})).pl()
+        with _readable():
+            return self.cursor().execute(statement, dict(parameters or {})).pl()
 
     def query(self, name: str, **parameters: Any) -> pl.DataFrame:
         """Run `sql/queries/<name>.sql` with its parameters bound and return its rows."""
@@ -110,7 +111,8 @@ class Store:
         cursor = self._connection.cursor()
         cursor.execute(f"use {LAKE}")
         try:
-            reader = cursor.execute(_read_query(name), parameters).to_arrow_reader(rows)
+            with _readable():
+                reader = cursor.execute(_read_query(name), parameters).to_arrow_reader(rows)
             for batch in reader:
                 if batch.num_rows:
                     frame = pl.from_arrow(batch)
@@ -159,7 +161,10 @@ class Store:
 
     def columns(self, table: str) -> dict[str, str]:
         """Return a table's columns and their types, in order."""
-        return _columns_of(self, table)
+        if table not in self._columns:
+            described = self.sql(f"select column_name, column_type from (describe table {table})")
+            self._columns[table] = dict(described.iter_rows())
+        return self._columns[table]
 
     def compact(self) -> None:
         """Merge small files, flush inlined rows and expire old snapshots; nothing readable changes.
@@ -225,6 +230,9 @@ def attach_statement(settings: StoreSettings, *, read_only: bool = False) -> str
         # In the default journal mode a reader blocks every writer; in WAL nobody blocks anybody.
         options += ["meta_journal_mode 'WAL'", "meta_busy_timeout 10000"]
     options.append(f"data_path {_quote(data_path(settings))}")
+    if settings.data is None:
+        # The files lie beside the catalog; a store that was moved or mounted elsewhere still opens.
+        options.append("override_data_path true")
     if read_only:
         options.append("read_only")
     return f"attach {_quote('ducklake:' + catalog)} as {LAKE} ({', '.join(options)})"
@@ -244,7 +252,7 @@ def local_folder(settings: StoreSettings) -> Path:
     the user's state folder."""
     if not _is_postgres(settings):
         return Path(settings.catalog).parent
-    state = Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local/state"))
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
     return state / "teachset" / content_id(settings.catalog)
 
 
@@ -304,6 +312,11 @@ def _open(settings: StoreSettings, *, migrate: bool) -> Store:
         _retry_conflicts(connection.execute)(attach_statement(settings))
     except duckdb.Error as error:
         connection.close()
+        if "does not match existing data path" in str(error):
+            raise StoreError(
+                f"{settings.catalog}: store.data names another folder than the one that this "
+                f"store's files were written to: {error}"
+            ) from error
         raise StoreError(f"{settings.catalog}: this store cannot be opened: {error}") from error
     store = Store(settings, connection)
     try:
@@ -352,34 +365,33 @@ def _migrate(store: Store, *, apply: bool) -> None:
                 f"{store.settings.catalog}: this store needs migration {file.stem}; "
                 "it is applied by the next `teachset run`."
             )
-        _apply(store, number, file)
+        with _explained():
+            _apply(store, number, file)
 
 
 @_retry_conflicts
 def _apply(store: Store, number: int, file: Path) -> None:
+    """Apply a migration, unless another process has done so since we looked."""
     cursor = store.cursor()
     cursor.execute("begin")
     try:
-        cursor.execute(file.read_text(encoding="utf-8"))
-        cursor.execute(
-            "insert into migrations values ($number, $name, now())",
-            {"number": number, "name": file.stem},
-        )
+        applied = "select 1 from migrations where number = $number"
+        if not cursor.execute(applied, {"number": number}).fetchall():
+            cursor.execute(file.read_text(encoding="utf-8"))
+            cursor.execute(
+                "insert into migrations values ($number, $name, now())",
+                {"number": number, "name": file.stem},
+            )
         cursor.execute("commit")
     except BaseException:
-        cursor.execute("rollback")
+        with suppress(duckdb.TransactionException):  # A commit that failed has rolled back already.
+            cursor.execute("rollback")
         raise
 
 
 @cache
 def _read_query(name: str) -> str:
     return (SQL_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-@cache
-def _columns_of(store: Store, table: str) -> dict[str, str]:
-    described = store.sql("select column_name, column_type from (describe table " + table + ")")
-    return dict(described.iter_rows())
 
 
 @cache
@@ -417,6 +429,15 @@ def _explained() -> Iterator[None]:
         if "Read-only" in text or "Permission denied" in text or "readonly" in text:
             raise StoreError(f"the store cannot be written: {text}") from error
         raise StoreError(f"the store refused a write: {text}") from error
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """Turn a file that is missing or cannot be read into a StoreError."""
+    try:
+        yield
+    except duckdb.IOException as error:
+        raise StoreError(f"a file of the store cannot be read: {error}") from error
 
 
 def _is_postgres(settings: StoreSettings) -> bool:

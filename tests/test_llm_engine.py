@@ -4,6 +4,7 @@ import json
 import threading
 import urllib.request
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -267,3 +268,19 @@ def test_ranges_run_two_at_a_time_and_stop_at_the_first_failure() -> None:
     with pytest.raises(ModelServerError):
         run_ranges("student", 9_000, submit)
     assert submitted == ["0000", "3333", "6666"]
+
+
+def test_two_ranges_may_begin_at_the_same_moment(
+    store: Store, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tasks.llm.engine._LOOP", [])
+    endpoint = _endpoint(simulator.base_url, max_concurrency=2)
+    both = threading.Barrier(2)
+
+    def draw(prompt_id: str) -> int:
+        both.wait()
+        requests = _requests(40, prompt_id=prompt_id)
+        return complete(store, endpoint, requests, run_id="r", purse=Purse(Budget())).completed
+
+    with ThreadPoolExecutor(2) as pool:
+        assert list(pool.map(draw, ["a", "b"])) == [40, 40]

@@ -10,6 +10,7 @@ from typing import Any, TypeVar, cast
 from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
+from tasks.llm.engine import stop_calling
 from tasks.llm.pending import Range, ranges
 from tasks.progress import track
 
@@ -29,14 +30,18 @@ def run_ranges(
     """Run a stage's calls range by range and return the results, in the order of the ranges.
 
     Two ranges are under way at a time: while the slowest calls of one are waited for, the next
-    keeps the slots full. The first failure ends it, when the range beside it has ended too.
+    keeps the slots full. The first failure ends it; the range beside it stops asking.
     """
     results: list[Result] = []
     running: deque[PrefectFuture[Result]] = deque()
     with track(stage, calls):
-        for asked in ranges(calls):
-            running.append(submit(asked))
-            if len(running) == RANGES_AT_A_TIME:
-                results.append(running.popleft().result())
-        results.extend(future.result() for future in running)
+        try:
+            for asked in ranges(calls):
+                running.append(submit(asked))
+                if len(running) == RANGES_AT_A_TIME:
+                    results.append(running.popleft().result())
+            results.extend(future.result() for future in running)
+        except BaseException:
+            stop_calling()
+            raise
     return results

@@ -12,7 +12,6 @@ import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, TypeVar
 
 from openai import AsyncOpenAI
@@ -277,13 +276,18 @@ def _run_on_loop(work: Coroutine[Any, Any, T], tick: Callable[[], None]) -> T:
         future.cancel()
 
 
-@cache
 def _event_loop() -> asyncio.AbstractEventLoop:
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, name="model-calls", daemon=True).start()
-    return loop
+    """Return the one loop on which every call of this process is made, whoever asks first."""
+    with _LOOP_LOCK:
+        if not _LOOP:
+            loop = asyncio.new_event_loop()
+            threading.Thread(target=loop.run_forever, name="model-calls", daemon=True).start()
+            _LOOP.append(loop)
+        return _LOOP[0]
 
 
 _LIMITERS: dict[tuple[str, str], Limiter] = {}
 _LIMITERS_LOCK = threading.Lock()
+_LOOP: list[asyncio.AbstractEventLoop] = []
+_LOOP_LOCK = threading.Lock()
 _UNDER_WAY: set[_Progress] = set()

@@ -7,6 +7,7 @@ A line is written when an answer arrives, so `kill -9` loses no completed call. 
 when its rows are committed to the store; the next run folds in what is left.
 """
 
+import logging
 import os
 import time
 import uuid
@@ -17,8 +18,10 @@ from typing import Any
 import orjson
 
 from tasks.errors import StoreError
-from tasks.llm.columns import frame_of
+from tasks.llm.columns import CALL_COLUMNS, frame_of
 from tasks.store import Store, local_folder
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Journal:
@@ -37,7 +40,10 @@ class Journal:
             if self._file is None:
                 self._open()
             assert self._file is not None
-            if os.write(self._file, line) != len(line):
+            written = os.write(self._file, line)
+            if written != len(line):
+                # Half a line would spoil the row that is written after it.
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
                 raise OSError("the disk is full")
         except OSError as error:
             raise StoreError(
@@ -65,14 +71,29 @@ def fold_in(store: Store) -> int:
     """
     folded = 0
     for path in sorted((local_folder(store.settings) / "journal").glob("*.jsonl")):
-        by_table: dict[tuple[str, str], list[dict[str, Any]]] = {}
-        for line in path.read_bytes().split(b"\n"):
-            try:
-                table, run_id, row = orjson.loads(line)
-            except (orjson.JSONDecodeError, ValueError):
-                continue  # The end of the file, or a line that the kill cut in two.
-            by_table.setdefault((table, run_id), []).append(row)
+        by_table, unreadable = _read_segment(path)
         for (table, run_id), rows in by_table.items():
             folded += store.append(table, frame_of(table, rows), run_id=run_id)
-        path.unlink()
+        if unreadable:
+            kept = path.rename(path.with_suffix(".unreadable"))
+            _LOGGER.warning("%s: %d line(s) cannot be read; the file is kept", kept, unreadable)
+        else:
+            path.unlink()
     return folded
+
+
+def _read_segment(path: Path) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], int]:
+    """Return a segment's rows by table and run, and how many whole lines cannot be read."""
+    by_table: dict[tuple[str, str], list[dict[str, Any]]] = {}
+    unreadable = 0
+    *whole, last = path.read_bytes().split(b"\n")
+    for number, line in enumerate((*whole, last)):
+        try:
+            table, run_id, row = orjson.loads(line)
+            if table not in CALL_COLUMNS or not isinstance(row, dict):
+                raise ValueError(f"no row of a table: {line[:80]!r}")
+        except (ValueError, TypeError):
+            unreadable += number < len(whole)  # The last one may have been cut in two by a kill.
+        else:
+            by_table.setdefault((table, run_id), []).append(row)
+    return by_table, unreadable
