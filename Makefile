@@ -1,12 +1,13 @@
 # Teachset's commands. They need Python >= 3.11 and make, and put all the rest into .venv.
 
-VENV   := .venv
-BIN    := $(VENV)/bin
-STAMP  := $(VENV)/.installed
-RECIPE ?= recipes/quickstart.yaml
-BENCH  ?=
-RECENT := import sys, venv; sys.exit(sys.version_info < (3, 11))
-PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
+VENV    := .venv
+BIN     := $(VENV)/bin
+STAMP   := $(VENV)/.installed
+RECIPE  ?= recipes/quickstart.yaml
+BENCH   ?=
+WORKERS ?= 2
+RECENT  := import sys, venv; sys.exit(sys.version_info < (3, 11))
+PYTHON  ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$name -c '$(RECENT)' >/dev/null 2>&1 && { echo $$name; break; }; done)
 
 .DEFAULT_GOAL := help
@@ -20,7 +21,7 @@ run: $(STAMP)  ## build the recipe's training set (RECIPE=recipes/quickstart.yam
 	@$(BIN)/teachset run $(RECIPE)
 
 test: $(STAMP)  ## the tests, without the slow ones
-	@$(BIN)/python -m pytest -q -m "not slow"
+	@$(BIN)/python -m pytest -q -m "not slow" -n $(WORKERS)
 
 test-slow: $(STAMP)  ## the slow tests: whole runs, a Prefect server, kill -9
 	@$(BIN)/python -m pytest -q -m slow

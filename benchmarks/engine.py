@@ -113,7 +113,7 @@ def measure_faults() -> Iterator[dict[str, Any]]:
         "calls",
         "0",
         accounted == SLOW_CALLS,
-        f"{rows['kept']:,} finished, {rows['lost']:,} failed of {SLOW_CALLS:,}; {FAULTS}",
+        f"{kept:,} finished, {lost:,} failed of {SLOW_CALLS:,}; {FAULTS}",
     )
     yield line_of(
         "completed calls repeated, with faults",
