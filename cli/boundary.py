@@ -5,6 +5,7 @@
 What nobody foresaw goes, with its traceback, to a log file whose path is shown.
 """
 
+import errno
 import os
 import re
 import sys
@@ -13,7 +14,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tasks.errors import TeachsetError
+from tasks.errors import StoreError, TeachsetError
 
 INTERRUPTED = 130
 UNFORESEEN = 70
@@ -21,6 +22,8 @@ _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGN
 _SECRET_SHAPES = re.compile(
     r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|\bBearer\s+[\w.~+/=-]+|\bsk-[\w-]{8,}", re.IGNORECASE
 )
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+_FULL_IN_WORDS = re.compile(r"No space left on device|disk is full|disk I/O error")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -40,6 +43,12 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
             INTERRUPTED,
         )
     reason = plain(redact(f"{type(error).__name__}: {error}".strip().splitlines()[0]))[:300]
+    if is_full_disk(error):
+        return (
+            f"the disk is full or failing: {reason}\n  What was completed is in the store; "
+            "free some space and run again.",
+            StoreError.exit_code,
+        )
     try:
         file = write_log(error)
     except OSError as unwritable:
@@ -50,6 +59,14 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
 def find_teachset_error(error: BaseException) -> TeachsetError | None:
     """Return the error of ours that others have wrapped, if there is one."""
     return next((each for each in _chain(error) if isinstance(each, TeachsetError)), None)
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """A write, or a read that has to write, found no room; DuckDB and SQLite say it in words."""
+    return any(
+        getattr(each, "errno", None) in _FULL or _FULL_IN_WORDS.search(str(each))
+        for each in _chain(error)
+    )
 
 
 def is_interruption(error: BaseException) -> bool:
@@ -83,6 +100,15 @@ def redact(text: str) -> str:
 def plain(text: str) -> str:
     """Make control characters visible, so that data can neither colour nor move the terminal."""
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), text)
+
+
+def read_argument(text: str) -> str:
+    """Return what was typed also where the locale could not decode it: it is read as UTF-8."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return os.fsencode(text).decode("utf-8", "replace")
+    return text
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

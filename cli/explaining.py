@@ -12,7 +12,7 @@ import duckdb
 from rich.text import Text
 from rich.tree import Tree
 
-from cli.boundary import plain
+from cli.boundary import plain, read_argument
 from cli.progress_bars import say_dollars
 from cli.project import read_recipe
 from cli.reading import open_reader, read_rows
@@ -62,6 +62,7 @@ def explain(connection: duckdb.DuckDBPyConnection, identifier: str) -> dict[str,
 
 def find(connection: duckdb.DuckDBPyConnection, identifier: str) -> Row:
     """Return the one thing whose id begins so. Raises InputError if there is none or several."""
+    identifier = read_argument(identifier)
     prefix = identifier.strip().lower()
     if len(prefix) < SHORTEST_PREFIX:
         raise InputError(f"{identifier}: give at least the first {SHORTEST_PREFIX} characters")

@@ -1,5 +1,6 @@
 """The commands of `teachset`. Each one imports what it needs when it is called."""
 
+import io
 import os
 import signal
 import sys
@@ -201,8 +202,15 @@ def run() -> None:
     if "prefect" not in sys.modules:
         # A dependency's deprecations are nothing that a user can act on.
         warnings.simplefilter("ignore")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # In a locale that lacks a character it is spelt.
+            stream.reconfigure(errors="backslashreplace")
     signal.signal(signal.SIGTERM, _terminate)
-    app(prog_name="teachset")
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        app(prog_name="teachset")
+    finally:  # All is saved; a late Ctrl-C must not interrupt Python's own exit with a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def write_whole(file: Path, text: str) -> None:

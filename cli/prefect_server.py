@@ -125,7 +125,9 @@ def prefect_home() -> Path:
     try:
         home.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise TeachsetError(f"{home}: Prefect's folder cannot be made: {error}") from error
+        raise TeachsetError(
+            f"{home}: Prefect's folder cannot be made: {error}. Set PREFECT_HOME to one that can."
+        ) from error
     return home.resolve()
 
 
@@ -139,6 +141,10 @@ def check_reachable(url: str) -> None:
                 f"the Prefect server at {url} refuses the credentials ({error.code}): "
                 "set PREFECT_API_KEY or PREFECT_API_AUTH_STRING."
             ) from error
+        raise TeachsetError(
+            f"what answers at {url} is no Prefect server (its /health says {error.code}). "
+            "Correct PREFECT_API_URL or unset it, and Teachset starts a server of its own."
+        ) from error
     except (OSError, ValueError) as error:
         raise TeachsetError(
             f"no Prefect server answers at {url} ({getattr(error, 'reason', error)}). Start it, "

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import duckdb
 
-from cli.boundary import plain
+from cli.boundary import plain, read_argument
 from cli.project import read_recipe
 from cli.reading import open_reader
 from cli.tables import write_csv, write_json, write_table
@@ -16,11 +16,16 @@ SQL_FAILED = 2
 
 
 def show_query(sql: str, recipe: Path | None, *, form: str, limit: int | None) -> int:
-    """Run the SQL and print its rows; return the exit code: 2 if DuckDB refused the SQL."""
-    statement = read_sql(sql)
+    """Run the SQL and print the rows of its last statement; return 2 if DuckDB refused it.
+
+    Raises InputError if there is no SQL.
+    """
+    statement = read_argument(read_sql(sql))
     with open_reader(read_recipe(recipe).store) as connection:
         try:
             result = connection.execute(statement)
+            if result is None:  # Typed as never None, but DuckDB has nothing for no statement.
+                raise InputError("there is no SQL to run; try: select * from funnel")
             if not result.description:
                 return 0
             if form == "json":

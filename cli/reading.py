@@ -4,7 +4,6 @@ with open_reader(recipe.store) as connection:
     connection.sql("select count(*) from prompts")
 """
 
-import importlib.util
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +12,14 @@ from typing import Any
 import duckdb
 
 from tasks.errors import StoreError
+from tasks.lake import LAKE, SQL_FOLDER, attach_statement, connect_duckdb, extensions_of
 from tasks.recipe import StoreSettings
-from tasks.store import LAKE, SQL_FOLDER, attach_statement, connect_duckdb, data_path
 
 
 @contextmanager
 def open_reader(settings: StoreSettings) -> Iterator[duckdb.DuckDBPyConnection]:
     """Attach the store read-only to a fresh DuckDB. Raises StoreError if it is not there."""
-    connection: duckdb.DuckDBPyConnection = connect_duckdb(extensions_for(settings))
+    connection: duckdb.DuckDBPyConnection = connect_duckdb(extensions_of(settings))
     try:
         attach(connection, settings)
         yield connection
@@ -41,13 +40,6 @@ def attach(connection: duckdb.DuckDBPyConnection, settings: StoreSettings) -> No
         raise StoreError(f"{settings.catalog}: this store cannot be read: {error}") from error
 
 
-def extensions_for(settings: StoreSettings) -> list[str]:
-    """Return the DuckDB extensions that this store needs."""
-    postgres = settings.catalog.startswith(("postgres://", "postgresql://"))
-    extensions = ["ducklake", "postgres_scanner" if postgres else "sqlite_scanner"]
-    return [*extensions, "httpfs"] if "://" in data_path(settings) else extensions
-
-
 def read_rows(
     connection: duckdb.DuckDBPyConnection, name: str, **parameters: Any
 ) -> list[dict[str, Any]]:
@@ -62,12 +54,3 @@ def read_rows(
             f"this store lacks what `{name}` reads, it is older than this Teachset; "
             f"the next `teachset run` brings it up to date: {error}"
         ) from error
-
-
-def extension_file(extension: str) -> Path | None:
-    """Return where the wheel of a DuckDB extension put it; None if there is no such wheel."""
-    wheel = importlib.util.find_spec(f"duckdb_extension_{extension}")
-    if wheel is None or not wheel.submodule_search_locations:
-        return None
-    folder = Path(next(iter(wheel.submodule_search_locations)))
-    return next(folder.rglob("*.duckdb_extension"), None)

@@ -5,13 +5,16 @@
 The deployments run in a child process; it ends with this one, however this one ends.
 """
 
+import fcntl
 import os
 import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
-from cli.prefect_server import prefect_server
+from cli.prefect_server import prefect_home, prefect_server
 from cli.project import ROOT
 from tasks.errors import TeachsetError
 
@@ -21,7 +24,7 @@ _STOPS_WITHIN_S = 15
 
 def serve(port: int | None) -> None:
     """Serve until Ctrl-C or a signal. Raises TeachsetError if the schedules cannot be served."""
-    with prefect_server(schedules=True, port=port or DEFAULT_PORT) as server:
+    with _alone(), prefect_server(schedules=True, port=port or DEFAULT_PORT) as server:
         schedules = start_schedules()
         try:
             print(f"Prefect is at {server.ui}. Ctrl-C stops everything.", flush=True)
@@ -33,6 +36,21 @@ def serve(port: int | None) -> None:
             stop(schedules)
 
 
+@contextmanager
+def _alone() -> Iterator[None]:
+    """Hold this PREFECT_HOME's lock on serving; two would compete for the same scheduled runs."""
+    file = prefect_home() / "teachset-serve.lock"
+    with file.open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise TeachsetError(
+                f"`teachset serve` is running already with the PREFECT_HOME {file.parent}; "
+                "stop that one first."
+            ) from None
+        yield
+
+
 def start_schedules() -> subprocess.Popen[bytes]:
     """Start `python -m flows.serve` with a pipe for its lifeline."""
     return subprocess.Popen(
@@ -41,7 +59,8 @@ def start_schedules() -> subprocess.Popen[bytes]:
         stdin=subprocess.PIPE,
         env={
             **os.environ,
-            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
+            # A run that fails says so in the UI, with its traceback.
+            "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
             # Prefect warns of its own coroutines when its runner is stopped.
             "PYTHONWARNINGS": "ignore",
         },

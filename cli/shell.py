@@ -16,10 +16,10 @@ import duckdb
 
 from cli.project import read_recipe
 from cli.querying import TABLE_ROWS, plain_lines
-from cli.reading import extension_file, extensions_for, open_reader
+from cli.reading import open_reader
 from cli.tables import write_table
+from tasks.lake import LAKE, attach_statement, extensions_of, find_extension
 from tasks.recipe import StoreSettings
-from tasks.store import LAKE, attach_statement
 
 WELCOME = (
     "The store is open for reading; a run may go on writing.\n"
@@ -61,8 +61,8 @@ def find_duckdb_shell() -> str | None:
 def init_script(settings: StoreSettings) -> str:
     """Return the statements that attach the store in DuckDB's own shell."""
     lines = []
-    for extension in extensions_for(settings):
-        file = extension_file(extension)
+    for extension in extensions_of(settings):
+        file = find_extension(extension)
         quoted = str(file).replace("'", "''")
         lines.append(f"load '{quoted}';" if file else f"install {extension}; load {extension};")
     lines += [f"{attach_statement(settings, read_only=True)};", f"use {LAKE};"]

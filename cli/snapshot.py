@@ -7,7 +7,7 @@ import duckdb
 from cli.project import read_recipe
 from cli.reading import open_reader
 from tasks.errors import InputError, StoreError
-from tasks.store import LAKE
+from tasks.lake import LAKE
 
 
 def take_snapshot(target: Path, recipe: Path | None, *, force: bool) -> int:

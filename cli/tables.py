@@ -48,10 +48,11 @@ def write_table(result: duckdb.DuckDBPyConnection, limit: int) -> None:
 def write_json(result: duckdb.DuckDBPyConnection, out: TextIO, limit: int | None) -> None:
     """Write one JSON array, an object a row, a row a line."""
     names = columns_of(result)[0]
+    in_ascii = (out.encoding or "utf-8").lower().replace("-", "") != "utf8"
     out.write("[")
     for number, row in enumerate(_rows(result, limit)):
         values = {name: to_json(value) for name, value in zip(names, row, strict=True)}
-        out.write(("," if number else "") + "\n" + json.dumps(values, ensure_ascii=False))
+        out.write(("," if number else "") + "\n" + json.dumps(values, ensure_ascii=in_ascii))
     out.write("\n]\n")
 
 

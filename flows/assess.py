@@ -1,17 +1,15 @@
 """Assess: a verdict on every response, and how hard each prompt is for the student."""
 
-from pathlib import Path
-
 from prefect import flow
 
 from tasks.assess.difficulty import measure_difficulty_task
 from tasks.assess.grade import grade_task
-from tasks.recipe import Recipe, as_recipe
+from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 
 
 @flow(name="assess", flow_run_name="assess {recipe.name}")
-def assess(recipe: Recipe | Path) -> None:
+def assess(recipe: Recipe | RecipeFile) -> None:
     """Grade what is not graded yet and measure the student's pass rate on every prompt.
 
     Leaves rows in `grades` and `difficulty`; makes no model call.

@@ -1,18 +1,16 @@
 """Ingest: seeds, benchmarks and responses made elsewhere; twins and test items are found."""
 
-from pathlib import Path
-
 from prefect import flow
 
 from tasks.ingest import import_responses_task, ingest_benchmarks_task, ingest_seeds_task
-from tasks.recipe import Recipe, as_recipe
+from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contamination
 from tasks.select.duplicates import mark_duplicates
 
 
 @flow(name="ingest", flow_run_name="ingest {recipe.name}")
-def ingest(recipe: Recipe | Path) -> None:
+def ingest(recipe: Recipe | RecipeFile) -> None:
     """Bring in what is new in the recipe's files, and find what no money should be spent on.
 
     Rows that cannot be used are in `quarantine` with the reason. Running it again changes nothing.

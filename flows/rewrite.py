@@ -1,11 +1,9 @@
 """Rewrite: synthetic prompts whose answers a program can check."""
 
-from pathlib import Path
-
 from prefect import flow
 
 from tasks.llm.chunks import run_ranges, two_at_a_time
-from tasks.recipe import Recipe, as_recipe
+from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.rewrite.stage import count_pending, rewrite_chunk
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contamination
@@ -18,7 +16,7 @@ from tasks.store import open_store
     flow_run_name="rewrite {recipe.name}",
     task_runner=two_at_a_time(),
 )
-def rewrite(recipe: Recipe | Path) -> None:
+def rewrite(recipe: Recipe | RecipeFile) -> None:
     """Ask the rewriter for what is missing and accept what holds up.
 
     Every candidate leaves a row in `rewrites`; the accepted ones are prompts, checked for twins and
@@ -30,7 +28,7 @@ def rewrite(recipe: Recipe | Path) -> None:
         run_ranges(
             "rewrite",
             calls,
-            lambda asked: rewrite_chunk.submit(recipe, run_id, asked.low, asked.high),
+            lambda asked: rewrite_chunk.submit(recipe, run_id, asked),
         )
         mark_duplicates(recipe, run_id)
         mark_contamination(recipe, run_id)

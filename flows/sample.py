@@ -1,12 +1,10 @@
 """Sample: the reference makes keys where none are given, the student shows what it can do."""
 
-from pathlib import Path
-
 from prefect import flow
 
 from tasks.assess.keys import derive_keys_task
 from tasks.llm.chunks import run_ranges, two_at_a_time
-from tasks.recipe import Recipe, as_recipe
+from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.sample import SampledRole, count_wanted, sample_chunk
 from tasks.store import open_store
@@ -17,7 +15,7 @@ from tasks.store import open_store
     flow_run_name="sample {recipe.name}",
     task_runner=two_at_a_time(),
 )
-def sample(recipe: Recipe | Path) -> None:
+def sample(recipe: Recipe | RecipeFile) -> None:
     """Draw what is missing: reference samples, then keys from them, then student samples.
 
     Leaves rows in `responses`, `failures` and `keys`. Safe to kill and to run again.
@@ -35,5 +33,5 @@ def _draw(recipe: Recipe, run_id: str, role: SampledRole) -> None:
     run_ranges(
         role,
         calls,
-        lambda asked: sample_chunk.submit(recipe, run_id, role, asked.low, asked.high),
+        lambda asked: sample_chunk.submit(recipe, run_id, role, asked),
     )

@@ -1,11 +1,9 @@
 """Select: one decision with a reason for every prompt. (`select` is a module of Python's own.)"""
 
-from pathlib import Path
-
 from prefect import flow
 
 from tasks.artifacts import show_funnel
-from tasks.recipe import Recipe, as_recipe
+from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contamination
 from tasks.select.decide import select_prompts
@@ -13,7 +11,7 @@ from tasks.select.duplicates import mark_duplicates
 
 
 @flow(name="select", flow_run_name="select {recipe.name}")
-def select(recipe: Recipe | Path) -> None:
+def select(recipe: Recipe | RecipeFile) -> None:
     """Decide what is teachable: no twin, no test item, a trusted key, a pass rate in the band.
 
     Leaves rows in `decisions` and the funnel as an artifact; makes no model call.

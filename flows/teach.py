@@ -1,12 +1,10 @@
 """Teach: the teacher answers what was kept, and its answers are graded."""
 
-from pathlib import Path
-
 from prefect import flow
 
 from tasks.assess.grade import grade_task
 from tasks.llm.chunks import run_ranges, two_at_a_time
-from tasks.recipe import Recipe, as_recipe
+from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.decide import select_taught_prompts
 from tasks.store import open_store
@@ -18,7 +16,7 @@ from tasks.teach import count_wanted, teach_chunk
     flow_run_name="teach {recipe.name}",
     task_runner=two_at_a_time(),
 )
-def teach(recipe: Recipe | Path) -> None:
+def teach(recipe: Recipe | RecipeFile) -> None:
     """Draw the teacher responses that are missing on kept prompts, grade them, decide again.
 
     Leaves rows in `responses`, `grades` and `decisions`. Safe to kill and to run again.
@@ -29,7 +27,7 @@ def teach(recipe: Recipe | Path) -> None:
         run_ranges(
             "teacher",
             calls,
-            lambda asked: teach_chunk.submit(recipe, run_id, asked.low, asked.high),
+            lambda asked: teach_chunk.submit(recipe, run_id, asked),
         )
         grade_task(recipe, run_id, ("teacher",))
         select_taught_prompts(recipe, run_id)

@@ -2,68 +2,99 @@
 
 | key               | what                                                        |
 |-------------------|-------------------------------------------------------------|
+| quickstart-report | the whole outcome of a run on one page                      |
 | quickstart-funnel | in, kept and dropped by reason, a domain a column           |
 | quickstart-spend  | calls, tokens and dollars by role and model                 |
-| quickstart-release| the release, its gate's verdict and how to load it          |
+| quickstart-gate   | the gate's verdict, a rule a row                            |
+| quickstart-release| the release and how to load it                              |
+| quickstart-folder | a link to the release                                       |
 
 Stable keys give each of them a history over the nights.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import polars as pl
 from prefect import task
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.artifacts import (
+    create_link_artifact,
+    create_markdown_artifact,
+    create_table_artifact,
+)
 from prefect.cache_policies import NO_CACHE
 
+from tasks.errors import GateFailed
 from tasks.recipe import Recipe
 from tasks.release.publish import Published
 from tasks.store import open_store
 
 _MOST_ROWS = 50
-_OWN_COLUMNS = ("kept", "stage", "reason", "all")
+_PAIRS = 3
+_OWN_COLUMNS = ["kept", "outcome", "all"]
 
 
 def pivot_funnel(funnel: pl.DataFrame) -> pl.DataFrame:
-    """Return stage, reason, a column a domain and their sum; kept first, then the largest loss."""
+    """Return outcome, a column a domain and their sum: what came in, what was kept, each loss.
+
+    The largest loss comes first.
+    """
     if funnel.is_empty():
-        return pl.DataFrame(schema={"stage": pl.String, "reason": pl.String, "all": pl.Int64})
-    named = funnel.with_columns(
-        pl.when(pl.col("domain").is_in(_OWN_COLUMNS))
-        .then(pl.col("domain") + " (domain)")
-        .otherwise(pl.col("domain").fill_null("unknown"))
-    )
+        return pl.DataFrame(schema={"outcome": pl.String, "all": pl.Int64})
+    dropped = pl.format("{}: {}", "stage", "reason")
+    domain = pl.col("domain").fill_null("unknown")
+    taken = domain.is_in(_OWN_COLUMNS)
     by_domain = (
-        named.group_by("kept", "stage", "reason", "domain")
+        funnel.with_columns(
+            pl.when("kept").then(pl.lit("kept")).otherwise(dropped).alias("outcome"),
+            pl.when(taken).then(domain + " (domain)").otherwise(domain).alias("domain"),
+        )
+        .group_by("kept", "outcome", "domain")
         .agg(pl.col("prompts").sum())
         .sort("domain")
-        .pivot("domain", index=["kept", "stage", "reason"], values="prompts")
+        .pivot("domain", index=["kept", "outcome"], values="prompts")
         .fill_null(0)
     )
-    domains = [name for name in by_domain.columns if name not in _OWN_COLUMNS]
+    domains = [name for name in by_domain.columns if name not in ("kept", "outcome")]
     counted = by_domain.with_columns(pl.sum_horizontal(domains).alias("all"))
-    ordered = counted.sort(["kept", "all", "reason"], descending=[True, True, False])
-    return ordered.select("stage", "reason", *domains, "all")
+    ordered = counted.sort(["kept", "all", "outcome"], descending=[True, True, False])
+    came_in = ordered.select(pl.lit("in").alias("outcome"), pl.col(*domains, "all").sum())
+    return pl.concat([came_in, ordered.select("outcome", *domains, "all")])
+
+
+def tabulate_gate(gate: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return a row a rule of a gate's verdict, the broken ones first."""
+    rules = sorted(gate["rules"], key=lambda rule: (rule["passed"], rule["severity"]))
+    return [
+        {
+            "rule": rule["rule"],
+            "severity": rule["severity"],
+            "verdict": "passed" if rule["passed"] else "failed",
+            "found": rule["found"],
+            "example": rule["detail"] or "",
+            "pairs": ", ".join(rule["pair_ids"][:_PAIRS]),
+        }
+        for rule in rules
+    ]
 
 
 def as_markdown(frame: pl.DataFrame) -> str:
     """Return a frame as a markdown table in which no value can be markup."""
-    head = [_line(frame.columns), "|" + " --- |" * frame.width]
-    return "\n".join([*head, *(_line(row) for row in frame.rows())])
+    aligned = ["--:" if kind.is_numeric() else "---" for kind in frame.dtypes]
+    rows = (map(_escape, row) for row in frame.rows())
+    return "\n".join(map(_line, [map(_escape, frame.columns), aligned, *rows]))
 
 
 @task(task_run_name="show-funnel", cache_policy=NO_CACHE)
 def show_funnel(recipe: Recipe, run_id: str) -> None:
     """Leave the funnel: every prompt is in it once, kept or dropped by one reason."""
-    funnel = open_store(recipe.store).query("funnel_of_policy", policy=recipe.policy_version())
-    kept = funnel.filter("kept")["prompts"].sum()
-    table = pivot_funnel(funnel)
+    funnel = _read_funnel(recipe)
     create_table_artifact(
         key=f"{recipe.name}-funnel",
-        table=table.head(_MOST_ROWS).to_dicts(),
+        table=pivot_funnel(funnel).head(_MOST_ROWS).to_dicts(),
         description=(
-            f"**{funnel['prompts'].sum():,} prompts, {kept:,} kept** "
-            f"by policy `{recipe.policy_version()}`; run `{run_id}`."
+            f"**{say_funnel(funnel)}** by policy `{recipe.policy_version()}`. Run `{run_id}`."
         ),
     )
 
@@ -71,34 +102,82 @@ def show_funnel(recipe: Recipe, run_id: str) -> None:
 @task(task_run_name="show-spend", cache_policy=NO_CACHE)
 def show_spend(recipe: Recipe, run_id: str) -> None:
     """Leave what was spent, in this run and ever."""
-    store = open_store(recipe.store)
-    table = store.query("spend_by_role", run_id=run_id)
+    spend = _read_spend(recipe, run_id)
     create_table_artifact(
         key=f"{recipe.name}-spend",
-        table=table.head(_MOST_ROWS).to_dicts(),
-        description=f"Model calls of **{recipe.name}**; `this_run` is run `{run_id}`.",
+        table=spend.head(_MOST_ROWS).to_dicts(),
+        description=f"**{say_spend(spend)}** Calls of models, by role. Run `{run_id}`.",
     )
+
+
+@task(task_run_name="show-gate", cache_policy=NO_CACHE)
+def show_gate(recipe: Recipe, gate: Mapping[str, Any]) -> None:
+    """Leave the gate's verdict, rule by rule."""
+    create_table_artifact(
+        key=f"{recipe.name}-gate",
+        table=tabulate_gate(gate),
+        description=f"**{say_gate(gate)}** A critical rule that fails stops the release.",
+    )
+
+
+@contextmanager
+def refusal_shown(recipe: Recipe) -> Iterator[None]:
+    """Leave the gate's verdict also where it stops the release."""
+    try:
+        yield
+    except GateFailed as error:
+        if error.verdict is not None:
+            show_gate(recipe, error.verdict)
+        raise
 
 
 @task(task_run_name="show-release", cache_policy=NO_CACHE)
 def show_release(recipe: Recipe, published: Published) -> None:
-    """Leave the release, the verdict of its gate and the line that loads it."""
+    """Leave the release, the line that loads it and a link to its folder."""
+    said = say_release(published)
     create_markdown_artifact(
-        key=f"{recipe.name}-release",
-        markdown=describe_release(published),
-        description="A new release" if published.new else "Nothing new: the last release stands",
+        key=f"{recipe.name}-release", markdown=describe_release(published), description=said
+    )
+    create_link_artifact(
+        key=f"{recipe.name}-folder",
+        link=published.folder.as_uri(),
+        link_text=str(published.folder),
+        description=f"{said} A browser may refuse to open a local folder: copy its path instead.",
+    )
+
+
+@task(task_run_name="show-report", cache_policy=NO_CACHE)
+def show_report(recipe: Recipe, run_id: str, published: Published) -> None:
+    """Leave the whole outcome of a run on one page."""
+    funnel, spend = _read_funnel(recipe), _read_spend(recipe, run_id)
+    parts = [
+        describe_release(published),
+        "",
+        f"## {say_funnel(funnel)}",
+        "",
+        as_markdown(pivot_funnel(funnel).head(_MOST_ROWS)),
+        "",
+        f"## {say_spend(spend)}",
+        "",
+        as_markdown(spend.head(_MOST_ROWS)),
+    ]
+    create_markdown_artifact(
+        key=f"{recipe.name}-report",
+        markdown="\n".join(parts),
+        description=f"{say_release(published)} {say_funnel(funnel)}.",
     )
 
 
 def describe_release(published: Published) -> str:
     """Return the release as markdown."""
-    new = "new" if published.new else "unchanged since the last run"
     return "\n".join(
         [
-            f"# Release {published.release_id} (version {published.version}, {new})",
+            f"# {say_release(published)}",
             "",
-            f"- {published.pairs:,} pairs, {published.validation_pairs:,} of them for validation",
-            f"- in `{published.folder}`",
+            f"- Id `{published.release_id}`, {published.validation_pairs:,} of its pairs are for "
+            "validation",
+            f"- {say_gate(published.gate)}",
+            f"- Folder `{published.folder}`",
             "",
             "```python",
             "from datasets import load_dataset",
@@ -108,11 +187,54 @@ def describe_release(published: Published) -> str:
     )
 
 
-def _line(cells: Iterable[object]) -> str:
-    return "| " + " | ".join(_escape(cell) for cell in cells) + " |"
+def say_release(published: Published) -> str:
+    """Return one line on the release."""
+    news = "new" if published.new else "nothing new, it stands"
+    return f"Release {published.version}: {published.pairs:,} pairs ({news})."
+
+
+def say_funnel(funnel: pl.DataFrame) -> str:
+    """Return one line on what was kept and dropped."""
+    total, kept = int(funnel["prompts"].sum()), int(funnel.filter("kept")["prompts"].sum())
+    return f"{total:,} prompts: {kept:,} kept, {total - kept:,} dropped"
+
+
+def say_spend(spend: pl.DataFrame) -> str:
+    """Return one line on the dollars of a run and of all runs; an unknown price is no zero."""
+    this_run = spend.filter(pl.col("calls_this_run") > 0)["cost_usd_this_run"]
+    return f"{_say_dollars(this_run)} in this run, {_say_dollars(spend['cost_usd'])} ever."
+
+
+def say_gate(gate: Mapping[str, Any]) -> str:
+    """Return one line on a gate's verdict."""
+    failed = [rule["severity"] for rule in gate["rules"] if not rule["passed"]]
+    critical = failed.count("critical")
+    return (
+        f"Gate {'passed' if gate['passed'] else 'closed'}: {len(gate['rules'])} rules over "
+        f"{gate['rows']:,} pairs, {critical} critical failed, {len(failed) - critical} warnings."
+    )
+
+
+def _read_funnel(recipe: Recipe) -> pl.DataFrame:
+    return open_store(recipe.store).query("funnel_of_policy", policy=recipe.policy_version())
+
+
+def _read_spend(recipe: Recipe, run_id: str) -> pl.DataFrame:
+    return open_store(recipe.store).query("spend_by_role", run_id=run_id)
+
+
+def _say_dollars(costs: pl.Series) -> str:
+    known = f"${costs.sum():,.2f}"
+    return known if costs.null_count() == 0 else f"{known} and an unknown cost"
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
 
 
 def _escape(value: object) -> str:
-    """Escape what can begin markup; `:` and `@`, because bare addresses become links."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return f"{value:,}"
     text = "" if value is None else " ".join(str(value).split())
+    # `:` and `@`, because a bare address becomes a link.
     return "".join("\\" + sign if sign in "\\`*_[]<>|#&~!:@" else sign for sign in text)

@@ -22,6 +22,7 @@ ETA_AFTER_S = 2.0
 _TOLD_EVERY_S = 0.1
 _SAMPLED_EVERY_S = 0.25
 _LOGGER = logging.getLogger(__name__)
+_LOGGER.setLevel(logging.INFO)  # The end of a stage is for the log of its run in the UI.
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +94,9 @@ class Tracker:
         """Say that the stage is over."""
         with self._lock:
             self._finished = True
-        _tell(self.snapshot())
+        last = self.snapshot()
+        _LOGGER.info("%s", _describe_end(last))
+        _tell(last)
 
     def snapshot(self) -> Snapshot:
         """Return how far the stage is now."""
@@ -182,6 +185,17 @@ def subscribe(observer: Observer) -> Iterator[None]:
     finally:
         with _LOCK:
             _OBSERVERS.remove(observer)
+
+
+def _describe_end(last: Snapshot) -> str:
+    parts = [f"{last.stage}: {last.done:,} done in {last.elapsed_s:.1f} s"]
+    if last.failed:
+        parts.append(f"{last.failed:,} failed")
+    if last.cost_usd:
+        parts.append(f"${last.cost_usd:,.4f}")
+    if last.unpriced:
+        parts.append(f"{last.unpriced:,} of unknown cost")
+    return ", ".join(parts)
 
 
 def _tell(snapshot: Snapshot) -> None:

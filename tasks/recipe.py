@@ -43,6 +43,13 @@ def _check_name(name: str) -> str:
 
 Name = Annotated[str, AfterValidator(_check_name)]
 Share = Annotated[float, Field(ge=0, le=1)]
+RecipeFile = Annotated[
+    Path,
+    Field(
+        title="file",
+        description="A recipe's YAML file; relative to the folder of Teachset where it is served.",
+    ),
+]
 
 
 class _Section(BaseModel):

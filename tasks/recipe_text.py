@@ -7,7 +7,6 @@ What stands where a secret may have been pasted is never shown.
 """
 
 import difflib
-from collections.abc import Hashable
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +22,22 @@ _NO_VALUE = ("tuple_type", "list_type", "model_type", "dict_type", "model_attrib
 class _Loader(yaml.SafeLoader):
     """Refuses a name that is declared twice; YAML itself would forget the first one silently."""
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
-        names = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        names: list[Any] = []
         for key, _ in node.value:
-            if names.count(key.value) > 1:
-                raise yaml.constructor.ConstructorError(
+            if key.value in names:
+                raise yaml.composer.ComposerError(
                     None, None, f"`{key.value}` is declared twice", key.start_mark
                 )
-        return super().construct_mapping(node, deep)
+            names.append(key.value)
+        return node
 
 
 def read_declared(file: Path) -> dict[str, Any]:
     """Return what a recipe's file declares. Raises RecipeError saying why it cannot be read."""
     try:
-        declared = yaml.load(file.read_text(encoding="utf-8"), _Loader)  # noqa: S506
+        declared = yaml.load(file.read_text(encoding="utf-8"), _Loader)
     except FileNotFoundError:
         raise RecipeError(
             f"{file}: no such recipe. Copy recipes/quickstart.yaml to begin."
@@ -47,8 +48,7 @@ def read_declared(file: Path) -> dict[str, Any]:
         # `from None`: the cause quotes the line, which may hold a secret.
         raise RecipeError(f"{file}{_place(error)}: not valid YAML: {_reason(error)}") from None
     if not isinstance(declared, dict):
-        found = "nothing" if declared is None else type(declared).__name__
-        raise RecipeError(f"{file}: expected a mapping of settings, found {found}")
+        raise RecipeError(f"{file}: expected a mapping of settings, found {_kind(declared)}")
     return declared
 
 
@@ -72,7 +72,7 @@ def _explain(fault: Any, schema: dict[str, Any]) -> str:
         return "is required and missing"
     if fault["type"] in _NO_VALUE:
         expected = "a list" if fault["type"] in ("tuple_type", "list_type") else "a mapping"
-        return f"expected {expected}, found {type(fault['input']).__name__}"
+        return f"expected {expected}, found {_kind(fault['input'])}"
     hidden = isinstance(fault["input"], dict | list) or set(_SECRETS) & set(fault["loc"])
     message = fault["msg"].removeprefix("Value error, ")
     return str(message) if hidden else f"{message} (found {fault['input']!r})"
@@ -106,6 +106,10 @@ def _follow(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
             target: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]
             return target
     return node
+
+
+def _kind(value: object) -> str:
+    return "nothing" if value is None else type(value).__name__
 
 
 def _place(error: Exception) -> str:

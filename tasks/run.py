@@ -24,9 +24,10 @@ import polars as pl
 from prefect.context import FlowRunContext
 
 from tasks.errors import RunInterrupted, StoreError
+from tasks.lake import local_folder
 from tasks.llm.journal import fold_in
 from tasks.recipe import Recipe, StoreSettings
-from tasks.store import Store, local_folder, open_store
+from tasks.store import Store, open_store
 
 
 @contextmanager

@@ -90,7 +90,7 @@ def sample_range(
     )
 
 
-@task(task_run_name="{role}-from-{low}", cache_policy=NO_CACHE)
-def sample_chunk(recipe: Recipe, run_id: str, role: SampledRole, low: str, high: str) -> Completion:
+@task(task_run_name="{role} {asked.name}", cache_policy=NO_CACHE)
+def sample_chunk(recipe: Recipe, run_id: str, role: SampledRole, asked: Range) -> Completion:
     """Draw a chunk of samples; what was drawn before is not drawn again."""
-    return sample_range(open_store(recipe.store), recipe, run_id, role, Range(low, high))
+    return sample_range(open_store(recipe.store), recipe, run_id, role, asked)

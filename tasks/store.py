@@ -1,4 +1,4 @@
-"""The store: one DuckLake (Parquet files and a catalog) per project, and the only door to DuckDB.
+"""The store: one DuckLake (Parquet files and a catalog) per project, and the only way into it.
 
     store = open_store(StoreSettings(catalog="store/catalog.sqlite"))
     store.append("prompts", frame)      # rows whose id is new; returns how many were
@@ -10,11 +10,10 @@ at the commit, which is tried again.
 """
 
 import atexit
-import importlib.util
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -32,11 +31,16 @@ from tenacity import (
 )
 
 from tasks.errors import StoreError
-from tasks.identity import content_id
+from tasks.lake import (
+    LAKE,
+    SQL_FOLDER,
+    attach_statement,
+    connect_duckdb,
+    extensions_of,
+    is_postgres,
+)
 from tasks.recipe import StoreSettings
 
-SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
-LAKE = "lake"
 UNIQUE: Mapping[str, tuple[str, ...]] = {
     "prompts": ("prompt_id",),
     "prompt_sources": ("prompt_id", "uri", "row_number"),
@@ -58,7 +62,15 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "keys": ("prompt_id",),
 }
 BOOKKEEPING = ("run_id", "created_at")
-_CONFLICTS = ("database is locked", "transaction conflict", "serialize")
+_CONFLICTS = (
+    "database is locked",
+    "transaction conflict",
+    "could not serialize",
+    "exceeded the maximum retry count",  # DuckLake's own, after which it gives up.
+    "does not have any columns",  # A table that was being made while the catalog was read.
+)
+_FULL = ("No space left", "disk is full", "File too large", "disk I/O error")
+_LONGEST_REASON = 1_000
 _COMMIT_PATIENCE_S = 60
 _LOGGER = logging.getLogger(__name__)
 
@@ -66,7 +78,10 @@ _LOGGER = logging.getLogger(__name__)
 def _is_conflict(error: BaseException) -> bool:
     """Another process committed first: the transaction was rolled back and may be tried again."""
     text = str(error).lower()
-    return isinstance(error, duckdb.Error) and any(sign in text for sign in _CONFLICTS)
+    made_at_once = "failed to initialize ducklake" in text and "already exists" in text
+    return isinstance(error, duckdb.Error) and (
+        made_at_once or any(sign in text for sign in _CONFLICTS)
+    )
 
 
 _retry_conflicts = retry(
@@ -220,94 +235,10 @@ def close_stores() -> None:
             _OPEN.popitem()[1].close()
 
 
-def attach_statement(settings: StoreSettings, *, read_only: bool = False) -> str:
-    """Return the `attach` statement of a store, for people who bring their own DuckDB."""
-    options = []
-    if _is_postgres(settings):
-        catalog = "postgres:" + settings.catalog
-    else:
-        catalog = "sqlite:" + settings.catalog
-        # In the default journal mode a reader blocks every writer; in WAL nobody blocks anybody.
-        options += ["meta_journal_mode 'WAL'", "meta_busy_timeout 10000"]
-    options.append(f"data_path {_quote(data_path(settings))}")
-    if settings.data is None:
-        # The files lie beside the catalog; a store that was moved or mounted elsewhere still opens.
-        options.append("override_data_path true")
-    if read_only:
-        options.append("read_only")
-    return f"attach {_quote('ducklake:' + catalog)} as {LAKE} ({', '.join(options)})"
-
-
-def data_path(settings: StoreSettings) -> str:
-    """Return where the Parquet files lie: as declared, or `data/` beside a SQLite catalog."""
-    if settings.data:
-        return settings.data
-    if _is_postgres(settings):
-        raise StoreError("store.data: a PostgreSQL catalog needs a folder or object store for data")
-    return str(Path(settings.catalog).parent / "data")
-
-
-def local_folder(settings: StoreSettings) -> Path:
-    """Return this host's folder for a store's lock and journal: beside a SQLite catalog, else in
-    the user's state folder."""
-    if not _is_postgres(settings):
-        return Path(settings.catalog).parent
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
-    return state / "teachset" / content_id(settings.catalog)
-
-
-def connect_duckdb(
-    extensions: Sequence[str] = ("ducklake", "sqlite_scanner"),
-) -> duckdb.DuckDBPyConnection:
-    """Open an in-memory DuckDB with the extensions loaded from the wheels they came in.
-
-    Nothing is downloaded where a wheel is installed; elsewhere DuckDB's own repository is asked.
-    """
-    binaries = {extension: _find_extension(extension) for extension in extensions}
-    config: dict[str, str | bool | int | float | list[str]] = {
-        "autoinstall_known_extensions": "false"
-    }
-    if all(binaries.values()):
-        # The installer has checked the wheels; checking their 70 MB again takes half a second.
-        config["allow_unsigned_extensions"] = "true"
-    connection = duckdb.connect(config=config)
-    for extension in extensions:
-        load_extension(connection, extension)
-    return connection
-
-
-def load_extension(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
-    """Load one extension into a connection. Raises StoreError if there is no way to get it."""
-    binary = _find_extension(extension)
-    try:
-        if binary is not None:
-            connection.execute(f"load {_quote(str(binary))}")
-        else:
-            connection.execute(f"install {extension}")
-            connection.execute(f"load {extension}")
-    except duckdb.Error as error:
-        raise StoreError(
-            f"DuckDB's extension {extension} cannot be loaded: {error}. "
-            f"Install it with: pip install duckdb-extension-{extension.replace('_', '-')}"
-        ) from error
-
-
-def _find_extension(extension: str) -> Path | None:
-    """Return the extension's file in the wheel it came in, or None if there is no such wheel."""
-    wheel = importlib.util.find_spec(f"duckdb_extension_{extension}")
-    if wheel is None or not wheel.submodule_search_locations:
-        return None
-    folder = Path(next(iter(wheel.submodule_search_locations)))
-    return next(folder.rglob("*.duckdb_extension"), None)
-
-
 def _open(settings: StoreSettings, *, migrate: bool) -> Store:
-    extensions = ["ducklake", "postgres_scanner" if _is_postgres(settings) else "sqlite_scanner"]
-    if "://" in data_path(settings):
-        extensions.append("httpfs")
-    if not _is_postgres(settings):
+    if not is_postgres(settings):
         _prepare_folder(settings, create=migrate)
-    connection = connect_duckdb(extensions)
+    connection = connect_duckdb(extensions_of(settings))
     try:
         _retry_conflicts(connection.execute)(attach_statement(settings))
     except duckdb.Error as error:
@@ -421,31 +352,36 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except duckdb.Error as error:
-        text = str(error)
-        if "No space left" in text or "disk is full" in text:
-            raise StoreError(
-                f"the disk of the store is full; free some space, run again: {text}"
-            ) from error
-        if "Read-only" in text or "Permission denied" in text or "readonly" in text:
-            raise StoreError(f"the store cannot be written: {text}") from error
-        raise StoreError(f"the store refused a write: {text}") from error
+        raise _explain(error, "the store refused a write") from error
 
 
 @contextmanager
 def _readable() -> Iterator[None]:
-    """Turn a file that is missing or cannot be read into a StoreError."""
+    """Turn a file or a catalog that cannot be read into a StoreError; wrong SQL stays our defect.
+
+    DuckLake's own failures are of no subclass.
+    """
     try:
         yield
-    except duckdb.IOException as error:
-        raise StoreError(f"a file of the store cannot be read: {error}") from error
+    except duckdb.Error as error:
+        if isinstance(error, duckdb.IOException) or type(error) is duckdb.Error:
+            raise _explain(error, "the store cannot be read") from error
+        raise
 
 
-def _is_postgres(settings: StoreSettings) -> bool:
-    return settings.catalog.startswith(("postgres://", "postgresql://"))
+def _explain(error: duckdb.Error, what: str) -> StoreError:
+    text = _shorten(str(error))
+    if any(sign in text for sign in _FULL):
+        what = "the disk of the store is full or failing; free some space, run again"
+    elif any(sign in text for sign in ("Read-only", "Permission denied", "readonly")):
+        what = "the store cannot be written"
+    return StoreError(f"{what}: {text}")
 
 
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"
+def _shorten(text: str) -> str:
+    """Cut the middle out of an error that quotes a whole batch of rows."""
+    half = _LONGEST_REASON // 2
+    return text if len(text) <= _LONGEST_REASON else f"{text[:half]} … {text[-half:]}"
 
 
 _OPEN: dict[str, Store] = {}

@@ -45,7 +45,7 @@ def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Comp
     )
 
 
-@task(task_run_name="teacher-from-{low}", cache_policy=NO_CACHE)
-def teach_chunk(recipe: Recipe, run_id: str, low: str, high: str) -> Completion:
+@task(task_run_name="teacher {asked.name}", cache_policy=NO_CACHE)
+def teach_chunk(recipe: Recipe, run_id: str, asked: Range) -> Completion:
     """Draw a chunk of teacher responses; what was drawn before is not drawn again."""
-    return teach_range(open_store(recipe.store), recipe, run_id, Range(low, high))
+    return teach_range(open_store(recipe.store), recipe, run_id, asked)

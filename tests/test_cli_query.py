@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from cli.tables import to_cell, to_json
-from tasks.store import SQL_FOLDER, Store, connect_duckdb
+from tasks.lake import SQL_FOLDER, connect_duckdb
+from tasks.store import Store
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 [bold]b[/bold] [link=http://x]y[/link]\n\u202eevil"
 RECIPE = """

@@ -17,6 +17,7 @@ from typing import Any, Final
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
+from prefect.runtime import task_run
 
 from tasks.assess.extract import extract_answer
 from tasks.assess.pool import shared_pool
@@ -248,7 +249,11 @@ def _frame(rows: pl.DataFrame, verdicts: Sequence[Verdict]) -> pl.DataFrame:
     )
 
 
-@task(task_run_name="grade-{roles}", cache_policy=NO_CACHE)
+def _name_run() -> str:
+    return _stage(task_run.parameters["roles"]).replace(" ", "-")
+
+
+@task(task_run_name=_name_run, cache_policy=NO_CACHE)
 def grade_task(recipe: Recipe, run_id: str, roles: Sequence[str]) -> GradeCounts:
     """Grade what is ungraded of some roles' responses."""
     with track(_stage(roles)):

@@ -24,8 +24,8 @@ import pyarrow as pa
 
 from tasks.errors import InputError
 from tasks.ingest.rows import LINE_LIMIT
+from tasks.lake import connect_duckdb
 from tasks.recipe import ResponseSource, SeedSource
-from tasks.store import connect_duckdb
 
 Source = SeedSource | ResponseSource
 FORMATS = {
@@ -76,6 +76,8 @@ def find_files(source: Source) -> list[File]:
         found, root = _find_local(path)
     except PermissionError as error:
         raise InputError(f"{path}: no permission to look there: {error}") from None
+    except OSError as error:
+        raise InputError(f"{path[:200]}: cannot be found: {error.strerror}") from None
     return [
         File(str(file), file.relative_to(root).as_posix(), _tell_format(source, file.name))
         for file in found

@@ -1,6 +1,6 @@
 """Chunks: a stage's calls as a few dozen task runs, two at a time, without a barrier between them.
 
-run_ranges("student", 60_000, lambda asked: sample_chunk.submit(…, asked.low, asked.high))
+run_ranges("student", 60_000, lambda asked: sample_chunk.submit(…, asked))
 """
 
 from collections import deque

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import httpx2 as httpx  # The client library that openai 3 is built on.
 import openai
@@ -18,6 +19,8 @@ from tasks.llm.money import Usage
 from tasks.llm.reasoning import read_message
 from tasks.llm.request import Endpoint, Request, render_body
 from tasks.llm.structured import parse_structured
+
+_MOST_TOKENS = 10**12  # Beyond this a count is a server's mistake; a column of the store holds it.
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,19 +76,19 @@ def read_answer(response: httpx.Response, request: Request, latency_s: float) ->
     """Take a response body apart. Raises CallFailed if it is no chat completion or was refused."""
     raw = response.text
     try:
-        body = orjson.loads(response.content)
+        body = parse_body(response.content)
         choice = body["choices"][0]
-        message = choice["message"]
-    except (orjson.JSONDecodeError, KeyError, IndexError, TypeError) as error:
-        raise CallFailed("malformed", f"not a chat completion: {error!r}", raw_body=raw) from error
-    if not isinstance(message, Mapping):
-        raise CallFailed("malformed", "not a chat completion: no message", raw_body=raw)
+        message = {**choice["message"]}
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        why = f"not a chat completion, it begins {raw[:80]!r}; check `base_url` ({error!r})"
+        raise CallFailed("retryable", why, raw_body=raw) from error
     usage = read_usage(body.get("usage"))
-    finish_reason = choice.get("finish_reason")
+    finish_reason = _text_or_none(choice.get("finish_reason"))
     if finish_reason == "content_filter" or message.get("refusal"):
         why = str(message.get("refusal") or "content filter")
         raise CallFailed("refused", why, raw_body=raw, usage=usage)
     reasoning, content = read_message(message)
+    reasoning, content = _text_or_none(reasoning), replace_surrogates(content)
     if request.schema is not None and finish_reason != "length":
         structure = parse_structured(content, request.schema.schema)
         if structure is None:
@@ -97,22 +100,46 @@ def read_answer(response: httpx.Response, request: Request, latency_s: float) ->
         reasoning=reasoning,
         finish_reason=finish_reason,
         usage=usage,
-        model=body.get("model"),
-        provider_request_id=response.headers.get("x-request-id") or body.get("id"),
+        model=_text_or_none(body.get("model")),
+        provider_request_id=response.headers.get("x-request-id") or _text_or_none(body.get("id")),
         raw_body=raw,
         latency_s=latency_s,
     )
 
 
+def parse_body(content: bytes) -> Any:
+    """Parse JSON; half a surrogate pair in it, which some models write, is no reason to refuse it.
+
+    Raises ValueError, or RecursionError if it is nested too deeply.
+    """
+    try:
+        return orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return json.loads(content)
+
+
+def replace_surrogates(text: str) -> str:
+    """Replace halves of surrogate pairs, which no file and no store can hold, by U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def read_usage(usage: object) -> Usage:
-    """Read the token counts; what the server does not say stays None."""
-    if not isinstance(usage, Mapping):
-        return Usage()
-    prompt_details = usage.get("prompt_tokens_details") or {}
-    completion_details = usage.get("completion_tokens_details") or {}
+    """Read the token counts; what the server does not say, or not as a count, stays None."""
     return Usage(
-        prompt_tokens=usage.get("prompt_tokens"),
-        cached_tokens=prompt_details.get("cached_tokens"),
-        completion_tokens=usage.get("completion_tokens"),
-        reasoning_tokens=completion_details.get("reasoning_tokens"),
+        prompt_tokens=_read_count(usage, "prompt_tokens"),
+        cached_tokens=_read_count(usage, "prompt_tokens_details", "cached_tokens"),
+        completion_tokens=_read_count(usage, "completion_tokens"),
+        reasoning_tokens=_read_count(usage, "completion_tokens_details", "reasoning_tokens"),
     )
+
+
+def _read_count(node: object, *steps: str) -> int | None:
+    for step in steps:
+        node = node.get(step) if isinstance(node, Mapping) else None
+    if isinstance(node, int) and not isinstance(node, bool) and 0 <= node <= _MOST_TOKENS:
+        return node
+    return None
+
+
+def _text_or_none(value: object) -> str | None:
+    return replace_surrogates(value) if isinstance(value, str) else None

@@ -79,7 +79,7 @@ class _ProgressArtifact:
         if TaskRunContext.get() is None:
             return
         over = so_far.completed + so_far.failed
-        percent = 100.0 * over / self._total
+        percent = round(100.0 * over / self._total, 1)
         spend = "unknown" if so_far.cost_usd is None else f"${so_far.cost_usd:.4f}"
         description = (
             f"{self._role}: {over:,} of {self._total:,} calls, "

@@ -2,9 +2,10 @@
 
 | class        | seen as                                       | done                            |
 |--------------|-----------------------------------------------|---------------------------------|
-| retryable    | timeout, dropped connection, 408/409/5xx      | tried again with backoff        |
+| retryable    | timeout, dropped connection, 408/409/5xx,     | tried again with backoff, and   |
+|              | an answer that is no chat completion          | again in the next run           |
 | rate_limited | 429                                           | tried again after `Retry-After` |
-| malformed    | no chat completion, not the asked structure   | tried again, then recorded      |
+| malformed    | not the asked structure                       | tried again, then recorded      |
 | refused      | content filter, refusal                       | recorded, never asked again     |
 | rejected     | another 4xx: this request can't work          | recorded, never asked again     |
 | fatal        | wrong key, unknown model, no quota, no server | the run stops                   |
@@ -13,6 +14,7 @@
 import re
 from typing import Literal
 
+import httpx2 as httpx  # The client library that openai 3 is built on.
 import openai
 
 from tasks.errors import ModelServerError
@@ -57,6 +59,8 @@ def hide_secrets(text: str) -> str:
 
 def classify(error: Exception, endpoint: Endpoint) -> CallFailed:
     """Return what a client's exception means. Raises ModelServerError if no call can succeed."""
+    if isinstance(error.__cause__, httpx.ConnectTimeout):  # A refused connection is one as well.
+        return CallFailed("retryable", f"connection failed: {error.__cause__}")
     if isinstance(error, openai.APITimeoutError | TimeoutError):
         return CallFailed("retryable", f"no answer within {endpoint.settings.timeout_s:g} s")
     if isinstance(error, openai.APIConnectionError):

@@ -18,8 +18,9 @@ from typing import Any
 import orjson
 
 from tasks.errors import StoreError
+from tasks.lake import local_folder
 from tasks.llm.columns import CALL_COLUMNS, frame_of
-from tasks.store import Store, local_folder
+from tasks.store import Store
 
 _LOGGER = logging.getLogger(__name__)
 

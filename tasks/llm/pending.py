@@ -4,7 +4,7 @@ A request is done if a response has its reuse key (one that ran into its token c
 while the ceiling has not grown) or if it failed for good. Prompts are taken in ranges of their ids:
 ids are hashes, so equal ranges hold equally many.
 
-    ranges(6_000) → [Range("0000", "5555"), Range("5555", "aaaa"), Range("aaaa", "g")]
+    ranges(4_000) → [Range("0000", "8000", "1 of 2"), Range("8000", "g", "2 of 2")]
 """
 
 import itertools
@@ -22,17 +22,19 @@ _MOST_CHUNKS = 40  # Prefect and its UI slow down at thousands of task runs (doc
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """Prompt ids from `low` to just below `high`."""
+    """Prompt ids from `low` to just below `high`, and the name a person knows the range by."""
 
     low: str
     high: str
+    name: str = "all"
 
 
 def ranges(calls: int) -> list[Range]:
     """Split all prompt ids into as many ranges as a number of calls deserves: 0 to 40."""
     count = min(_MOST_CHUNKS, -(-calls // _CALLS_PER_CHUNK))
     edges = [f"{65_536 * edge // count:04x}" for edge in range(count)] + ["g"]
-    return [Range(low, high) for low, high in itertools.pairwise(edges)]
+    pairs = enumerate(itertools.pairwise(edges), 1)
+    return [Range(low, high, f"{number} of {count}") for number, (low, high) in pairs]
 
 
 def leave_out_known(

@@ -69,6 +69,7 @@ def release(store: Store, recipe: Recipe, run_id: str) -> Published:
         folder.mkdir(parents=True, exist_ok=True)
         with _alone_in(folder):
             remove_leftovers(folder)
+            refuse_foreign_latest(folder / LATEST)
             staging = folder / f"{STAGING}{secrets.token_hex(6)}"
             staging.mkdir()
             try:
@@ -83,6 +84,15 @@ def remove_leftovers(folder: Path) -> None:
         shutil.rmtree(path)
     for path in folder.glob(f"{_NEXT_LATEST}*"):
         path.unlink()
+
+
+def refuse_foreign_latest(latest: Path) -> None:
+    """Raise StoreError if something of the user's stands where the link would be put."""
+    if latest.exists() and not latest.is_symlink():
+        raise StoreError(
+            f"{latest}: is there and is no link; it is kept for a link to the newest release. "
+            "Move it elsewhere and run again. Nothing was published."
+        )
 
 
 @task(task_run_name="release")
@@ -149,10 +159,24 @@ def _pass_gate(store: Store, recipe: Recipe, staging: Path, funnel: pl.DataFrame
         reasons = "\n  ".join(describe(rule) for rule in result.failed_critical)
         raise GateFailed(
             f"nothing was published: {len(result.failed_critical)} critical rule(s) failed over "
-            f"{result.rows:,} pairs\n  {reasons}",
+            f"{result.rows:,} pairs\n  {reasons}{describe_losses(store, funnel)}",
             result.as_json(),
         )
     return result.as_json()
+
+
+def describe_losses(store: Store, funnel: pl.DataFrame) -> str:
+    """Say on lines of their own why most prompts were set aside and why calls failed."""
+    dropped = funnel.filter(~pl.col("kept")).group_by("stage", "reason").agg(pl.sum("prompts"))
+    lines = [
+        f"{prompts:,} prompts were set aside by {stage}: {reason}"
+        for stage, reason, prompts in dropped.sort("prompts", "reason", descending=True).rows()[:3]
+    ]
+    lines += [
+        f"{calls:,} calls to {model} as {role} failed: {message[:300]}"
+        for role, model, message, calls in store.query("release_failed_calls").rows()
+    ]
+    return "".join(f"\n  {line}" for line in lines)
 
 
 def _edges(band: Band) -> tuple[float, float]:

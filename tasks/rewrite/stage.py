@@ -122,11 +122,11 @@ def count_pending(store: Store, recipe: Recipe) -> int:
     return rewrites * (1 + tries) + unjudged * max(1, tries)
 
 
-@task(task_run_name="rewrite-from-{low}", cache_policy=NO_CACHE)
-def rewrite_chunk(recipe: Recipe, run_id: str, low: str, high: str) -> RewriteCounts:
+@task(task_run_name="rewrite {asked.name}", cache_policy=NO_CACHE)
+def rewrite_chunk(recipe: Recipe, run_id: str, asked: Range) -> RewriteCounts:
     """Rewrite a chunk of the seeds; what was asked or judged before is left as it is."""
     store = open_store(recipe.store)
-    return rewrite_range(store, recipe, run_id, Range(low, high), active("rewrite"))
+    return rewrite_range(store, recipe, run_id, asked, active("rewrite"))
 
 
 def _ask(store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Tracker) -> Completion:

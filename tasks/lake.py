@@ -1,0 +1,116 @@
+"""The lake that a store is in: where it lies, and a DuckDB that can attach it.
+
+    attach 'ducklake:sqlite:store/catalog.sqlite' as lake (data_path 'store/data', …)
+
+Kept light: a question to the store should not wait for anything that only runs need.
+"""
+
+import importlib.util
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import duckdb
+
+from tasks.errors import StoreError
+from tasks.identity import content_id
+from tasks.recipe import StoreSettings
+
+SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
+LAKE = "lake"
+
+
+def attach_statement(settings: StoreSettings, *, read_only: bool = False) -> str:
+    """Return the `attach` statement of a store, for people who bring their own DuckDB."""
+    options = []
+    if is_postgres(settings):
+        catalog = "postgres:" + settings.catalog
+    else:
+        catalog = "sqlite:" + settings.catalog
+        # In the default journal mode a reader blocks every writer; in WAL nobody blocks anybody.
+        options += ["meta_journal_mode 'WAL'", "meta_busy_timeout 10000"]
+    options.append(f"data_path {_quote(data_path(settings))}")
+    if settings.data is None:
+        # The files lie beside the catalog; a store that was moved or mounted elsewhere still opens.
+        options.append("override_data_path true")
+    if read_only:
+        options.append("read_only")
+    return f"attach {_quote('ducklake:' + catalog)} as {LAKE} ({', '.join(options)})"
+
+
+def data_path(settings: StoreSettings) -> str:
+    """Return where the Parquet files lie: as declared, or `data/` beside a SQLite catalog."""
+    if settings.data:
+        return settings.data
+    if is_postgres(settings):
+        raise StoreError("store.data: a PostgreSQL catalog needs a folder or object store for data")
+    return str(Path(settings.catalog).parent / "data")
+
+
+def local_folder(settings: StoreSettings) -> Path:
+    """Return this host's folder for a store's lock and journal: beside a SQLite catalog, else in
+    the user's state folder."""
+    if not is_postgres(settings):
+        return Path(settings.catalog).parent
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state")
+    return state / "teachset" / content_id(settings.catalog)
+
+
+def extensions_of(settings: StoreSettings) -> list[str]:
+    """Return the DuckDB extensions that this store needs."""
+    extensions = ["ducklake", "postgres_scanner" if is_postgres(settings) else "sqlite_scanner"]
+    return [*extensions, "httpfs"] if "://" in data_path(settings) else extensions
+
+
+def is_postgres(settings: StoreSettings) -> bool:
+    """Say whether the catalog is a PostgreSQL database."""
+    return settings.catalog.startswith(("postgres://", "postgresql://"))
+
+
+def connect_duckdb(
+    extensions: Sequence[str] = ("ducklake", "sqlite_scanner"),
+) -> duckdb.DuckDBPyConnection:
+    """Open an in-memory DuckDB with the extensions loaded from the wheels they came in.
+
+    Nothing is downloaded where a wheel is installed; elsewhere DuckDB's own repository is asked.
+    """
+    binaries = {extension: find_extension(extension) for extension in extensions}
+    config: dict[str, str | bool | int | float | list[str]] = {
+        "autoinstall_known_extensions": "false"
+    }
+    if all(binaries.values()):
+        # The installer has checked the wheels; checking their 70 MB again takes half a second.
+        config["allow_unsigned_extensions"] = "true"
+    connection = duckdb.connect(config=config)
+    for extension in extensions:
+        load_extension(connection, extension)
+    return connection
+
+
+def load_extension(connection: duckdb.DuckDBPyConnection, extension: str) -> None:
+    """Load one extension into a connection. Raises StoreError if there is no way to get it."""
+    binary = find_extension(extension)
+    try:
+        if binary is not None:
+            connection.execute(f"load {_quote(str(binary))}")
+        else:
+            connection.execute(f"install {extension}")
+            connection.execute(f"load {extension}")
+    except duckdb.Error as error:
+        raise StoreError(
+            f"DuckDB's extension {extension} cannot be loaded: {error}. "
+            f"Install it with: pip install duckdb-extension-{extension.replace('_', '-')}"
+        ) from error
+
+
+def find_extension(extension: str) -> Path | None:
+    """Return the extension's file in the wheel it came in, or None if there is no such wheel."""
+    wheel = importlib.util.find_spec(f"duckdb_extension_{extension}")
+    if wheel is None or not wheel.submodule_search_locations:
+        return None
+    folder = Path(next(iter(wheel.submodule_search_locations)))
+    return next(folder.rglob("*.duckdb_extension"), None)
+
+
+def _quote(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"

@@ -1,0 +1,175 @@
+"""A team's store: PostgreSQL as the catalog, with a real server; everything else is the same."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from cli.reading import open_reader
+from tasks.errors import StoreError
+from tasks.lake import SQL_FOLDER, local_folder
+from tasks.recipe import StoreSettings
+from tasks.store import close_stores, open_store
+
+ROOT = Path(__file__).resolve().parents[1]
+# Opens the store, appends a row a commit, and says when it is done.
+APPENDER = """
+import sys
+import polars as pl
+from tasks.recipe import StoreSettings
+from tasks.store import open_store
+catalog, data, name, count, retries = sys.argv[1:]
+store = open_store(StoreSettings(catalog=catalog, data=data))
+store.execute(f"set ducklake_max_retry_count = {int(retries)}")
+for index in range(int(count)):
+    assert store.append("prompts", pl.DataFrame({"prompt_id": [f"{name}-{index}"]})) == 1
+"""
+
+
+def _find_binaries() -> Path | None:
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)
+    found = shutil.which("initdb")
+    candidates = [Path(found).resolve().parent] if found else folders
+    return next((folder for folder in candidates if (folder / "postgres").exists()), None)
+
+
+def _call(*command: str | Path) -> None:
+    """Run a command as somebody who is not root: PostgreSQL refuses to be."""
+    other: dict[str, Any] = {}
+    if os.geteuid() == 0:
+        other = {"user": "postgres", "group": "postgres", "extra_groups": []}
+    done = subprocess.run(
+        [str(part) for part in command],
+        cwd="/",
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        **other,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[str]:
+    """A server of our own on a free loopback port, as `postgresql://teachset@127.0.0.1:port`."""
+    binaries = _find_binaries()
+    if binaries is None:
+        pytest.skip("no PostgreSQL binaries; install them with: apt-get install postgresql")
+    with tempfile.TemporaryDirectory() as name, socket.socket() as probe:
+        folder = Path(name)
+        if os.geteuid() == 0:
+            try:
+                owner = pwd.getpwnam("postgres")
+            except KeyError:
+                pytest.skip("PostgreSQL does not run as root, and there is no user `postgres`")
+            os.chown(folder, owner.pw_uid, owner.pw_gid)
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+        probe.close()
+        places = ["-D", folder / "data"]
+        _call(binaries / "initdb", *places, "-A", "trust", "-U", "teachset", "--no-sync")
+        options = (
+            f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
+        )
+        start = ["-o", options, "-l", folder / "log", "-w", "start"]
+        _call(binaries / "pg_ctl", *places, *start)
+        try:
+            yield f"postgresql://teachset@127.0.0.1:{port}"
+        finally:
+            _call(binaries / "pg_ctl", *places, "-m", "immediate", "-w", "stop")
+
+
+@pytest.fixture
+def settings(
+    server: str, tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[StoreSettings]:
+    """A database of its own for every test, and the Parquet files in a folder."""
+    database = f"lake_{abs(hash(request.node.name))}"
+    binaries = _find_binaries()
+    assert binaries is not None
+    _call(binaries / "createdb", "--maintenance-db", f"{server}/postgres", database)
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    yield StoreSettings(catalog=f"{server}/{database}", data=str(tmp_path / "data"))
+    close_stores()
+
+
+def _append_elsewhere(
+    settings: StoreSettings, names: str, count: int, retries: int = 10
+) -> list[str]:
+    """Append from as many processes as there are names, at once; return what they complained of."""
+    assert settings.data is not None
+    arguments = [settings.catalog, settings.data]
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", APPENDER, *arguments, name, str(count), str(retries)],
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=ROOT,
+        )
+        for name in names
+    ]
+    return [process.communicate(timeout=100)[1] for process in processes]
+
+
+def test_the_store_is_the_same_with_postgresql(settings: StoreSettings, tmp_path: Path) -> None:
+    store = open_store(settings)
+    migrations = store.sql("select number from migrations order by number")["number"].to_list()
+    assert migrations == [
+        int(file.name[:4]) for file in sorted((SQL_FOLDER / "migrations").glob("*.sql"))
+    ]
+
+    rows = pl.DataFrame({"prompt_id": ["a", "b"], "text": ["x", "'; drop table prompts; --"]})
+    assert store.append("prompts", rows, run_id="r") == 2
+    assert store.append("prompts", rows) == 0
+    assert store.append("keys", pl.DataFrame({"prompt_id": ["a"], "answer": ["4"]})) == 1
+    assert store.append("keys", pl.DataFrame({"prompt_id": ["a"], "answer": ["4"]})) == 0
+    for index in range(3):  # Too many rows to be kept in the catalog itself: files.
+        many = pl.DataFrame({"prompt_id": [f"{index}-{row}" for row in range(500)]})
+        assert store.append("prompts", many) == 500
+    assert store.query("explain_find", prefix="'; drop table prompts; --").is_empty()
+
+    before = store.sql("select * from prompts order by prompt_id")
+    files = "select count(*) as n from ducklake_list_files('lake', 'prompts')"
+    assert store.sql(files)["n"].item() == 3
+    with open_reader(settings) as reader:
+        reader.execute("begin")
+        assert reader.execute("select count(*) from prompts").fetchall() == [(1502,)]
+        store.compact()
+        assert store.append("prompts", pl.DataFrame({"prompt_id": ["c"]})) == 1
+        assert reader.execute("select count(*) from prompts").fetchall() == [(1502,)]
+    after = store.sql("select * from prompts where prompt_id <> 'c' order by prompt_id")
+    assert after.equals(before)
+    assert store.sql(files)["n"].item() == 1
+    assert local_folder(settings).is_relative_to(tmp_path / "state" / "teachset")
+
+
+def test_a_server_that_is_absent_is_a_store_error(tmp_path: Path) -> None:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    catalog = f"postgresql://teachset@127.0.0.1:{port}/lake"
+    with pytest.raises(StoreError, match=r"cannot be opened.*onnection refused"):
+        open_store(StoreSettings(catalog=catalog, data=str(tmp_path)))
+    with pytest.raises(StoreError, match=r"store\.data: a PostgreSQL catalog needs a folder"):
+        open_store(StoreSettings(catalog=catalog))
+
+
+def test_processes_that_make_a_store_and_write_to_it_at_once_lose_nothing(
+    settings: StoreSettings,
+) -> None:
+    # With DuckLake's own retries off, every conflict reaches the store's.
+    assert _append_elsewhere(settings, "xyz", count=10, retries=0) == ["", "", ""]
+    store = open_store(settings)
+    found = store.sql("select prompt_id from prompts")["prompt_id"].to_list()
+    assert sorted(found) == sorted(f"{name}-{index}" for name in "xyz" for index in range(10))
+    assert store.sql("select number from migrations")["number"].is_unique().all()
