@@ -33,7 +33,7 @@ _HOPELESS = 20  # This many failures before the first success: it is the server,
 _MOST_MALFORMED = 3  # A model that misses the form three times would miss it again.
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 _TICK_S = 1.0
-Advance = Callable[[int, int, float], None]
+Advance = Callable[[int, int, float | None], None]
 T = TypeVar("T")
 
 
@@ -57,8 +57,16 @@ class _Progress:
     completed: int = 0
     failed: int = 0
     cost_usd: float | None = 0.0
-    last_failure: str = ""
     stop: BaseException | None = None
+
+    def count(self, cost_usd: float | None, *, completed: int = 0, failed: int = 0) -> None:
+        """Count a call that is over; one of unknown cost makes the sum unknown."""
+        self.completed += completed
+        self.failed += failed
+        if cost_usd is None or self.cost_usd is None:
+            self.cost_usd = None
+        else:
+            self.cost_usd += cost_usd
 
     def totals(self) -> Completion:
         return Completion(self.completed, self.failed, self.cost_usd)
@@ -165,16 +173,13 @@ async def _complete_one(job: _Job, request: Request) -> None:
                 answer = await _attempt(job, request, bill)
     except CallFailed as failure:
         job.writer.put("failures", failure_row(job.endpoint, request, keys, failure, bill))
-        _count_failure(job, failure)
+        job.progress.count(bill.cost_usd, failed=1)
+        job.advance(0, 1, bill.cost_usd)
+        _give_up_if_hopeless(job, failure)
         return
     job.writer.put("responses", response_row(job.endpoint, request, keys, answer, bill))
-    cost = bill.cost_usd
-    progress = job.progress
-    progress.completed += 1
-    progress.cost_usd = (
-        None if cost is None or progress.cost_usd is None else progress.cost_usd + cost
-    )
-    job.advance(1, 0, cost or 0.0)
+    job.progress.count(bill.cost_usd, completed=1)
+    job.advance(1, 0, bill.cost_usd)
 
 
 async def _attempt(job: _Job, request: Request, bill: Bill) -> Answer:
@@ -238,11 +243,9 @@ def _wait_before_retry(state: RetryCallState) -> float:
     return max(asked or 0.0, _BACKOFF(state))
 
 
-def _count_failure(job: _Job, failure: CallFailed) -> None:
+def _give_up_if_hopeless(job: _Job, failure: CallFailed) -> None:
+    """Stop the run if nothing has ever worked: it is the server or the settings, not the rows."""
     progress = job.progress
-    progress.failed += 1
-    progress.last_failure = failure.message
-    job.advance(0, 1, 0.0)
     if progress.completed == 0 and progress.failed >= _hopeless(failure):
         progress.stop = progress.stop or ModelServerError(
             f"{job.endpoint.base_url} answered none of the first {progress.failed} calls to "
