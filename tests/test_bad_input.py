@@ -430,6 +430,7 @@ ODD: list[Reply] = [
 ]
 
 
+@pytest.mark.slow
 def test_whatever_a_model_answers_is_kept(teachset: Teachset, tmp_path: Path) -> None:
     with serving(odd_answers()) as url:
         recipe = make_project(
@@ -447,6 +448,7 @@ def test_whatever_a_model_answers_is_kept(teachset: Teachset, tmp_path: Path) ->
     ]
 
 
+@pytest.mark.slow
 def test_servers_that_serve_nobody_stop_the_run(teachset: Teachset, tmp_path: Path) -> None:
     wrong = b'{"error": {"message": "Incorrect API key provided: sk-secret1234567"}}'
     with serving(lambda _: (401, "application/json", wrong)) as url:

@@ -83,10 +83,12 @@ def test_kill_9_loses_only_what_was_in_flight(tmp_path: Path, kills: int) -> Non
             )
         pending.append(_run_stage(catalog, simulator.base_url, kill_after_s=None))
         stats = _ask_stats(simulator.base_url)
-    rows = open_store(StoreSettings(catalog=str(catalog))).sql("select * from responses")
-    close_stores()
+        undisturbed = tmp_path / "undisturbed" / "catalog.sqlite"
+        _run_stage(undisturbed, simulator.base_url, kill_after_s=None)
+    samples = _read_samples(catalog)
 
-    assert sorted(rows["sample_index"]) == list(range(CALLS))
+    assert [sample["sample_index"] for sample in samples] == list(range(CALLS))
+    assert samples == _read_samples(undisturbed)
     assert pending == sorted(pending, reverse=True)
     assert pending[-1] < CALLS
     # The server may have completed what the killed process never received: at most what was in
@@ -94,18 +96,15 @@ def test_kill_9_loses_only_what_was_in_flight(tmp_path: Path, kills: int) -> Non
     assert stats["completed"] - CALLS <= kills * CONCURRENCY
 
 
-def test_the_same_samples_come_out_with_and_without_kills(tmp_path: Path) -> None:
-    items = tmp_path / "items.jsonl"
-    items.write_text('{"prompt": "What is 6 * 7?", "answer": "42"}\n', encoding="utf-8")
-    contents = []
-    for name, kill_after_s in (("undisturbed", None), ("killed", 0.4)):
-        catalog = tmp_path / name / "catalog.sqlite"
-        with start_simulator([items], {"latency": {"kind": "fixed", "seconds": 0.02}}) as simulator:
-            _run_stage(catalog, simulator.base_url, kill_after_s)
-            _run_stage(catalog, simulator.base_url, None)
-        rows = open_store(StoreSettings(catalog=str(catalog))).sql(
-            "select response_id, content, cost_usd from responses order by response_id"
+def _read_samples(catalog: Path) -> list[dict[str, Any]]:
+    try:
+        return (
+            open_store(StoreSettings(catalog=str(catalog)))
+            .sql(
+                "select sample_index, response_id, content, cost_usd "
+                "from responses order by sample_index"
+            )
+            .to_dicts()
         )
-        contents.append(rows.to_dicts())
+    finally:
         close_stores()
-    assert contents[0] == contents[1]
