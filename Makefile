@@ -10,6 +10,9 @@ RECENT  := import sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON  ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$name -c '$(RECENT)' >/dev/null 2>&1 && { echo $$name; break; }; done)
 
+# Runs and tests start many short processes: compiling every module in each would double the time.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help run test test-slow check bench serve install clean
@@ -24,7 +27,7 @@ test: $(STAMP)  ## the tests, without the slow ones
 	@$(BIN)/python -m pytest -q -m "not slow" -n $(WORKERS)
 
 test-slow: $(STAMP)  ## the slow tests: whole runs, a Prefect server, kill -9
-	@$(BIN)/python -m pytest -q -m slow
+	@$(BIN)/python -m pytest -q -m slow -n $(WORKERS)
 
 check: $(STAMP)  ## lint, format, types and the bundled seeds
 	@$(BIN)/ruff check .

@@ -82,7 +82,7 @@ def test_every_target_calls_what_it_promises(installed: Path) -> None:
     make(installed, "install")
     promised = {
         "test": ["python -m pytest -q -m not slow -n 2"],
-        "test-slow": ["python -m pytest -q -m slow"],
+        "test-slow": ["python -m pytest -q -m slow -n 2"],
         "check": ["ruff check .", "ruff format --check .", "mypy", "python -m seeds.check"],
         "bench": ["python -m benchmarks"],
         "serve": ["teachset serve"],

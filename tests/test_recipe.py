@@ -404,3 +404,8 @@ def test_the_schema_refuses_what_the_recipe_refuses() -> None:
     for wrong in ({"x": 1}, {"sample": {"student": 0}}, {"seeds": []}, {"budget": {"usd": -1}}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**MINIMAL, **wrong}, schema)
+
+
+def test_the_schema_that_editors_read_is_the_present_one() -> None:
+    written = (Path(__file__).resolve().parents[1] / "recipes" / "recipe.schema.json").read_text()
+    assert written == recipe_schema(), "renew it: teachset schema recipes/recipe.schema.json"
