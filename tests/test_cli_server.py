@@ -215,6 +215,7 @@ def test_serve_runs_schedules_and_stops_with_everything(
     children = find_children(process.pid)
     assert len(children) == 2  # the server and the process that runs the deployments
     assert wait_for_schedules(home) == 2
+    assert wait_for_scheduled_runs(home) > 0
     process.send_signal(end)
     process.wait(timeout=60)
     assert all(is_gone(child, within_s=30) for child in children)
@@ -230,6 +231,18 @@ def wait_for_schedules(home: Path, within_s: float = 90) -> int:
                 "join deployment on deployment.id = deployment_schedule.deployment_id "
                 "where deployment_schedule.active and not deployment.paused "
                 "and deployment.work_queue_id is null"
+            ).fetchone()
+        time.sleep(0.5)
+    return count
+
+
+def wait_for_scheduled_runs(home: Path, within_s: float = 60) -> int:
+    """Return how many runs the server's scheduler has put on the calendar, once there are any."""
+    deadline, count = time.monotonic() + within_s, 0
+    while time.monotonic() < deadline and not count:
+        with sqlite3.connect(home / "prefect.db") as database:
+            (count,) = database.execute(
+                "select count(*) from flow_run where state_type = 'SCHEDULED'"
             ).fetchone()
         time.sleep(0.5)
     return count

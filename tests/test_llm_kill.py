@@ -74,7 +74,7 @@ def test_kill_9_loses_only_what_was_in_flight(tmp_path: Path, kills: int) -> Non
     items.write_text('{"prompt": "What is 6 * 7?", "answer": "42"}\n', encoding="utf-8")
     catalog = tmp_path / "store" / "catalog.sqlite"
     chance = random.Random(7)
-    latency = {"kind": "fixed", "seconds": 0.04 * kills**0.5}
+    latency = {"kind": "fixed", "seconds": 0.04 * kills}
     with start_simulator([items], {"latency": latency}) as simulator:
         pending = [CALLS]
         for _ in range(kills):
