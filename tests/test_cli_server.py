@@ -199,12 +199,14 @@ def test_every_deployment_of_prefect_yaml_deploys(
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_serve_runs_schedules_and_stops_with_everything(
-    environment: dict[str, str], home: Path, end: signal.Signals
+    environment: dict[str, str], tmp_path: Path, end: signal.Signals
 ) -> None:
+    # A home of its own: another test deploys the same deployments to a work pool.
+    home = tmp_path / "prefect"
     process = subprocess.Popen(
         [sys.executable, "-m", "cli", "serve", "--port", "45871"],
         cwd=ROOT,
-        env=environment,
+        env=environment | {"PREFECT_HOME": str(home)},
         text=True,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
