@@ -106,7 +106,7 @@ def publish_release(recipe: Recipe, run_id: str) -> Published:
 
 def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Published:
     staged = stage_pairs(store, recipe, staging)
-    funnel = store.query("release_funnel", policy=recipe.policy_version())
+    funnel = store.query("funnel_of_policy", policy=recipe.policy_version())
     models = store.query("release_models")
     (staging / CARD).write_text(write_card(recipe, staged, funnel, models), encoding="utf-8")
     manifest = build_manifest(recipe, staged, staging, funnel, models)

@@ -8,7 +8,7 @@ Both depend on the request and on how often it has been sent, never on time: a r
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 from tasks.simulator.chance import draw, stream
 
@@ -75,16 +75,7 @@ class Latency:
             raise ValueError("capacity must be at least 1, or null")
 
 
-FAULT_NAMES: tuple[FaultName, ...] = (
-    "rate_limit",
-    "server_error",
-    "hang",
-    "malformed",
-    "truncated",
-    "refusal",
-    "content_filter",
-    "dropped",
-)
+FAULT_NAMES: tuple[FaultName, ...] = get_args(FaultName)
 
 
 def pick_fault(faults: Faults, seed: int, request: str, attempt: int) -> FaultName | None:
