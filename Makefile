@@ -6,6 +6,8 @@ STAMP   := $(VENV)/.installed
 RECIPE  ?= recipes/quickstart.yaml
 BENCH   ?=
 WORKERS ?= 2
+# Thousands of tiny queries: threads would only wait for each other. The workers share the cores.
+ONE_CORE_EACH := TEACHSET_THREADS=1 POLARS_MAX_THREADS=1
 RECENT  := import sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON  ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \
 	$$name -c '$(RECENT)' >/dev/null 2>&1 && { echo $$name; break; }; done)
@@ -24,10 +26,10 @@ run: $(STAMP)  ## build the recipe's training set (RECIPE=recipes/quickstart.yam
 	@$(BIN)/teachset run $(RECIPE)
 
 test: $(STAMP)  ## the tests, without the slow ones
-	@$(BIN)/python -m pytest -q -m "not slow" -n $(WORKERS)
+	@$(ONE_CORE_EACH) $(BIN)/python -m pytest -q -m "not slow" -n $(WORKERS)
 
 test-slow: $(STAMP)  ## the slow tests: whole runs, a Prefect server, kill -9
-	@$(BIN)/python -m pytest -q -m slow -n $(WORKERS)
+	@$(ONE_CORE_EACH) $(BIN)/python -m pytest -q -m slow -n $(WORKERS)
 
 check: $(STAMP)  ## lint, format, types and the bundled seeds
 	@$(BIN)/ruff check .

@@ -73,6 +73,7 @@ def connect_duckdb(
     """Open an in-memory DuckDB with the extensions loaded from the wheels they came in.
 
     Nothing is downloaded where a wheel is installed; elsewhere DuckDB's own repository is asked.
+    It takes all cores unless TEACHSET_THREADS says how many.
     """
     binaries = {extension: find_extension(extension) for extension in extensions}
     config: dict[str, str | bool | int | float | list[str]] = {
@@ -81,6 +82,10 @@ def connect_duckdb(
     if all(binaries.values()):
         # The installer has checked the wheels; checking their 70 MB again takes half a second.
         config["allow_unsigned_extensions"] = "true"
+    if threads := os.environ.get("TEACHSET_THREADS"):
+        if not (threads.isascii() and threads.isdigit() and int(threads)):
+            raise StoreError(f"TEACHSET_THREADS is {threads!r}; it must be a number of at least 1")
+        config["threads"] = threads
     connection = duckdb.connect(config=config)
     for extension in extensions:
         load_extension(connection, extension)
