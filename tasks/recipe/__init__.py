@@ -1,0 +1,70 @@
+"""The recipe: one YAML file that declares a project, checked before anything is spent.
+
+    name: quickstart
+    store: {catalog: ../projects/quickstart/store/catalog.sqlite}
+    seeds:
+      - {path: ../seeds/math.jsonl}
+    models:
+      student: {model: sim-student}
+
+Relative paths are relative to the recipe's own folder. A model without `base_url` is served by the
+simulator. The model is also the flows' parameter, so the Prefect UI draws a form from it.
+"""
+
+from tasks.recipe.fields import AnswerType, Name, RecipeFile, Role, Share
+from tasks.recipe.loading import as_recipe, load_recipe, recipe_schema, resolve_paths
+from tasks.recipe.models import Budget, Models, ModelSettings, Prices, Sampling, SimulatorSettings
+from tasks.recipe.recipe import Recipe
+from tasks.recipe.sources import (
+    BenchmarkSource,
+    Columns,
+    Constants,
+    Delimited,
+    ResponseColumns,
+    ResponseSource,
+    SeedSource,
+    StoreSettings,
+)
+from tasks.recipe.stages import (
+    Band,
+    ReleaseFormat,
+    ReleaseSettings,
+    RewriteSettings,
+    SampleSettings,
+    SelectSettings,
+    TeachSettings,
+)
+
+__all__ = [
+    "AnswerType",
+    "Band",
+    "BenchmarkSource",
+    "Budget",
+    "Columns",
+    "Constants",
+    "Delimited",
+    "ModelSettings",
+    "Models",
+    "Name",
+    "Prices",
+    "Recipe",
+    "RecipeFile",
+    "ReleaseFormat",
+    "ReleaseSettings",
+    "ResponseColumns",
+    "ResponseSource",
+    "RewriteSettings",
+    "Role",
+    "SampleSettings",
+    "Sampling",
+    "SeedSource",
+    "SelectSettings",
+    "Share",
+    "SimulatorSettings",
+    "StoreSettings",
+    "TeachSettings",
+    "as_recipe",
+    "load_recipe",
+    "recipe_schema",
+    "resolve_paths",
+]

@@ -1,0 +1,37 @@
+"""Fields: what several sections of a recipe are made of."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Role = Literal["rewriter", "reference", "student", "teacher", "judge"]
+AnswerType = Literal["number", "expression", "choice", "text", "code", "open"]
+URI = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
+_NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
+
+
+def _check_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(
+            "lower-case letters, digits and dashes only, at most 63, e.g. `gsm8k-test`"
+        )
+    return name
+
+
+Name = Annotated[str, AfterValidator(_check_name)]
+Share = Annotated[float, Field(ge=0, le=1)]
+RecipeFile = Annotated[
+    Path,
+    Field(
+        title="file",
+        description="A recipe's YAML file; relative to the folder of Teachset where it is served.",
+    ),
+]
+
+
+class Section(BaseModel):
+    """A section of the recipe: unknown fields are refused, nothing changes once it is read."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -1,0 +1,87 @@
+"""Loading: a YAML file becomes a checked recipe, or an error that names the field."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from tasks.errors import RecipeError
+from tasks.recipe.fields import URI
+from tasks.recipe.recipe import Recipe
+from tasks.recipe.text import describe_faults, read_declared
+
+
+def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
+    """Read and check a recipe; paths come back absolute. Raises RecipeError naming the field.
+
+    An override is `seeds.0.path=train.jsonl`: a field's path, and its value in YAML; a local path
+    in it is relative to the working folder, as on any command line.
+    """
+    file = Path(path)
+    declared = read_declared(file)
+    for override in overrides:
+        _override(declared, override)
+    try:
+        recipe = Recipe.model_validate(declared)
+    except ValidationError as error:
+        # `from None`: the cause quotes every value, and one of them may be a pasted secret.
+        faults = describe_faults(error, Recipe.model_json_schema())
+        raise RecipeError(f"{file}: {faults}") from None
+    return resolve_paths(recipe, file.resolve().parent)
+
+
+def as_recipe(recipe: Recipe | Path) -> Recipe:
+    """Return a recipe that may have been given by its path, as deployments do."""
+    return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+
+
+def resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
+    """Make every local path absolute, relative ones starting at `folder`; URIs stay as they are."""
+    declared = recipe.model_dump(mode="json")
+    for source in (*declared["seeds"], *declared["benchmarks"], *declared["responses"]):
+        source["path"] = _resolve(source["path"], folder)
+    declared["store"]["catalog"] = _resolve(declared["store"]["catalog"], folder)
+    if declared["store"]["data"]:
+        declared["store"]["data"] = _resolve(declared["store"]["data"], folder)
+    declared["release"]["folder"] = _resolve(declared["release"]["folder"], folder)
+    return Recipe.model_validate(declared)
+
+
+def recipe_schema() -> str:
+    """Return the JSON Schema that editors check a recipe against."""
+    schema = Recipe.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    return json.dumps(schema, indent=2, sort_keys=True) + "\n"
+
+
+def _override(declared: dict[str, Any], override: str) -> None:
+    """Set one field of a declared recipe. Raises RecipeError if there is no such place."""
+    field, equals, text = override.partition("=")
+    *steps, last = field.split(".")
+    try:
+        node: Any = declared
+        for step in steps:
+            node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {})
+        value = yaml.safe_load(text)
+        if last in ("path", "folder", "catalog", "data") and isinstance(value, str):
+            value = _resolve(value, Path.cwd())
+        node[int(last) if isinstance(node, list) else last] = value
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
+        raise RecipeError(
+            f"--set {override}: expected a field's path and a value, e.g. sample.student=16"
+        ) from error
+    if not equals:
+        raise RecipeError(f"--set {override}: the value is missing, e.g. sample.student=16")
+
+
+def _resolve(path: str, folder: Path) -> str:
+    if URI.match(path):
+        return path
+    try:
+        return os.path.normpath(folder / Path(path).expanduser())
+    except RuntimeError as error:
+        raise RecipeError(f"{path}: there is no such user's home folder") from error

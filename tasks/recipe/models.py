@@ -1,0 +1,95 @@
+"""Models: who plays which role, at what price, and how much may be spent."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from tasks.errors import RecipeError
+from tasks.recipe.fields import Section
+from tasks.simulator.settings import read_settings
+
+
+class Prices(Section):
+    """US dollars per million tokens. An unknown price makes a cost unknown (null), never zero."""
+
+    input: float | None = Field(default=None, ge=0)
+    cached_input: float | None = Field(default=None, ge=0)
+    output: float | None = Field(default=None, ge=0)
+    reasoning: float | None = Field(
+        default=None, ge=0, description="If reasoning tokens are priced apart from the output."
+    )
+
+
+class Sampling(Section):
+    """What is sent with a request and changes its answer."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    max_tokens: int | None = Field(default=4096, ge=1)
+    extra: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Further fields of the request body, e.g. top_k or reasoning_effort.",
+    )
+
+
+class ModelSettings(Section):
+    """One model in one role, behind any OpenAI-compatible server."""
+
+    model: str
+    base_url: str | None = Field(default=None, description="None: the simulator serves it.")
+    api_key_env: str | None = Field(
+        default=None,
+        description="The NAME of the environment variable that holds the key, never the key.",
+        pattern=r"^[A-Z_][A-Z0-9_]*$",
+    )
+    sampling: Sampling = Sampling()
+    prices: Prices = Prices()
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    system_prompt: str | None = Field(
+        default=None, description="Put before the instruction that the answer type asks for."
+    )
+    send_seed: bool = Field(
+        default=True,
+        description="Send the sample's index as `seed`; off for servers that refuse the field.",
+    )
+    max_concurrency: int = Field(default=64, ge=1, le=4096)
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    tokens_per_minute: int | None = Field(default=None, ge=1)
+    timeout_s: float = Field(default=600, gt=0)
+    max_attempts: int = Field(default=6, ge=1, le=20)
+
+
+class Models(Section):
+    """Who plays which role. A stage that needs a role which is not filled is skipped or refused."""
+
+    rewriter: ModelSettings | None = None
+    reference: ModelSettings | None = None
+    student: ModelSettings
+    teacher: ModelSettings | None = None
+    judge: ModelSettings | None = None
+
+
+class SimulatorSettings(Section):
+    """The models served on loopback when a role names no server (see docs/simulator.md)."""
+
+    seed: int = 0
+    latency: dict[str, Any] = Field(default_factory=dict)
+    faults: dict[str, Any] = Field(default_factory=dict)
+    limits: dict[str, Any] = Field(default_factory=dict)
+    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _check_settings(self) -> Self:
+        try:
+            read_settings(self.model_dump(mode="json"))
+        except RecipeError as error:
+            raise ValueError(str(error)) from error
+        return self
+
+
+class Budget(Section):
+    """A hard cap over everything the store has ever recorded for this recipe."""
+
+    usd: float | None = Field(default=None, ge=0)
+    tokens: int | None = Field(default=None, ge=0)
+    calls: int | None = Field(default=None, ge=0)

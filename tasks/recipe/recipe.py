@@ -1,0 +1,75 @@
+"""The recipe as a whole, and what of it decides the content of a release."""
+
+from typing import Any, Self
+
+from pydantic import Field, model_validator
+
+from tasks.identity import settings_digest
+from tasks.recipe.fields import Name, Section
+from tasks.recipe.models import Budget, Models, SimulatorSettings
+from tasks.recipe.sources import BenchmarkSource, ResponseSource, SeedSource, StoreSettings
+from tasks.recipe.stages import (
+    ReleaseSettings,
+    RewriteSettings,
+    SampleSettings,
+    SelectSettings,
+    TeachSettings,
+)
+
+
+class Recipe(Section):
+    """Everything that one project declares."""
+
+    name: Name
+    store: StoreSettings
+    seeds: tuple[SeedSource, ...] = Field(min_length=1)
+    benchmarks: tuple[BenchmarkSource, ...] = ()
+    responses: tuple[ResponseSource, ...] = ()
+    models: Models
+    simulator: SimulatorSettings = SimulatorSettings()
+    rewrite: RewriteSettings = RewriteSettings()
+    sample: SampleSettings = SampleSettings()
+    select: SelectSettings = SelectSettings()
+    teach: TeachSettings = TeachSettings()
+    release: ReleaseSettings
+    budget: Budget = Budget()
+
+    @model_validator(mode="after")
+    def _check_combinations(self) -> Self:
+        names = [benchmark.name for benchmark in self.benchmarks]
+        if repeated := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"benchmarks: the name {repeated[0]!r} is used twice")
+        if self.rewrite.confirmations > self.rewrite.tries:
+            raise ValueError("rewrite.confirmations is larger than rewrite.tries")
+        if self.select.min_samples > self.sample.student:
+            raise ValueError(
+                f"select.min_samples ({self.select.min_samples}) is larger than sample.student "
+                f"({self.sample.student}): no prompt could ever be kept"
+            )
+        return self
+
+    def settings_that_decide(self) -> dict[str, Any]:
+        """Return what the content of a release depends on: no place, no secret, no limit."""
+        settings = self.model_dump(mode="json", exclude={"store", "budget"})
+        settings["release"].pop("folder")
+        for source in (*settings["seeds"], *settings["benchmarks"], *settings["responses"]):
+            source["path"] = source["path"].rsplit("/", 1)[-1]
+        for model in filter(None, settings["models"].values()):
+            for limit in (
+                "api_key_env",
+                "max_concurrency",
+                "requests_per_minute",
+                "tokens_per_minute",
+                "timeout_s",
+                "max_attempts",
+            ):
+                model.pop(limit)
+        return settings
+
+    def digest(self) -> str:
+        """Return a short digest of `settings_that_decide`."""
+        return settings_digest(self.settings_that_decide())
+
+    def policy_version(self) -> str:
+        """Name the selection policy and the settings it ran with, e.g. `teachable@4f0c21aa9b3e`."""
+        return f"{self.select.policy}@{settings_digest(self.select.model_dump(mode='json'))}"

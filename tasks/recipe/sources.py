@@ -1,0 +1,137 @@
+"""Sources: where the store is and what is read into it."""
+
+import re
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from tasks.recipe.fields import URI, AnswerType, Name, Section
+
+
+def _check_catalog(catalog: str) -> str:
+    if not catalog or (URI.match(catalog) and not re.match(r"postgres(ql)?://", catalog)):
+        raise ValueError("expected a file's path or postgresql://user@host/database")
+    if re.match(r"postgres(ql)?://([^/@]*:.*@|.*[?&]password=)", catalog):
+        raise ValueError("leave the password out; it is read from PGPASSWORD or ~/.pgpass")
+    return catalog
+
+
+class StoreSettings(Section):
+    """Where the DuckLake lives: a folder at first, PostgreSQL and an object store for a team."""
+
+    catalog: Annotated[str, AfterValidator(_check_catalog)] = Field(
+        description="Path of the SQLite catalog, or postgresql://user@host/database.",
+    )
+    data: str | None = Field(
+        default=None,
+        description="Folder or object-store URI of the Parquet files; beside the catalog if none.",
+    )
+    keep_snapshots_days: float = Field(
+        default=7, ge=0, description="Snapshots older than this are expired when a stage compacts."
+    )
+
+
+class Columns(Section):
+    """Which column (or dotted path of a JSON row) holds what; the defaults are Teachset's names."""
+
+    prompt: str = "prompt"
+    answer: str | None = "answer"
+    answer_type: str | None = "answer_type"
+    choices: str | tuple[str, ...] | None = Field(
+        default="choices", description="One column with a list or an object, or one per option."
+    )
+    domain: str | None = "domain"
+    licence: str | None = "licence"
+    source: str | None = "source"
+    external_id: str | None = "id"
+    level: str | None = "level"
+    program: str | None = "program"
+    solution: str | None = "solution"
+    tests: str | None = "tests"
+    reference: str | None = "reference"
+
+
+class Constants(Section):
+    """Values that every row of a source has; they fill what its columns leave empty."""
+
+    domain: str | None = None
+    licence: str | None = None
+    source: str | None = None
+    answer_type: AnswerType | None = None
+
+
+class Delimited(Section):
+    """How a CSV or TSV file is written, where it differs from the usual."""
+
+    quote: str = Field(
+        default='"', max_length=1, description='Empty ("") where quotes are ordinary characters.'
+    )
+    delimiter: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1,
+        description="Comma for CSV, tab for TSV if absent.",
+    )
+    header: tuple[str, ...] | None = Field(
+        default=None, description="Names of the columns of a file without a header row."
+    )
+
+
+class SeedSource(Section):
+    """A file, a glob or a URI of seed problems, and how to read a row of it."""
+
+    path: str
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = "auto"
+    columns: Columns = Columns()
+    constants: Constants = Constants()
+    csv: Delimited = Delimited()
+    answer_pattern: str | None = Field(
+        default=None,
+        description=(
+            "How to find the answer in the answer column: `hash` (GSM8K's `#### 72`), `boxed` "
+            r"(the last \boxed{}), or a regular expression with one group, of which the last "
+            "match counts."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _check_pattern(self) -> Self:
+        if self.answer_pattern in (None, "hash", "boxed"):
+            return self
+        try:
+            groups = re.compile(self.answer_pattern or "").groups
+        except re.error as error:
+            raise ValueError(f"answer_pattern is not a regular expression: {error}") from error
+        if groups != 1:
+            raise ValueError(f"answer_pattern needs exactly one group in parentheses, has {groups}")
+        return self
+
+
+class BenchmarkSource(SeedSource):
+    """A benchmark that the training set must not contain."""
+
+    name: Name
+
+
+class ResponseColumns(Section):
+    """Which column of a file of responses made elsewhere holds what."""
+
+    prompt: str = "prompt"
+    response: str = "response"
+    model: str = "model"
+    sample_index: str | None = "sample_index"
+    reasoning: str | None = "reasoning"
+    finish_reason: str | None = "finish_reason"
+    prompt_tokens: str | None = "prompt_tokens"
+    completion_tokens: str | None = "completion_tokens"
+
+
+class ResponseSource(Section):
+    """Responses generated elsewhere; imported, they are like any other response."""
+
+    path: str
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = "auto"
+    role: Literal["reference", "student", "teacher"]
+    columns: ResponseColumns = ResponseColumns()
+    csv: Delimited = Delimited()
+    model: str | None = Field(default=None, description="The model, where no column names it.")
