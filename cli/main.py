@@ -11,6 +11,8 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from cli.boundary import INTERRUPTED
+
 RECIPE_HELP = "The recipe; else $TEACHSET_RECIPE, ./recipe.yaml or ./recipes/quickstart.yaml."
 ID_HELP = "A pair_id, prompt_id or response_id; its first six characters may do."
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", "-r", help=RECIPE_HELP)]
@@ -210,7 +212,8 @@ def run() -> None:
     try:
         app(prog_name="teachset")
     finally:  # All is saved; a late Ctrl-C must not interrupt Python's own exit with a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+        for late in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(late, lambda *_: os._exit(INTERRUPTED))
 
 
 def write_whole(file: Path, text: str) -> None:

@@ -4,17 +4,20 @@ import importlib
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from cli.boundary import INTERRUPTED
 from cli.prefect_server import prefect_server
 from cli.project import read_recipe
 from tasks.errors import InputError
 
+_PATIENCE_S = 4.0  # For what is not a call to end by itself after an interrupt.
+_REMINDERS = 3
 FLOWS = {
     "build": "build",
     "ingest": "ingest",
@@ -48,32 +51,56 @@ def run_flow(name: str, path: Path | None, overrides: Sequence[str] = ()) -> Non
 def stopping_politely() -> Iterator[None]:
     """Let Ctrl-C or a signal end the run after the calls under way; a second one ends it at once.
 
-    Both are safe: what was completed is in the store, and what we started ends with us.
+    Both are safe: what was completed is in the store, and what we started ends with us. An
+    interrupt that is raised inside somebody's callback can be lost there, so it is raised again
+    until it arrives.
     """
-    from tasks.llm.engine import stop_calling
+    from tasks.llm.engine import is_calling, stop_calling
 
     asked: list[int] = []
+    left = threading.Event()
 
     def stop(number: int, _: object) -> None:
         if asked:
-            print("teachset: stopped", file=sys.stderr, flush=True)
-            os._exit(INTERRUPTED)
+            _end_at_once()
         asked.append(number)
         print(
             "teachset: stopping after the calls under way; Ctrl-C again stops at once",
             file=sys.stderr,
             flush=True,
         )
-        stop_calling()
+        stop_calling(for_good=True)
+        threading.Thread(target=insist, daemon=True).start()
         raise KeyboardInterrupt
+
+    def insist() -> None:
+        for _ in range(_REMINDERS):
+            while is_calling() and not left.is_set():
+                time.sleep(0.2)
+            if left.wait(_PATIENCE_S):
+                return
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGUSR1)
+        if not left.wait(_PATIENCE_S):
+            _end_at_once()
 
     signals = (signal.SIGINT, signal.SIGTERM)
     before = [signal.signal(each, stop) for each in signals]
+    remind = signal.signal(signal.SIGUSR1, signal.default_int_handler)
     try:
         yield
+    except Exception as error:
+        if asked:  # Whoever caught the interrupt made an error of their own of it.
+            raise KeyboardInterrupt from error
+        raise
     finally:
-        for each, handler in zip(signals, before, strict=True):
+        left.set()
+        for each, handler in zip((*signals, signal.SIGUSR1), (*before, remind), strict=True):
             signal.signal(each, handler)
+
+
+def _end_at_once() -> NoReturn:
+    print("teachset: stopped", file=sys.stderr, flush=True)
+    os._exit(INTERRUPTED)
 
 
 def load_flow(name: str) -> Callable[..., Any]:

@@ -79,6 +79,11 @@ class Tracker:
         if due:
             _tell(self.snapshot())
 
+    def note(self, text: str) -> None:
+        """Say in a few words what is going on; empty takes it back."""
+        with self._lock:
+            self._note = text
+
     def expect(self, total: int) -> None:
         """Set the total once it is known."""
         with self._lock:

@@ -70,23 +70,27 @@ def sample_range(
     store: Store, recipe: Recipe, run_id: str, role: SampledRole, asked: Range
 ) -> Completion:
     """Draw what is missing of a role on the prompts of a range."""
-    prompts = store.query(
-        "sample_prompts",
-        role=role,
-        low=asked.low,
-        high=asked.high,
-        answered_too=_answered_too(recipe, role),
+    pages = (
+        store.query(
+            "sample_prompts",
+            role=role,
+            low=part.low,
+            high=part.high,
+            answered_too=_answered_too(recipe, role),
+        )
+        for part in asked.parts()
     )
     return draw(
         store,
         recipe,
         role,
-        prompts["prompt_id"].to_list(),
-        lambda endpoint: plan_samples(
-            prompts.iter_rows(named=True), endpoint, role, samples_of(recipe, role)
+        pages,
+        lambda endpoint, page: plan_samples(
+            page.iter_rows(named=True), endpoint, role, samples_of(recipe, role)
         ),
         run_id=run_id,
         tracker=active(role),
+        calls=asked.calls,
     )
 
 

@@ -29,19 +29,21 @@ def count_wanted(store: Store, recipe: Recipe) -> Wanted:
 
 def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Completion:
     """Draw the teacher responses that are missing on the kept prompts of a range."""
-    prompts = store.query(
-        "teach_prompts", policy=recipe.policy_version(), low=asked.low, high=asked.high
+    pages = (
+        store.query("teach_prompts", policy=recipe.policy_version(), low=part.low, high=part.high)
+        for part in asked.parts()
     )
     return draw(
         store,
         recipe,
         "teacher",
-        prompts["prompt_id"].to_list(),
-        lambda endpoint: plan_samples(
-            prompts.iter_rows(named=True), endpoint, "teacher", recipe.teach.samples
+        pages,
+        lambda endpoint, page: plan_samples(
+            page.iter_rows(named=True), endpoint, "teacher", recipe.teach.samples
         ),
         run_id=run_id,
         tracker=active("teacher"),
+        calls=asked.calls,
     )
 
 

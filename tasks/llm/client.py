@@ -5,7 +5,7 @@ ask(endpoint, request) → Answer(content="… \\boxed{4}", reasoning=None, fini
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +35,7 @@ class Answer:
     provider_request_id: str | None
     raw_body: str
     latency_s: float
+    headers: Mapping[str, str]
 
 
 def open_client(endpoint: Endpoint) -> AsyncOpenAI:
@@ -54,9 +55,9 @@ def open_client(endpoint: Endpoint) -> AsyncOpenAI:
 
 
 async def ask(
-    client: AsyncOpenAI, endpoint: Endpoint, request: Request, malformed: int = 0
+    client: AsyncOpenAI, endpoint: Endpoint, request: Request, spoilt: Sequence[str] = ()
 ) -> Answer:
-    """Make one attempt, after so many malformed ones.
+    """Make one attempt, after `spoilt` answers that had not the form that was asked for.
 
     Raises CallFailed, or ModelServerError if no call can succeed.
     """
@@ -65,7 +66,7 @@ async def ask(
         response = await client.post(
             "/chat/completions",
             cast_to=httpx.Response,
-            body=render_body(endpoint, request, malformed),
+            body=render_body(endpoint, request, spoilt),
         )
     except (openai.OpenAIError, TimeoutError, OSError) as error:
         raise classify(error, endpoint) from error
@@ -93,7 +94,7 @@ def read_answer(response: httpx.Response, request: Request, latency_s: float) ->
         structure = parse_structured(content, request.schema.schema)
         if structure is None:
             why = f"does not follow the schema {request.schema.name!r}"
-            raise CallFailed("malformed", why, raw_body=raw, usage=usage)
+            raise CallFailed("malformed", why, raw_body=raw, usage=usage, text=content)
         content = json.dumps(structure, ensure_ascii=False)
     return Answer(
         content=content,
@@ -104,6 +105,7 @@ def read_answer(response: httpx.Response, request: Request, latency_s: float) ->
         provider_request_id=response.headers.get("x-request-id") or _text_or_none(body.get("id")),
         raw_body=raw,
         latency_s=latency_s,
+        headers=response.headers,
     )
 
 

@@ -1,13 +1,15 @@
 """Drawing: a stage's requests on some prompts, made, recorded and shown while they run.
 
-draw(store, recipe, "student", prompt_ids, make_requests, run_id=…, tracker=…)
+draw(store, recipe, "student", pages, make_requests, run_id=…, tracker=…)
 → Completion(completed=7_990, failed=10, cost_usd=1.84)   # what was there is left out
 """
 
+import itertools
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
+import polars as pl
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
@@ -25,31 +27,44 @@ def draw(
     store: Store,
     recipe: Recipe,
     role: Role,
-    prompt_ids: Sequence[str],
-    make_requests: Callable[[Endpoint], Iterable[Request]],
+    pages: Iterable[pl.DataFrame],
+    make_requests: Callable[[Endpoint, pl.DataFrame], Iterable[Request]],
     *,
     run_id: str,
     tracker: Tracker,
+    calls: int = 0,
 ) -> Completion:
-    """Make the requests that have no outcome yet. Raises what `engine.complete` raises."""
-    if not prompt_ids:
+    """Make the requests on pages of prompts that have no outcome yet.
+
+    A page is a frame with a `prompt_id`; it is read when the calls before it are under way. `calls`
+    is about how many there are. Raises what `engine.complete` raises.
+    """
+    pages = (page for page in pages if not page.is_empty())
+    first = next(pages, None)
+    if first is None:
         return Completion()
     endpoint = endpoint_of(store, recipe, role)
     check_budget(recipe.budget, endpoint.settings)
-    pending = list(leave_out_known(store, endpoint, role, prompt_ids, make_requests(endpoint)))
-    if not pending:
+    pending = (
+        request
+        for page in itertools.chain([first], pages)
+        for request in leave_out_known(
+            store, endpoint, role, page["prompt_id"].to_list(), make_requests(endpoint, page)
+        )
+    )
+    request = next(pending, None)
+    if request is None:
         return Completion()
-    shown = _ProgressArtifact(role, len(pending))
     return complete(
         store,
         endpoint,
-        pending,
+        itertools.chain([request], pending),
         run_id=run_id,
         purse=purse_of(store, recipe, run_id),
         advance=lambda done, failed, cost: tracker.advance(
             done=done + failed, failed=failed, cost_usd=cost
         ),
-        tick=shown.show,
+        tick=_ProgressArtifact(role, calls, tracker).show,
     )
 
 
@@ -69,28 +84,37 @@ def purse_of(store: Store, recipe: Recipe, run_id: str) -> Purse:
 class _ProgressArtifact:
     """The progress of one task run in the Prefect UI; silent outside a task run."""
 
-    def __init__(self, role: str, total: int) -> None:
-        self._total = total
-        self._role = role
+    def __init__(self, role: str, calls: int, tracker: Tracker) -> None:
+        self._role, self._calls, self._tracker = role, calls, tracker
         self._artifact: UUID | None = None
 
     def show(self, so_far: Completion) -> None:
-        """Tell the UI how far the calls are."""
+        """Tell the console and the UI how far the calls are, and what holds them back."""
+        self._tracker.note(so_far.note)
         if TaskRunContext.get() is None:
             return
         over = so_far.completed + so_far.failed
-        percent = round(100.0 * over / self._total, 1)
-        spend = "unknown" if so_far.cost_usd is None else f"${so_far.cost_usd:.4f}"
-        description = (
-            f"{self._role}: {over:,} of {self._total:,} calls, "
-            f"{so_far.failed:,} failed, spend {spend}"
-        )
+        percent = min(100.0, round(100.0 * over / max(self._calls, over, 1), 1))
+        description = self._describe(so_far, over)
         if self._artifact is None:
             created = create_progress_artifact(progress=percent, description=description)
             assert isinstance(created, UUID)
             self._artifact = created
         else:
             update_progress_artifact(self._artifact, progress=percent, description=description)
+
+    def _describe(self, so_far: Completion, over: int) -> str:
+        """Return `student: 1,200 of about 2,000 calls, 3 failed, spend $0.21; 33 at a time`."""
+        spend = "unknown" if so_far.cost_usd is None else f"${so_far.cost_usd:.4f}"
+        total = f" of about {self._calls:,}" if self._calls > over else ""
+        stage = self._tracker.snapshot()
+        speed = f", {stage.rate:.1f}/s in all" if stage.rate is not None else ""
+        left = f", about {stage.eta_s:.0f} s left" if stage.eta_s is not None else ""
+        note = f"; {so_far.note}" if so_far.note else ""
+        return (
+            f"{self._role}: {over:,}{total} calls, {so_far.failed:,} failed, spend {spend}"
+            f"{speed}{left}{note}"
+        )
 
 
 _PURSES: dict[str, Purse] = {}

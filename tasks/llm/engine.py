@@ -3,15 +3,16 @@
     complete(store, endpoint, requests, run_id=…, purse=…, advance=…)
     → Completion(completed=7_990, failed=10, cost_usd=1.84)
 
-Requests are pulled from an iterator by a fixed number of workers, so memory does not grow with
-what is pending and no call waits for another. A call that waits to be tried again holds no slot.
+Requests are pulled from a feed by a fixed number of workers, so memory does not grow with what is
+pending and no call waits for another. A call that waits to be tried again holds no slot.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable, Iterator
+from collections.abc import Callable, Coroutine, Iterable
 from concurrent.futures import Future, wait
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from openai import AsyncOpenAI
@@ -21,9 +22,10 @@ from tenacity.wait import wait_random_exponential
 from tasks.errors import ModelServerError, RunInterrupted
 from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.failures import CallFailed
-from tasks.llm.limiter import Limiter
+from tasks.llm.feed import Feed
+from tasks.llm.limiter import Limiter, NotAdmitted
 from tasks.llm.money import Amount, Bill, Purse, Usage, reserve_for
-from tasks.llm.request import Endpoint, Request, identify
+from tasks.llm.request import Endpoint, Request, identify, messages_after
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.writer import Writer
 from tasks.store import Store
@@ -48,6 +50,7 @@ class Completion:
     completed: int = 0
     failed: int = 0
     cost_usd: float | None = 0.0
+    note: str = ""  # What holds everybody back at the moment, if anything does.
 
 
 @dataclass(slots=True, eq=False)
@@ -58,6 +61,12 @@ class _Progress:
     failed: int = 0
     cost_usd: float | None = 0.0
     stop: BaseException | None = None
+    stopped: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def end(self, error: BaseException) -> None:
+        """Let the calls in flight be the last ones, for the first reason that is given."""
+        self.stop = self.stop or error
+        self.stopped.set()
 
     def count(self, cost_usd: float | None, *, completed: int = 0, failed: int = 0) -> None:
         """Count a call that is over; one of unknown cost makes the sum unknown."""
@@ -68,22 +77,24 @@ class _Progress:
         else:
             self.cost_usd += cost_usd
 
-    def totals(self) -> Completion:
-        return Completion(self.completed, self.failed, self.cost_usd)
 
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class _Job:
     """What the workers of one `complete` share."""
 
     endpoint: Endpoint
     client: AsyncOpenAI
-    requests: Iterator[Request]
+    feed: Feed
     limiter: Limiter
     purse: Purse
     writer: Writer
     progress: _Progress
     advance: Advance
+
+    def totals(self, note: str | None = None) -> Completion:
+        seen = self.progress
+        note = self.limiter.describe() if note is None else note
+        return Completion(seen.completed, seen.failed, seen.cost_usd, note)
 
 
 def complete(
@@ -104,73 +115,96 @@ def complete(
     BudgetReached at the cap, StoreError if outcomes cannot be kept; whatever completed before is
     in the store.
     """
+    if _ENDING.is_set():
+        raise RunInterrupted("stopped; run again to continue")
     progress = _Progress()
     with Writer(store, run_id) as writer:
         job = _Job(
             endpoint=endpoint,
             client=open_client(endpoint),
-            requests=iter(requests),
+            feed=Feed(requests),
             limiter=_limiter_of(endpoint),
             purse=purse,
             writer=writer,
             progress=progress,
             advance=advance,
         )
-        _UNDER_WAY.add(progress)
+        _UNDER_WAY.add(job)
         try:
-            _run_on_loop(_work_all(job), lambda: tick(progress.totals()))
+            _run_on_loop(_work_all(job), lambda: tick(job.totals()))
         finally:
-            _UNDER_WAY.discard(progress)
+            _UNDER_WAY.discard(job)
     if progress.stop is not None:
         raise progress.stop
-    return progress.totals()
+    return job.totals(note="")
 
 
-def stop_calling() -> None:
-    """Let every `complete` of this process end with RunInterrupted after the calls in flight."""
-    for progress in list(_UNDER_WAY):
-        progress.stop = progress.stop or RunInterrupted("stopped; run again to continue")
+def stop_calling(*, for_good: bool = False) -> None:
+    """Let every `complete` of this process end with RunInterrupted after the calls in flight.
+
+    `for_good` refuses those that begin later as well: the process is about to end.
+    """
+    if for_good:
+        _ENDING.set()
+    for job in list(_UNDER_WAY):
+        error = RunInterrupted("stopped; run again to continue")
+        _event_loop().call_soon_threadsafe(job.progress.end, error)
+
+
+def is_calling() -> bool:
+    """Say whether calls are under way, whose answers will be paid for."""
+    return bool(_UNDER_WAY)
 
 
 async def _work_all(job: _Job) -> None:
     slots = job.endpoint.settings.max_concurrency
     async with job.client:
         workers = [asyncio.create_task(_work(job)) for _ in range(slots * _WORKERS_PER_SLOT)]
+        watcher = asyncio.create_task(_turn_away_when_stopped(job))
         try:
             await asyncio.gather(*workers)
         finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.gather(*workers, return_exceptions=True)
+            for task in (watcher, *workers):
+                task.cancel()
+            await asyncio.gather(watcher, *workers, return_exceptions=True)
+
+
+async def _turn_away_when_stopped(job: _Job) -> None:
+    """Let nobody wait for a slot, a minute's end or a server once the run was stopped."""
+    await job.progress.stopped.wait()
+    while True:
+        job.limiter.turn_away(job)
+        await asyncio.sleep(0.05)
 
 
 async def _work(job: _Job) -> None:
     """Take requests until there are none, or until something stops the run."""
-    while job.progress.stop is None:
-        if job.writer.error is not None:
-            job.progress.stop = job.writer.error
-            return
-        if job.writer.is_full():
-            await asyncio.sleep(0.02)
-            continue
-        request = next(job.requests, None)
-        if request is None:
-            return
-        try:
+    try:
+        while job.progress.stop is None:
+            if job.writer.error is not None:
+                raise job.writer.error
+            if job.writer.is_full():
+                await asyncio.sleep(0.02)
+                continue
+            request = await job.feed.take()
+            if request is None:
+                return
             await _complete_one(job, request)
-        except Exception as error:
-            # The others finish what is in flight, so that nothing paid for is thrown away.
-            job.progress.stop = job.progress.stop or error
-            return
+    except Exception as error:
+        # The others finish what is in flight, so that nothing paid for is thrown away.
+        job.progress.end(error)
 
 
 async def _complete_one(job: _Job, request: Request) -> None:
     keys = identify(job.endpoint, request)
     bill = Bill()
+    spoilt: list[str] = []
     try:
-        async for attempt in _retrying(job, bill):
+        async for attempt in _retrying(job, spoilt):
             with attempt:
-                answer = await _attempt(job, request, bill)
+                answer = await _attempt(job, request, bill, spoilt)
+    except NotAdmitted:
+        return
     except CallFailed as failure:
         job.writer.put("failures", failure_row(job.endpoint, request, keys, failure, bill))
         job.progress.count(bill.cost_usd, failed=1)
@@ -182,24 +216,28 @@ async def _complete_one(job: _Job, request: Request) -> None:
     job.advance(1, 0, bill.cost_usd)
 
 
-async def _attempt(job: _Job, request: Request, bill: Bill) -> Answer:
-    """Ask once, inside the limits and the budget; what it cost is added to the call's bill."""
-    characters = sum(len(content.encode()) for _, content in request.messages)
-    reservation = reserve_for(job.endpoint.settings, characters)
-    async with job.limiter.admit(reservation.tokens):
-        if job.progress.stop is not None:
-            raise CallFailed("retryable", "the run was stopped before this call was made")
+async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -> Answer:
+    """Ask once, inside the limits and the budget.
+
+    What it cost is added to the call's bill, an answer of the wrong form to what was `spoilt`.
+    """
+    messages = messages_after(request, spoilt)
+    size = sum(len(content.encode()) for _, content in messages)
+    reservation = reserve_for(job.endpoint.settings, size)
+    async with job.limiter.admit(reservation.tokens, job) as call:
         await _reserve(job, reservation)
         usage: Usage | None = None
         try:
-            answer = await ask(job.client, job.endpoint, request, bill.malformed)
+            answer = await ask(job.client, job.endpoint, request, spoilt)
             usage = answer.usage
+            call.answered(answer.latency_s, usage, answer.headers)
             return answer
         except CallFailed as failure:
             usage = failure.usage
-            bill.malformed += failure.failure == "malformed"
-            if failure.retry_after_s is not None:
-                job.limiter.hold(failure.retry_after_s)
+            call.failed(failure)
+            _end_a_long_outage(job)
+            if failure.failure == "malformed":
+                spoilt.append(failure.text or "")
             raise
         finally:
             job.purse.settle(reservation, bill.add(usage, job.endpoint.settings.prices))
@@ -210,20 +248,31 @@ async def _reserve(job: _Job, reservation: Amount) -> None:
     while not job.purse.fits(reservation):
         if job.purse.is_idle():
             raise job.purse.reached()
+        if job.progress.stop is not None:
+            raise NotAdmitted
         await asyncio.sleep(0.01)
     job.purse.reserve(reservation)
 
 
-def _retrying(job: _Job, bill: Bill) -> AsyncRetrying:
+def _retrying(job: _Job, spoilt: list[str]) -> AsyncRetrying:
+    last: list[BaseException] = []
+
     def can_help(error: BaseException) -> bool:
+        last[:] = [error]
         return (
             isinstance(error, CallFailed)
             and error.can_be_retried
-            and bill.malformed < _MOST_MALFORMED
+            and len(spoilt) < _MOST_MALFORMED
             and job.progress.stop is None
         )
 
+    async def sleep(seconds: float) -> None:
+        with suppress(TimeoutError):
+            await asyncio.wait_for(job.progress.stopped.wait(), seconds)
+            raise last[0]
+
     return AsyncRetrying(
+        sleep=sleep,
         retry=retry_if_exception(can_help),
         wait=_wait_before_retry,
         stop=stop_after_attempt(job.endpoint.settings.max_attempts),
@@ -247,9 +296,22 @@ def _give_up_if_hopeless(job: _Job, failure: CallFailed) -> None:
     """Stop the run if nothing has ever worked: it is the server or the settings, not the rows."""
     progress = job.progress
     if progress.completed == 0 and progress.failed >= _hopeless(failure):
-        progress.stop = progress.stop or ModelServerError(
-            f"{job.endpoint.base_url} answered none of the first {progress.failed} calls to "
-            f"{job.endpoint.settings.model!r}: {failure.message}"
+        progress.end(
+            ModelServerError(
+                f"{job.endpoint.base_url} answered none of the first {progress.failed} calls to "
+                f"{job.endpoint.settings.model!r}: {failure.message}"
+            )
+        )
+
+
+def _end_a_long_outage(job: _Job) -> None:
+    """Stop the run when a server that has answered before stays away for too long."""
+    outage, patience = job.limiter.outage_s(), job.endpoint.settings.max_outage_s
+    if outage > patience:
+        raise ModelServerError(
+            f"{job.endpoint.base_url} has not answered for {outage:.0f} s (`max_outage_s` is "
+            f"{patience:g}): {job.limiter.describe()}. What was completed is in the store; run "
+            "again to continue."
         )
 
 
@@ -264,6 +326,8 @@ def _limiter_of(endpoint: Endpoint) -> Limiter:
         key = (endpoint.base_url, endpoint.settings.model)
         if key not in _LIMITERS:
             _LIMITERS[key] = Limiter(endpoint.settings)
+        else:
+            _LIMITERS[key].configure(endpoint.settings)
         return _LIMITERS[key]
 
 
@@ -293,4 +357,5 @@ _LIMITERS: dict[tuple[str, str], Limiter] = {}
 _LIMITERS_LOCK = threading.Lock()
 _LOOP: list[asyncio.AbstractEventLoop] = []
 _LOOP_LOCK = threading.Lock()
-_UNDER_WAY: set[_Progress] = set()
+_UNDER_WAY: set[_Job] = set()
+_ENDING = threading.Event()

@@ -5,13 +5,14 @@
 | retryable    | timeout, dropped connection, 408/409/5xx,     | tried again with backoff, and   |
 |              | an answer that is no chat completion          | again in the next run           |
 | rate_limited | 429                                           | tried again after `Retry-After` |
-| malformed    | not the asked structure                       | tried again, then recorded      |
+| malformed    | not the asked structure                       | corrected once, tried once more |
 | refused      | content filter, refusal                       | recorded, never asked again     |
 | rejected     | another 4xx: this request can't work          | recorded, never asked again     |
 | fatal        | wrong key, unknown model, no quota, no server | the run stops                   |
 """
 
 import re
+from collections.abc import Mapping
 from typing import Literal
 
 import httpx2 as httpx  # The client library that openai 3 is built on.
@@ -38,6 +39,9 @@ class CallFailed(Exception):
         raw_body: str | None = None,
         retry_after_s: float | None = None,
         usage: Usage | None = None,
+        text: str | None = None,
+        timed_out: bool = False,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(message)
         self.failure: Failure = failure
@@ -45,6 +49,9 @@ class CallFailed(Exception):
         self.raw_body = hide_secrets(raw_body)[:_BODY_LIMIT] if raw_body else None
         self.retry_after_s = retry_after_s
         self.usage = usage  # What the attempt is billed for, where the server said so.
+        self.text = text  # The answer, if there was one of the wrong form.
+        self.timed_out = timed_out
+        self.headers: Mapping[str, str] = headers or {}
 
     @property
     def can_be_retried(self) -> bool:
@@ -62,7 +69,8 @@ def classify(error: Exception, endpoint: Endpoint) -> CallFailed:
     if isinstance(error.__cause__, httpx.ConnectTimeout):  # A refused connection is one as well.
         return CallFailed("retryable", f"connection failed: {error.__cause__}")
     if isinstance(error, openai.APITimeoutError | TimeoutError):
-        return CallFailed("retryable", f"no answer within {endpoint.settings.timeout_s:g} s")
+        why = f"no answer within {endpoint.settings.timeout_s:g} s"
+        return CallFailed("retryable", why, timed_out=True)
     if isinstance(error, openai.APIConnectionError):
         return CallFailed("retryable", f"connection failed: {error.__cause__ or error}")
     if not isinstance(error, openai.APIStatusError):
@@ -93,7 +101,11 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
         ) from None
     if status == 429:
         return CallFailed(
-            "rate_limited", error.message, raw_body=body, retry_after_s=_read_retry_after(error)
+            "rate_limited",
+            error.message,
+            raw_body=body,
+            retry_after_s=_read_retry_after(error),
+            headers=error.response.headers,
         )
     if status in (408, 409) or status >= 500:
         return CallFailed("retryable", f"status {status}: {error.message}", raw_body=body)

@@ -1,85 +1,288 @@
 """Flow control: one limiter per model and server, shared by everything in the process.
 
-It bounds the calls in flight, the requests and tokens of any 60 seconds, and holds everybody back
-while the server asks for quiet. A waiting call holds no slot.
+    async with limiter.admit(Need(tokens=650, prompt_tokens=150), owner=job) as call:
+        call.note(answer)       # or call.note(failure)
+
+It bounds the calls under way (`concurrency`), the requests and tokens of any 60 seconds
+(`windows`), holds everybody back while the server asks for quiet, and waits out an outage
+(`breaker`). A waiting call holds no slot; who came first goes first.
 """
 
 import asyncio
+import logging
+import re
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
+from tasks.llm.breaker import Breaker
+from tasks.llm.concurrency import Concurrency
+from tasks.llm.failures import CallFailed
+from tasks.llm.money import Usage
+from tasks.llm.windows import Entry, Window
 from tasks.recipe import ModelSettings
 
-_WINDOW_S = 60.0
+_NOTICEABLE = 0.2  # Two counts of tokens that differ by less than this share are the same.
+_LONGEST_HOLD_S = 600.0
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
+_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0, "": 1.0}
+_LOGGER = logging.getLogger(__name__)
+
+
+class NotAdmitted(Exception):
+    """The call was not made: its owner was stopped while it waited."""
+
+
+@dataclass(slots=True, eq=False)
+class Call:
+    """A call that was let in."""
+
+    limiter: "Limiter"
+    tokens: int
+    ceilings: Entry | None = None
+    actuals: Entry | None = None
+
+    def answered(self, latency_s: float, usage: Usage, headers: Mapping[str, str]) -> None:
+        """An answer came."""
+        self.limiter.note_answer(self, latency_s, usage, headers)
+
+    def failed(self, failure: CallFailed) -> None:
+        """No answer of use came."""
+        self.limiter.note_failure(self, failure)
+
+
+@dataclass(slots=True, eq=False)
+class _Waiting:
+    """A call that waits to be let in."""
+
+    let_in: asyncio.Future[Call]
+    tokens: int
+    owner: object
 
 
 @dataclass(slots=True)
-class Window:
-    """At most `limit` units in any 60 seconds; None is no limit."""
+class _Limits:
+    """What may be sent in any 60 seconds.
 
-    limit: int | None
-    _spent: deque[tuple[float, int]] = field(default_factory=deque)
-    _total: int = 0
+    Servers count a call's tokens in two ways: what it used, or what it might have used at most.
+    The first is assumed until the server's own headers show that it is the second.
+    """
 
-    def wait_s(self, amount: int, now: float) -> float:
-        """Return how long to wait until `amount` more fits.
+    requests: Window = field(default_factory=Window)
+    ceilings: Window = field(default_factory=Window)
+    actuals: Window = field(default_factory=Window)
+    by_ceilings: bool = False
 
-        What is larger than the limit itself fits an empty window.
-        """
-        if self.limit is None:
-            return 0.0
-        while self._spent and self._spent[0][0] <= now - _WINDOW_S:
-            self._total -= self._spent.popleft()[1]
-        excess = self._total + min(amount, self.limit) - self.limit
-        if excess <= 0:
-            return 0.0
-        for moment, units in self._spent:
-            excess -= units
-            if excess <= 0:
-                return moment + _WINDOW_S - now
-        return _WINDOW_S
+    def configure(self, settings: ModelSettings) -> None:
+        self.requests.limit = settings.requests_per_minute
+        self.ceilings.limit = self.actuals.limit = settings.tokens_per_minute
 
-    def spend(self, amount: int, now: float) -> None:
-        """Count an amount from now on."""
-        if self.limit is not None:
-            self._spent.append((now, amount))
-            self._total += amount
+    def wait_s(self, tokens: int, now: float) -> float:
+        governing = self.ceilings if self.by_ceilings else self.actuals
+        return max(self.requests.wait_s(1, now), governing.wait_s(tokens, now))
+
+    def spend(self, call: Call, now: float) -> None:
+        self.requests.settle(self.requests.spend(1, now), 1, now)
+        call.ceilings = self.ceilings.spend(call.tokens, now)
+        call.actuals = self.actuals.spend(call.tokens, now)
+
+    def settle(self, call: Call, ceiling: int, actual: int, now: float) -> None:
+        self.ceilings.settle(call.ceilings, ceiling, now)
+        self.actuals.settle(call.actuals, actual, now)
+        call.ceilings = call.actuals = None
+
+    def read(self, headers: Mapping[str, str]) -> float:
+        """Learn from the headers that OpenAI and many others send; return how long to hold."""
+        hold = 0.0
+        for name, windows in (
+            ("requests", (self.requests,)),
+            ("tokens", (self.ceilings, self.actuals)),
+        ):
+            limit = _read_number(headers.get(f"x-ratelimit-limit-{name}"))
+            left = _read_number(headers.get(f"x-ratelimit-remaining-{name}"))
+            if not limit:
+                continue
+            for window in windows:
+                window.limit = limit if window.limit is None else min(window.limit, limit)
+            if left == 0:
+                hold = max(hold, read_duration(headers.get(f"x-ratelimit-reset-{name}", "")))
+            if left is not None and name == "tokens" and limit == self.actuals.limit:
+                self._compare(limit - left)
+        return min(hold, 60.0)
+
+    def _compare(self, used: int) -> None:
+        """Find out which of the two the server counts."""
+        ceilings, actuals = self.ceilings.total, self.actuals.total
+        if ceilings - actuals > _NOTICEABLE * ceilings:
+            self.by_ceilings = abs(used - ceilings) < abs(used - actuals)
 
 
 class Limiter:
     """Admission of calls to one model at one server."""
 
     def __init__(self, settings: ModelSettings) -> None:
-        self._slots = asyncio.Semaphore(settings.max_concurrency)
-        self._requests = Window(settings.requests_per_minute)
-        self._tokens = Window(settings.tokens_per_minute)
+        self._concurrency = Concurrency(settings.max_concurrency)
+        self._limits = _Limits()
+        self._breaker = Breaker()
+        self._adaptive = True
+        self._under_way = 0
+        self._waiting: deque[_Waiting] = deque()
         self._quiet_until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self.configure(settings)
 
-    def hold(self, seconds: float) -> None:
-        """Let nobody in for some seconds: the server asked for it."""
-        self._quiet_until = max(self._quiet_until, time.monotonic() + seconds)
+    def configure(self, settings: ModelSettings) -> None:
+        """Take over the settings of the recipe that runs now."""
+        self._adaptive = settings.adaptive_concurrency
+        if settings.max_concurrency != self._concurrency.ceiling:
+            self._concurrency = Concurrency(settings.max_concurrency)
+        self._limits.configure(settings)
+
+    @property
+    def slots(self) -> int:
+        """How many calls may be under way at the moment."""
+        return self._concurrency.limit if self._adaptive else self._concurrency.ceiling
 
     @asynccontextmanager
-    async def admit(self, tokens: int) -> AsyncIterator[None]:
-        """Wait for a slot and for room in both windows; the slot is given back on exit."""
-        while True:
-            await self._slots.acquire()
-            now = time.monotonic()
-            pause = max(
-                self._quiet_until - now,
-                self._requests.wait_s(1, now),
-                self._tokens.wait_s(tokens, now),
-            )
-            if pause <= 0:
-                break
-            self._slots.release()
-            await asyncio.sleep(pause)
-        self._requests.spend(1, now)
-        self._tokens.spend(tokens, now)
+    async def admit(self, tokens: int, owner: object) -> AsyncIterator[Call]:
+        """Wait for a slot and for room in the windows; the slot is given back on exit.
+
+        Raises NotAdmitted if `turn_away` is called for the owner meanwhile.
+        """
+        call = None if self._waiting else self._enter(tokens)
+        if call is None:
+            call = await self._wait(tokens, owner)
         try:
-            yield
+            yield call
         finally:
-            self._slots.release()
+            self._leave(call)
+
+    def turn_away(self, owner: object) -> None:
+        """Let none in of those that wait for an owner."""
+        for waiting in self._waiting:
+            if waiting.owner is owner and not waiting.let_in.done():
+                waiting.let_in.set_exception(NotAdmitted())
+
+    def note_answer(
+        self, call: Call, latency_s: float, usage: Usage, headers: Mapping[str, str]
+    ) -> None:
+        """Count an answer in all that depends on answers."""
+        now = time.monotonic()
+        if usage.prompt_tokens is not None and usage.completion_tokens is not None:
+            self._limits.settle(call, call.tokens, usage.tokens, now)
+        self._hold(self._limits.read(headers), now)
+        self._concurrency.answered(latency_s, busy=self._under_way >= self.slots)
+        if self._breaker.answered():
+            _LOGGER.warning("the server answers again")
+            self._concurrency.fall_back()
+
+    def note_failure(self, call: Call, failure: CallFailed) -> None:
+        """Count a failure in all that depends on failures."""
+        now = time.monotonic()
+        if failure.failure == "rate_limited":
+            self._limits.settle(call, 0, 0, now)
+            if self._concurrency.refused(self._under_way - 1) or self._is_alone():
+                self._hold(failure.retry_after_s or 0.0, now)
+        elif failure.failure != "retryable":
+            self._breaker.answered()
+        else:
+            if failure.timed_out:
+                self._concurrency.refused(self._under_way - 1)
+            if self._breaker.failed(str(failure)):
+                _LOGGER.warning("%s", self.describe())
+
+    def outage_s(self) -> float:
+        """Return for how long the server has not answered anybody."""
+        return self._breaker.outage_s(time.monotonic())
+
+    def describe(self) -> str:
+        """Say in a few words what holds everybody back, if anything does."""
+        now = time.monotonic()
+        if self._breaker.is_open:
+            return (
+                f"no answer for {self._breaker.outage_s(now):.0f} s ({self._breaker.reason[:80]}); "
+                f"next try in {self._breaker.pause_s(now):.0f} s"
+            )
+        if self._quiet_until > now:
+            return f"the server asks to wait {self._quiet_until - now:.0f} s"
+        if self.slots < self._concurrency.ceiling:
+            return f"{self.slots} at a time"
+        return ""
+
+    def _is_alone(self) -> bool:
+        return self.slots == 1
+
+    def _hold(self, seconds: float, now: float) -> None:
+        self._quiet_until = max(self._quiet_until, now + min(seconds, _LONGEST_HOLD_S))
+
+    def _pause_s(self, tokens: int, now: float) -> float:
+        return max(
+            self._quiet_until - now,
+            self._breaker.pause_s(now),
+            self._limits.wait_s(tokens, now),
+            0.0,
+        )
+
+    def _enter(self, tokens: int) -> Call | None:
+        """Take a slot if there is one and nothing else is in the way."""
+        now = time.monotonic()
+        if self._under_way >= self.slots or self._pause_s(tokens, now) > 0:
+            return None
+        self._under_way += 1
+        self._breaker.begin_trial(now)
+        call = Call(self, tokens)
+        self._limits.spend(call, now)
+        return call
+
+    def _leave(self, call: Call) -> None:
+        """Give the slot back; of a call that nobody has accounted for the most is counted."""
+        self._limits.settle(call, call.tokens, call.tokens, time.monotonic())
+        self._under_way -= 1
+        self._let_in()
+
+    async def _wait(self, tokens: int, owner: object) -> Call:
+        waiting = _Waiting(asyncio.get_running_loop().create_future(), tokens, owner)
+        self._waiting.append(waiting)
+        self._let_in()
+        try:
+            return await waiting.let_in
+        except asyncio.CancelledError:
+            if waiting.let_in.done() and not waiting.let_in.cancelled():
+                self._leave(waiting.let_in.result())  # It was let in and will never know.
+            raise
+
+    def _let_in(self) -> None:
+        """Let in whoever may enter, in the order of their coming; look again when one may."""
+        while self._waiting:
+            first = self._waiting[0]
+            if first.let_in.done():  # Turned away or cancelled.
+                self._waiting.popleft()
+                continue
+            call = self._enter(first.tokens)
+            if call is None:
+                break
+            self._waiting.popleft()
+            first.let_in.set_result(call)
+        self._look_again()
+
+    def _look_again(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._waiting and self._under_way < self.slots:
+            pause = self._pause_s(self._waiting[0].tokens, time.monotonic())
+            self._timer = asyncio.get_running_loop().call_later(max(pause, 0.001), self._let_in)
+
+
+def read_duration(text: str) -> float:
+    """Return the seconds of `6m0s`, `250ms` or `1.5`; 0 if it is none of these."""
+    parts = _DURATION.findall(text)
+    if not parts or "".join(number + unit for number, unit in parts) != text.strip():
+        return 0.0
+    return sum(float(number) * _SECONDS[unit] for number, unit in parts)
+
+
+def _read_number(text: str | None) -> int | None:
+    return int(text) if text and text.isascii() and text.isdigit() else None

@@ -33,7 +33,6 @@ class Bill:
     """What the attempts of one call add up to; an attempt without an answer is not billed."""
 
     attempts: int = 0
-    malformed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = 0.0

@@ -17,6 +17,8 @@ from tasks.recipe import Role
 from tasks.store import Store
 
 _CALLS_PER_CHUNK = 2_000
+_CALLS_PER_PART = 8_000
+_PLACES = 65_536
 _MOST_CHUNKS = 40  # Prefect and its UI slow down at thousands of task runs (docs/engine.md).
 
 
@@ -27,14 +29,34 @@ class Range:
     low: str
     high: str
     name: str = "all"
+    calls: int = 0  # About how many are in it; 0 where nobody has counted.
+
+    def parts(self) -> list["Range"]:
+        """Cut the range so that a part's prompts and requests take little memory."""
+        count = max(1, -(-self.calls // _CALLS_PER_PART))
+        low, high = (_place(edge) for edge in (self.low, self.high))
+        inner = [_edge(low + (high - low) * number // count) for number in range(1, count)]
+        return [Range(*pair) for pair in itertools.pairwise([self.low, *inner, self.high])]
 
 
 def ranges(calls: int) -> list[Range]:
     """Split all prompt ids into as many ranges as a number of calls deserves: 0 to 40."""
     count = min(_MOST_CHUNKS, -(-calls // _CALLS_PER_CHUNK))
-    edges = [f"{65_536 * edge // count:04x}" for edge in range(count)] + ["g"]
+    edges = [_edge(_PLACES * edge // count) for edge in range(count)] + ["g"]
     pairs = enumerate(itertools.pairwise(edges), 1)
-    return [Range(low, high, f"{number} of {count}") for number, (low, high) in pairs]
+    return [
+        Range(low, high, f"{number} of {count}", -(-calls // count))
+        for number, (low, high) in pairs
+    ]
+
+
+def _place(edge: str) -> int:
+    """Return where an edge lies among all ids; ids are hexadecimal, so `g` is their end."""
+    return int(edge or "0", 16) if edge != "g" else _PLACES
+
+
+def _edge(place: int) -> str:
+    return f"{place:04x}"
 
 
 def leave_out_known(

@@ -5,7 +5,7 @@ Request(prompt_id="3c7b…", role="student", template="solve@1",
 → Keys(response_id="91d0…", reuse_key="5be2…")
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
@@ -13,6 +13,11 @@ from typing import Any
 from tasks.identity import content_id
 from tasks.recipe import ModelSettings, Role
 
+_LONGEST_SPOILT = 8_000
+_CORRECTION = (
+    "That was not a JSON object that follows the schema. "
+    "Answer again with the JSON object alone: no other text and no code fence."
+)
 _SEED_STEP = 1_000_003  # Larger than any sample index, so that no two samples share a seed.
 Messages = tuple[tuple[str, str], ...]
 
@@ -83,21 +88,23 @@ def identify(endpoint: Endpoint, request: Request) -> Keys:
     )
 
 
-def render_body(endpoint: Endpoint, request: Request, malformed: int = 0) -> dict[str, Any]:
+def render_body(endpoint: Endpoint, request: Request, spoilt: Sequence[str] = ()) -> dict[str, Any]:
     """Return the body of the HTTP request. The sample index is sent as `seed`.
 
-    After malformed answers another seed is sent: the same one would bring the same answer again.
+    After `spoilt` answers another seed is sent: the same one would bring the same answer again.
     """
     settings = endpoint.settings
     body: dict[str, Any] = {
         "model": settings.model,
-        "messages": [{"role": role, "content": content} for role, content in request.messages],
+        "messages": [
+            {"role": role, "content": content} for role, content in messages_after(request, spoilt)
+        ],
         **parameters_of(settings),
     }
     if settings.sampling.max_tokens is not None:
         body[settings.max_tokens_field] = settings.sampling.max_tokens
     if settings.send_seed:
-        body["seed"] = request.sample_index + malformed * _SEED_STEP
+        body["seed"] = request.sample_index + len(spoilt) * _SEED_STEP
     if request.schema is not None:
         body["response_format"] = {
             "type": "json_schema",
@@ -108,6 +115,17 @@ def render_body(endpoint: Endpoint, request: Request, malformed: int = 0) -> dic
             },
         }
     return body
+
+
+def messages_after(request: Request, spoilt: Sequence[str]) -> Messages:
+    """Return the messages of an attempt: after the first spoilt answer, a round of correction.
+
+    A second one shows that pointing it out does not help, and the question is asked afresh.
+    """
+    if len(spoilt) != 1:
+        return request.messages
+    shown = spoilt[0][:_LONGEST_SPOILT]
+    return (*request.messages, ("assistant", shown or "(empty)"), ("user", _CORRECTION))
 
 
 def parameters_of(settings: ModelSettings) -> dict[str, Any]:

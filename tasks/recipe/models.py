@@ -53,10 +53,17 @@ class ModelSettings(Section):
         description="Send the sample's index as `seed`; off for servers that refuse the field.",
     )
     max_concurrency: int = Field(default=64, ge=1, le=4096)
+    adaptive_concurrency: bool = Field(
+        default=True,
+        description="Have fewer calls under way where more only wait at the server.",
+    )
     requests_per_minute: int | None = Field(default=None, ge=1)
     tokens_per_minute: int | None = Field(default=None, ge=1)
     timeout_s: float = Field(default=600, gt=0)
     max_attempts: int = Field(default=6, ge=1, le=20)
+    max_outage_s: float = Field(
+        default=900, gt=0, description="A server that stays away for longer ends the run."
+    )
 
 
 class Models(Section):

@@ -58,10 +58,12 @@ class Recipe(Section):
             for limit in (
                 "api_key_env",
                 "max_concurrency",
+                "adaptive_concurrency",
                 "requests_per_minute",
                 "tokens_per_minute",
                 "timeout_s",
                 "max_attempts",
+                "max_outage_s",
             ):
                 model.pop(limit)
         return settings

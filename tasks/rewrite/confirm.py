@@ -10,6 +10,8 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Literal
 
+import polars as pl
+
 from tasks.assess.grade import NOT_RUN, Verdict, decide
 from tasks.llm.drawing import draw
 from tasks.llm.pending import leave_out_known
@@ -57,10 +59,11 @@ def collect_votes(
         store,
         recipe,
         "reference",
-        prompt_ids,
-        lambda endpoint: plan_confirmations(candidates, endpoint, tries),
+        [pl.DataFrame({"prompt_id": prompt_ids}, schema={"prompt_id": pl.String})],
+        lambda endpoint, _: plan_confirmations(candidates, endpoint, tries),
         run_id=run_id,
         tracker=tracker,
+        calls=tries * len(prompt_ids),
     )
     endpoint = endpoint_of(store, recipe, "reference")
     planned = list(plan_confirmations(candidates, endpoint, tries))

@@ -131,15 +131,18 @@ def rewrite_chunk(recipe: Recipe, run_id: str, asked: Range) -> RewriteCounts:
 
 def _ask(store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Tracker) -> Completion:
     """Have the rewriter answer what it was not asked yet."""
-    parents = store.query("rewrite_parents", **_parent_filter(recipe, asked))
+    pages = (
+        store.query("rewrite_parents", **_parent_filter(recipe, part)) for part in asked.parts()
+    )
     return draw(
         store,
         recipe,
         "rewriter",
-        parents["prompt_id"].to_list(),
-        lambda endpoint: plan_rewrites(parents.iter_rows(named=True), endpoint, recipe),
+        pages,
+        lambda endpoint, page: plan_rewrites(page.iter_rows(named=True), endpoint, recipe),
         run_id=run_id,
         tracker=tracker,
+        calls=asked.calls,
     )
 
 

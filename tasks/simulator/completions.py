@@ -47,6 +47,7 @@ class ChatRequest:
 
     model: str
     prompt: str
+    earlier: str  # What the user said before that, e.g. a task whose answer is now corrected.
     prompt_tokens: int
     digest: str
     asked: str
@@ -89,11 +90,13 @@ def read_request(body: bytes) -> ChatRequest | Problem:
         return Problem(400, "Expected a role and a text.", param=f"messages[{place}]")
     if problem := _check_fields(asked):
         return problem
+    users = _user_texts(messages, texts)
     stream_options = asked.get("stream_options") or {}
     ceiling = asked.get("max_completion_tokens")
     return ChatRequest(
         model=model,
-        prompt=_last_user_text(messages, texts),
+        prompt=users[-1] if users else (texts[-1] or ""),
+        earlier=users[-2] if len(users) > 1 else "",
         prompt_tokens=3 + sum(4 + count_tokens(text or "") for text in texts),
         digest=fingerprint(orjson.dumps(asked, option=_SORTED).decode()).hex(),
         asked=fingerprint(
@@ -147,7 +150,7 @@ def _write(seed: int, key: AnswerKey, model: ModelProfile, request: ChatRequest,
     wanted = request.response_format or {}
     if wanted.get("type") in (None, "text"):
         return write_reply(seed, request.model, model, key.find(request.prompt), said)
-    asked = read_rewrite_request(request.prompt)
+    asked = read_rewrite_request(request.prompt) or read_rewrite_request(request.earlier)
     declared = wanted.get("json_schema") or {}
     if asked and declared.get("name") in (None, *STRATEGIES):
         return Text(write_rewrite(seed, model, key, asked, f"{request.model}:{said}"))
@@ -230,10 +233,9 @@ def _message_text(message: object) -> str | None:
     return content if isinstance(content, str) else None
 
 
-def _last_user_text(messages: Sequence[Any], texts: Sequence[str | None]) -> str:
-    asked = [
+def _user_texts(messages: Sequence[Any], texts: Sequence[str | None]) -> list[str]:
+    return [
         text
         for message, text in zip(messages, texts, strict=True)
         if text is not None and message["role"] == "user"
     ]
-    return asked[-1] if asked else (texts[-1] or "")

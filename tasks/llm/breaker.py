@@ -1,0 +1,68 @@
+"""The breaker: when a server stops answering, everybody waits while one call looks after it.
+
+    breaker = Breaker()
+    breaker.failed("status 503")      # twenty of these in a row, and it is open
+    breaker.pause_s(now) -> 1.0       # nobody is let in; then one call is, as a trial
+
+A pause doubles with every trial that fails, up to a minute. The first answer closes it.
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+_FAILURES_IN_A_ROW = 20
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 1.0, 60.0
+
+
+@dataclass(slots=True)
+class Breaker:
+    """Counts failures in a row at a server that has answered before."""
+
+    clock: Callable[[], float] = time.monotonic
+    reason: str = ""
+    _in_a_row: int = field(init=False, default=0)
+    _has_answered: bool = field(init=False, default=False)
+    _opened_at: float | None = field(init=False, default=None)
+    _next_trial: float = field(init=False, default=0.0)
+    _pause_s: float = field(init=False, default=_FIRST_PAUSE_S)
+
+    @property
+    def is_open(self) -> bool:
+        return self._opened_at is not None
+
+    def pause_s(self, now: float) -> float:
+        """Return how long nobody is let in; 0 if the breaker is closed or a trial is due."""
+        return max(0.0, self._next_trial - now) if self.is_open else 0.0
+
+    def begin_trial(self, now: float) -> None:
+        """A call is let in: while the breaker is open it is the only one for another pause."""
+        self._next_trial = now + self._pause_s
+
+    def outage_s(self, now: float) -> float:
+        """Return for how long the server has been away."""
+        return now - self._opened_at if self._opened_at is not None else 0.0
+
+    def answered(self) -> bool:
+        """Count a sign of life; return whether it ended an outage."""
+        was_open = self.is_open
+        self._has_answered = True
+        self._in_a_row, self._opened_at, self._pause_s = 0, None, _FIRST_PAUSE_S
+        return was_open
+
+    def failed(self, reason: str) -> bool:
+        """Count a failure that says the server is unwell; return whether it opened the breaker.
+
+        A server that never answered is no outage: the run says so and ends.
+        """
+        self._in_a_row += 1
+        self.reason = reason
+        now = self.clock()
+        if self.is_open:
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
+            self._next_trial = now + self._pause_s
+            return False
+        if not self._has_answered or self._in_a_row < _FAILURES_IN_A_ROW:
+            return False
+        self._opened_at, self._next_trial = now, now + self._pause_s
+        return True

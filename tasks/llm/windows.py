@@ -1,0 +1,70 @@
+"""Rate windows: at most so many requests, or tokens, in any 60 seconds.
+
+    window = Window(600)                # 600 a minute
+    window.wait_s(1, now) -> 0.0        # may be sent at once
+    entry = window.spend(1, now)        # counts for as long as the call is under way,
+    window.settle(entry, 1, now)        # and for 60 seconds from here on
+
+What is sent is spread over the minute, with a second's worth in one go: providers cut their minutes
+into shorter pieces, and a burst that fits a minute is refused by them.
+"""
+
+from collections import deque
+from dataclasses import dataclass, field
+
+_WINDOW_S = 60.5  # Half a second more: calls that left together may arrive apart.
+_BURST_S = 1.0
+
+
+@dataclass(slots=True, eq=False)
+class Entry:
+    """What one call takes of a window; it leaves 60 seconds after `settled_at`."""
+
+    units: int
+    settled_at: float = float("inf")
+
+
+@dataclass(slots=True)
+class Window:
+    """At most `limit` units in any 60 seconds; None is no limit, and nothing is counted."""
+
+    limit: int | None = None
+    total: int = 0
+    _leaving: deque[Entry] = field(default_factory=deque)
+    _pace: float = float("-inf")
+
+    def wait_s(self, units: int, now: float) -> float:
+        """Return how long to wait until so many more fit: 0 if at once.
+
+        What is larger than the limit itself fits an empty window. While calls under way are in the
+        way nobody knows how long; the answer is then a second at most.
+        """
+        if self.limit is None:
+            return 0.0
+        while self._leaving and self._leaving[0].settled_at <= now - _WINDOW_S:
+            self.total -= self._leaving.popleft().units
+        wait = max(0.0, self._pace - now)
+        excess = self.total + min(units, self.limit) - self.limit
+        for entry in self._leaving:
+            if excess <= 0:
+                return wait
+            excess -= entry.units
+            wait = max(wait, entry.settled_at + _WINDOW_S - now)
+        return wait if excess <= 0 else 1.0
+
+    def spend(self, units: int, now: float) -> Entry | None:
+        """Count a call that is sent now."""
+        if self.limit is None:
+            return None
+        self._pace = max(self._pace, now - _BURST_S) + units * 60.0 / self.limit
+        self.total += units
+        return Entry(units)
+
+    def settle(self, entry: Entry | None, units: int, now: float) -> None:
+        """Say what a call came to now that it is over."""
+        if entry is None or self.limit is None:
+            return
+        self._pace += (units - entry.units) * 60.0 / self.limit
+        self.total += units - entry.units
+        entry.units, entry.settled_at = units, now
+        self._leaving.append(entry)
