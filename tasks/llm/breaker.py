@@ -24,6 +24,7 @@ class Breaker:
     _in_a_row: int = field(init=False, default=0)
     _has_answered: bool = field(init=False, default=False)
     _opened_at: float | None = field(init=False, default=None)
+    _on_trial: bool = field(init=False, default=False)
     _next_trial: float = field(init=False, default=0.0)
     _pause_s: float = field(init=False, default=_FIRST_PAUSE_S)
 
@@ -37,6 +38,7 @@ class Breaker:
 
     def begin_trial(self, now: float) -> None:
         """A call is let in: while the breaker is open it is the only one for another pause."""
+        self._on_trial = self.is_open
         self._next_trial = now + self._pause_s
 
     def outage_s(self, now: float) -> float:
@@ -58,11 +60,12 @@ class Breaker:
         self._in_a_row += 1
         self.reason = reason
         now = self.clock()
-        if self.is_open:
+        if self.is_open and self._on_trial:
+            self._on_trial = False
             self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
             self._next_trial = now + self._pause_s
             return False
-        if not self._has_answered or self._in_a_row < _FAILURES_IN_A_ROW:
+        if self.is_open or not self._has_answered or self._in_a_row < _FAILURES_IN_A_ROW:
             return False
         self._opened_at, self._next_trial = now, now + self._pause_s
         return True

@@ -75,7 +75,7 @@ async def ask(
 
 def read_answer(response: httpx.Response, request: Request, latency_s: float) -> Answer:
     """Take a response body apart. Raises CallFailed if it is no chat completion or was refused."""
-    raw = response.text
+    raw = response.content.decode("utf-8", "replace")  # JSON is UTF-8, whatever the headers say.
     try:
         body = parse_body(response.content)
         choice = body["choices"][0]

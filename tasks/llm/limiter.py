@@ -101,9 +101,9 @@ class _Limits:
             ("tokens", (self.ceilings, self.actuals)),
         ):
             limit = _read_number(headers.get(f"x-ratelimit-limit-{name}"))
-            left = _read_number(headers.get(f"x-ratelimit-remaining-{name}"))
             if not limit:
                 continue
+            left = _read_number(headers.get(f"x-ratelimit-remaining-{name}"))
             for window in windows:
                 window.limit = limit if window.limit is None else min(window.limit, limit)
             if left == 0:
@@ -162,7 +162,7 @@ class Limiter:
     def turn_away(self, owner: object) -> None:
         """Let none in of those that wait for an owner."""
         for waiting in self._waiting:
-            if waiting.owner is owner and not waiting.let_in.done():
+            if waiting.owner == owner and not waiting.let_in.done():
                 waiting.let_in.set_exception(NotAdmitted())
 
     def note_answer(
