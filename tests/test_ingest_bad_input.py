@@ -24,6 +24,7 @@ from tasks.ingest.rows import QuarantinedRow, RawRow
 from tasks.recipe import Columns, SeedSource
 from tasks.store import Store
 from tests.conftest import MakeRecipe
+from tests.object_store import object_store
 
 GOOD = b'{"prompt": "What is 1 + 1?", "answer": "2"}\n'
 
@@ -419,6 +420,28 @@ def test_remote_files_are_read_and_their_secrets_are_not_kept(
     assert store.sql("select uri, source from prompt_sources").rows() == [
         (f"{web}/s.jsonl.gz", "s")
     ]
+
+
+def test_a_bucket_is_read_by_pattern_with_the_credentials_of_the_environment(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = b'{"prompt": "What is 1 + 2?", "answer": "3"}\n'
+    objects = {"seeds/a.jsonl": GOOD, "seeds/b.jsonl.gz": gzip.compress(other), "c.jsonl": GOOD}
+    with object_store("pool", objects) as (endpoint, shown):
+        monkeypatch.setenv("DUCKDB_S3_ENDPOINT", endpoint)
+        monkeypatch.setenv("DUCKDB_S3_USE_SSL", "0")
+        monkeypatch.setenv("AWS_REGION", "us-east-1")
+        monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+        recipe = make_recipe(seeds=[{"path": "s3://pool/seeds/*?s3_url_style=path"}])
+        assert ingest_seeds(store, recipe, "r").new == 2
+        with pytest.raises(InputError, match=r"s3://pool/none\.jsonl: cannot be fetched"):
+            list(read_rows(SeedSource(path="s3://pool/none.jsonl?s3_url_style=path")))
+    assert store.sql("select uri from prompt_sources order by uri")["uri"].to_list() == [
+        "s3://pool/seeds/a.jsonl",
+        "s3://pool/seeds/b.jsonl.gz",
+    ]
+    assert all("Credential=somebody/" in credentials for credentials in shown)
 
 
 def test_remote_file_that_is_not_there_is_refused(web: str) -> None:
