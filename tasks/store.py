@@ -96,14 +96,17 @@ _retry_conflicts = retry(
 class Store:
     """One open DuckLake. Safe to share between threads; every thread gets a cursor of its own.
 
-    With `writes_to` what is appended to `prompts` goes into the table `<writes_to>prompts`.
+    What is appended to a table that `instead` names goes into that one, and is read by a view.
     """
 
     def __init__(
-        self, settings: StoreSettings, connection: duckdb.DuckDBPyConnection, writes_to: str = ""
+        self,
+        settings: StoreSettings,
+        connection: duckdb.DuckDBPyConnection,
+        instead: Mapping[str, str] | None = None,
     ) -> None:
         self.settings = settings
-        self._writes_to = writes_to
+        self._instead = instead or {}
         self._connection = connection
         self._local = threading.local()
         self._writing = threading.RLock()
@@ -173,7 +176,11 @@ class Store:
         else:
             rows = rows.unique(UNIQUE[table], keep="first", maintain_order=True)
         statement = _insert_statement(
-            table, self._writes_to + table, tuple(rows.columns), tuple(columns), known_new
+            table,
+            self._instead.get(table, table),
+            tuple(rows.columns),
+            tuple(columns),
+            known_new,
         )
         return self._insert(statement, rows)
 

@@ -3,14 +3,13 @@
     share = blend(seen=40, hits=30, prior=0.5, weight=10)   → Share(mean=0.7, weight=50, seen=40)
     thin({"math": exact(200)}, {"math": share})             → {"math": 140 ± 27}
 
-What is counted has no variance. An interval is the expected value ± 1.96 standard deviations, never
-below zero and never above what is possible at most.
+What is counted has no variance. An interval is the expected value ± 1.96 standard deviations,
+within what is possible.
 """
 
 import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from functools import reduce
 from typing import TypeVar
 
 Key = TypeVar("Key")
@@ -21,16 +20,17 @@ _NORMAL_95 = 1.959964
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """A number to come: expected value, variance, and the most it can be."""
+    """A number to come: expected value, variance, and what it is at most and at least."""
 
     expected: float = 0.0
     variance: float = 0.0
     most: float = 0.0
+    least: float = 0.0
 
     @property
     def low(self) -> float:
         """The lower end of the 95 % interval."""
-        return max(0.0, self.expected - _NORMAL_95 * math.sqrt(self.variance))
+        return max(self.least, self.expected - _NORMAL_95 * math.sqrt(self.variance))
 
     @property
     def high(self) -> float:
@@ -54,24 +54,27 @@ class Share:
 
 def exact(count: float) -> Estimate:
     """Return what was counted."""
-    return Estimate(float(count), 0.0, float(count))
+    return Estimate(float(count), 0.0, float(count), float(count))
 
 
 def add(estimates: Iterable[Estimate]) -> Estimate:
     """Sum independent estimates."""
-    return reduce(
-        lambda one, other: Estimate(
-            one.expected + other.expected, one.variance + other.variance, one.most + other.most
-        ),
-        estimates,
-        Estimate(),
+    listed = list(estimates)
+    return Estimate(
+        sum(each.expected for each in listed),
+        sum(each.variance for each in listed),
+        sum(each.most for each in listed),
+        sum(each.least for each in listed),
     )
 
 
 def scale(estimate: Estimate, factor: float) -> Estimate:
     """Multiply by what is certain."""
     return Estimate(
-        estimate.expected * factor, estimate.variance * factor**2, estimate.most * factor
+        estimate.expected * factor,
+        estimate.variance * factor**2,
+        estimate.most * factor,
+        estimate.least * factor,
     )
 
 
