@@ -106,7 +106,7 @@ class Store:
         instead: Mapping[str, str] | None = None,
     ) -> None:
         self.settings = settings
-        self._instead = instead or {}
+        self._instead = {} if instead is None else instead
         self._connection = connection
         self._local = threading.local()
         self._writing = threading.RLock()
