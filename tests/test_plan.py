@@ -1,11 +1,7 @@
 """Plans: what is pending is counted, what follows is estimated, and nothing is written."""
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import orjson
 import polars as pl
@@ -13,17 +9,27 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from cli.reading import open_reader
+from tasks.assess.difficulty import measure_difficulty
+from tasks.assess.grade import grade_responses
+from tasks.assess.keys import derive_keys
 from tasks.errors import StoreError
+from tasks.llm.money import Amount
 from tasks.llm.request import identify
+from tasks.llm.servers import stop_simulators
 from tasks.plan import overlay
 from tasks.plan.pending import EVERYTHING, endpoint_for
 from tasks.plan.plan import Plan, StagePlan, make_plan
-from tasks.recipe import Band, Recipe, StoreSettings
-from tasks.rewrite.stage import parent_filter, plan_rewrites
+from tasks.plan.price import Span
+from tasks.progress import active
+from tasks.recipe import Band, Recipe
+from tasks.rewrite.stage import parent_filter, plan_rewrites, rewrite_range
+from tasks.sample import sample_range
+from tasks.select.decide import decide_after_teach, decide_prompts
+from tasks.select.duplicates import find_duplicates
 from tasks.store import Store, close_stores
+from tasks.teach import teach_range
 from tests.conftest import MakeRecipe
-from tests.planned import NEW_SEEDS, RUN, SEEDS, answer, grade, ingest, models
+from tests.planned import NEW_SEEDS, PRICES, RUN, SEEDS, answer, grade, ingest, models
 
 TEXTS = [row["prompt"] for row in SEEDS]
 # Math: two in the band of 1 to 3 of 4, one too hard, one too easy. Science: in the band.
@@ -330,54 +336,48 @@ def test_the_command_shows_a_table_or_json_and_names_what_would_stop_the_run(
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 def test_a_real_run_makes_about_the_calls_that_were_planned_and_then_none(
-    tmp_path: Path,
+    store: Store, make_recipe: MakeRecipe
 ) -> None:
-    seeds = (ROOT / "seeds" / "math.jsonl").read_text(encoding="utf-8").splitlines()[:60]
-    recipe = tmp_path / "recipe.yaml"
-    recipe.write_text(ROAD, encoding="utf-8")
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+    bundled = (ROOT / "seeds" / "math.jsonl").read_text(encoding="utf-8").splitlines()
+    seeds = [json.loads(line) for line in bundled[:70]]
+    roles = ("rewriter", "reference", "student", "teacher")
+    simulated = {role: {"model": f"sim-{role}", "prices": PRICES} for role in roles}
+    made = Amount()
+    try:
+        for count, tolerance in ((40, 0.25), (70, 0.10)):
+            recipe = make_recipe(seeds[:count], models=simulated, sample={"student": 4})
+            planned = make_plan(recipe).total
+            _run_all(store, recipe)
+            now = Amount(**store.query("spent").row(0, named=True))
+            calls, dollars = now.calls - made.calls, now.usd - made.usd
+            assert planned.calls.expected == pytest.approx(calls, rel=tolerance)
+            assert planned.calls.low <= calls <= planned.calls.high
+            assert planned.cost_usd is not None
+            assert planned.cost_usd.low <= dollars <= planned.cost_usd.high
+            after = make_plan(recipe).total
+            assert (after.calls.high, after.cost_usd, after.minutes) == (0, Span(), Span())
+            made = now
+    finally:
+        stop_simulators()
 
-    def call(command: str, *options: str) -> str:
-        done = subprocess.run(
-            [sys.executable, "-m", "cli", command, str(recipe), *options],
-            cwd=ROOT,
-            env=environment | {"PREFECT_HOME": str(tmp_path / "prefect")},
-            capture_output=True,
-            text=True,
-            timeout=200,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout
 
-    def plan() -> Any:
-        return json.loads(call("plan", "--json"))["total"]
-
-    made = 0
-    for count, tolerance in ((40, 0.25), (60, 0.10)):
-        (tmp_path / "seeds.jsonl").write_text("\n".join(seeds[:count]), encoding="utf-8")
-        planned = plan()
-        call("run")
-        with open_reader(StoreSettings(catalog=str(tmp_path / "store/catalog.sqlite"))) as reader:
-            query = "select sum(calls)::bigint, sum(cost_usd) from spend"
-            ((calls, dollars),) = reader.execute(query).fetchall()
-        assert planned["calls"]["expected"] == pytest.approx(calls - made, rel=tolerance)
-        assert planned["calls"]["low"] <= calls - made <= planned["calls"]["high"]
-        made = calls
-        assert plan()["calls"] == {"low": 0, "expected": 0, "high": 0}
-    assert dollars > 0
+def _run_all(store: Store, recipe: Recipe) -> None:
+    """Run every stage up to the teacher's responses, without Prefect."""
+    run_id = f"{RUN}-{len(recipe.seeds)}-{store.query('spent').row(0)}"
+    ingest(store, recipe)
+    find_duplicates(store, run_id)
+    rewrite_range(store, recipe, run_id, EVERYTHING, active("rewrite"))
+    find_duplicates(store, run_id)
+    derive_keys(store, recipe.select, run_id)
+    sample_range(store, recipe, run_id, "reference", EVERYTHING)
+    sample_range(store, recipe, run_id, "student", EVERYTHING)
+    grade_responses(store, ("reference", "student"), run_id)
+    measure_difficulty(store, run_id)
+    decide_prompts(store, recipe, run_id)
+    teach_range(store, recipe, run_id, EVERYTHING)
+    grade_responses(store, ("teacher",), run_id)
+    decide_after_teach(store, recipe, run_id)
 
 
 ROOT = Path(__file__).resolve().parents[1]
-ROAD = """
-name: planned
-store: {catalog: store/catalog.sqlite}
-seeds: [{path: seeds.jsonl}]
-models:
-  rewriter: {model: sim-rewriter, prices: {input: 0.5, output: 1.5}}
-  reference: {model: sim-reference, prices: {input: 1, output: 4}}
-  student: {model: sim-student, prices: {input: 0.1, output: 0.4}}
-  teacher: {model: sim-teacher, prices: {input: 1, output: 4}}
-release: {folder: releases}
-"""
