@@ -101,10 +101,9 @@ def describe_total(total: Cost) -> str:
     if total.cost_usd is not None:
         dollars = f"{say_money(total.cost_usd.low)} to {say_money(total.cost_usd.high)}"
     least, most = (say_seconds(minutes * 60) for minutes in (total.minutes.low, total.minutes.high))
-    return (
-        f"likely between {round(total.calls.low):,} and {round(total.calls.high):,} calls, "
-        f"{dollars}, {least} to {most}"
-    )
+    fewest, highest = f"{round(total.calls.low):,}", f"{round(total.calls.high):,}"
+    calls = f"between {fewest} and {highest}" if fewest != highest else fewest
+    return f"likely {calls} calls, {dollars}, {least} to {most}"
 
 
 def describe_budget(verdict: Verdict, stages: Sequence[StagePlan]) -> str:

@@ -160,7 +160,6 @@ def test_a_project_is_planned_step_by_step_until_nothing_is_left(
 def test_a_prompt_without_an_answer_waits_for_its_key(
     make_recipe: MakeRecipe, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(overlay, "COPIED_BYTES", 0)  # As with tables that are too large to copy.
     rows = [*SEEDS[:2], {"prompt": "What is 9 + 9?", "domain": "math", "answer_type": "number"}]
     recipe = make_recipe(rows, models=models("student", "reference"), sample={"reference": 4})
     ingest(store, recipe)
@@ -173,6 +172,7 @@ def test_a_prompt_without_an_answer_waits_for_its_key(
     assert (student.prompts.low, student.prompts.high) == (2, 3)
 
     answer(store, recipe, "reference", ["What is 9 + 9?"], samples=4, content="\\boxed{18}")
+    monkeypatch.setattr(overlay, "COPIED_BYTES", 0)  # As with tables that are too large to copy.
     plan = make_plan(recipe)
     # The vote is counted on the overlay, as the stage will: the student is asked for certain.
     assert _of(plan, "reference", "sample").cost.calls.high == 0
