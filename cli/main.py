@@ -74,6 +74,21 @@ def stage(
     run_flow(name, recipe, override or ())
 
 
+@app.command("plan")
+def plan_recipe(
+    recipe: RecipeArgument = None,
+    override: SetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+) -> None:
+    """Say what a run would call and spend, stage by stage.
+
+    Reads the recipe's files and, if there is one, its store; writes nothing and calls nobody.
+    """
+    from cli.planning import show_plan
+
+    show_plan(recipe, override or (), as_json=as_json)
+
+
 @app.command()
 def query(
     sql: Annotated[str, typer.Argument(help="SQL, the path of a .sql file, or - for stdin.")],

@@ -1,6 +1,7 @@
 """`teachset query`: ad hoc SQL on the store, shown as a table, JSON or CSV."""
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import duckdb
@@ -16,16 +17,15 @@ SQL_FAILED = 2
 
 
 def show_query(sql: str, recipe: Path | None, *, form: str, limit: int | None) -> int:
-    """Run the SQL and print the rows of its last statement; return 2 if DuckDB refused it.
+    """Run one statement and print its rows; return 2 if DuckDB refused it.
 
-    Raises InputError if there is no SQL.
+    Raises InputError if there is none or more than one.
     """
     statement = read_argument(read_sql(sql))
     with open_reader(read_recipe(recipe).store) as connection:
         try:
+            check_single(connection.extract_statements(statement))
             result = connection.execute(statement)
-            if result is None:  # Typed as never None, but DuckDB has nothing for no statement.
-                raise InputError("there is no SQL to run; try: select * from funnel")
             if not result.description:
                 return 0
             if form == "json":
@@ -41,6 +41,17 @@ def show_query(sql: str, recipe: Path | None, *, form: str, limit: int | None) -
             print(f"teachset: {plain_lines(str(error))}", file=sys.stderr)
             return SQL_FAILED
     return 0
+
+
+def check_single(statements: Sequence[duckdb.Statement]) -> None:
+    """Raise InputError unless there is exactly one statement: only one can show its rows."""
+    if not statements:
+        raise InputError("there is no SQL to run; try: select * from funnel")
+    if len(statements) > 1:
+        raise InputError(
+            f"these are {len(statements)} statements; give them one at a time, or use "
+            "`teachset shell`"
+        )
 
 
 def read_sql(given: str) -> str:

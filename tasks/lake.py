@@ -20,8 +20,17 @@ SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
 LAKE = "lake"
 
 
-def attach_statement(settings: StoreSettings, *, read_only: bool = False) -> str:
-    """Return the `attach` statement of a store, for people who bring their own DuckDB."""
+def attach_statement(
+    settings: StoreSettings,
+    *,
+    read_only: bool = False,
+    name: str = LAKE,
+    snapshot: int | None = None,
+) -> str:
+    """Return the `attach` statement of a store, for people who bring their own DuckDB.
+
+    With a `snapshot` it stays as it was at that moment, whoever writes to it.
+    """
     options = []
     if is_postgres(settings):
         catalog = "postgres:" + settings.catalog
@@ -35,7 +44,9 @@ def attach_statement(settings: StoreSettings, *, read_only: bool = False) -> str
         options.append("override_data_path true")
     if read_only:
         options.append("read_only")
-    return f"attach {_quote('ducklake:' + catalog)} as {LAKE} ({', '.join(options)})"
+    if snapshot is not None:
+        options.append(f"snapshot_version {snapshot}")
+    return f"attach {_quote('ducklake:' + catalog)} as {name} ({', '.join(options)})"
 
 
 def data_path(settings: StoreSettings) -> str:

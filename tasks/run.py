@@ -23,7 +23,7 @@ from typing import IO
 import polars as pl
 from prefect.context import FlowRunContext
 
-from tasks.errors import RunInterrupted, StoreError
+from tasks.errors import BudgetReached, RunInterrupted, StoreError
 from tasks.lake import local_folder
 from tasks.llm.journal import fold_in
 from tasks.recipe import Recipe, StoreSettings
@@ -95,6 +95,8 @@ def _begin(store: Store, recipe: Recipe, flow: str, run_id: str) -> None:
 
 
 def _state_after(error: BaseException) -> str:
+    if isinstance(error, BudgetReached):
+        return "budget_reached"
     stopped = isinstance(error, RunInterrupted) or not isinstance(error, Exception)
     return "interrupted" if stopped else "failed"
 

@@ -48,7 +48,7 @@ def samples_of(recipe: Recipe, role: SampledRole) -> int:
     return recipe.sample.student if role == "student" else recipe.sample.reference
 
 
-def _answered_too(recipe: Recipe, role: SampledRole) -> bool:
+def answers_too(recipe: Recipe, role: SampledRole) -> bool:
     """Whether a role answers prompts that came with an answer: the student always does."""
     return role == "student" or recipe.sample.reference_on == "all"
 
@@ -58,7 +58,7 @@ def count_wanted(store: Store, recipe: Recipe, role: SampledRole) -> Wanted:
     counted = store.query(
         "sample_counts",
         role=role,
-        answered_too=_answered_too(recipe, role),
+        answered_too=answers_too(recipe, role),
         model=getattr(recipe.models, role).model,
         template=SOLVE_TEMPLATE,
         samples=samples_of(recipe, role),
@@ -76,7 +76,7 @@ def sample_range(
             role=role,
             low=part.low,
             high=part.high,
-            answered_too=_answered_too(recipe, role),
+            answered_too=answers_too(recipe, role),
         )
         for part in asked.parts()
     )

@@ -13,7 +13,7 @@ import atexit
 import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
@@ -94,10 +94,19 @@ _retry_conflicts = retry(
 
 
 class Store:
-    """One open DuckLake. Safe to share between threads; every thread gets a cursor of its own."""
+    """One open DuckLake. Safe to share between threads; every thread gets a cursor of its own.
 
-    def __init__(self, settings: StoreSettings, connection: duckdb.DuckDBPyConnection) -> None:
+    What is appended to a table that `instead` names goes into that one, and is read by a view.
+    """
+
+    def __init__(
+        self,
+        settings: StoreSettings,
+        connection: duckdb.DuckDBPyConnection,
+        instead: Mapping[str, str] | None = None,
+    ) -> None:
         self.settings = settings
+        self._instead = {} if instead is None else instead
         self._connection = connection
         self._local = threading.local()
         self._writing = threading.RLock()
@@ -166,7 +175,13 @@ class Store:
             rows = rows.unique(LATEST[table], keep="last", maintain_order=True)
         else:
             rows = rows.unique(UNIQUE[table], keep="first", maintain_order=True)
-        statement = _insert_statement(table, tuple(rows.columns), tuple(columns), known_new)
+        statement = _insert_statement(
+            table,
+            self._instead.get(table, table),
+            tuple(rows.columns),
+            tuple(columns),
+            known_new,
+        )
         return self._insert(statement, rows)
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
@@ -251,7 +266,7 @@ def _open(settings: StoreSettings, *, migrate: bool) -> Store:
         raise StoreError(f"{settings.catalog}: this store cannot be opened: {error}") from error
     store = Store(settings, connection)
     try:
-        _migrate(store, apply=migrate)
+        apply_migrations(store, apply=migrate)
     except BaseException:
         store.close()
         raise
@@ -270,34 +285,37 @@ def _prepare_folder(settings: StoreSettings, *, create: bool) -> None:
         raise StoreError(f"{catalog.parent}: the store's folder is read-only for this user")
 
 
-def _migrate(store: Store, *, apply: bool) -> None:
+def apply_migrations(store: Store, *, apply: bool = True) -> None:
     """Apply the numbered migrations that the store lacks, each in a transaction of its own."""
-    files = sorted((SQL_FOLDER / "migrations").glob("[0-9]*.sql"))
     store.execute(
         "create table if not exists migrations "
         "(number integer, name varchar, applied_at timestamptz)"
     )
-    done = {
+    done = [
         int(number)
         for (number,) in store.cursor().execute("select number from migrations").fetchall()
-    }
+    ]
+    missing = find_missing_migrations(store.settings, done)
+    if missing and not apply:
+        raise StoreError(
+            f"{store.settings.catalog}: this store needs migration {missing[0].stem}; "
+            "it is applied by the next `teachset run`."
+        )
+    for file in missing:
+        with _explained():
+            _apply(store, int(file.name[:4]), file)
+
+
+def find_missing_migrations(settings: StoreSettings, done: Sequence[int]) -> list[Path]:
+    """Return the migrations after those done. Raises StoreError if a newer Teachset was here."""
+    files = sorted((SQL_FOLDER / "migrations").glob("[0-9]*.sql"))
     newest = int(files[-1].name[:4])
     if max(done, default=0) > newest:
         raise StoreError(
-            f"{store.settings.catalog}: this store is at migration {max(done)}, this Teachset "
+            f"{settings.catalog}: this store is at migration {max(done)}, this Teachset "
             f"knows {newest}. Use the newer Teachset that wrote it, or another store."
         )
-    for file in files:
-        number = int(file.name[:4])
-        if number in done:
-            continue
-        if not apply:
-            raise StoreError(
-                f"{store.settings.catalog}: this store needs migration {file.stem}; "
-                "it is applied by the next `teachset run`."
-            )
-        with _explained():
-            _apply(store, number, file)
+    return [file for file in files if int(file.name[:4]) not in done]
 
 
 @_retry_conflicts
@@ -327,12 +345,12 @@ def _read_query(name: str) -> str:
 
 @cache
 def _insert_statement(
-    table: str, columns: tuple[str, ...], known: tuple[str, ...], known_new: bool
+    table: str, into: str, columns: tuple[str, ...], known: tuple[str, ...], known_new: bool
 ) -> str:
     """Return an insert of `incoming` without the rows that are there; only our own names in it."""
     names = ", ".join(columns)
     if known_new:
-        return f"insert into {table} by name select {names} from incoming"
+        return f"insert into {into} by name select {names} from incoming"
     if table in UNIQUE:
         same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in UNIQUE[table])
         there = table
@@ -341,7 +359,7 @@ def _insert_statement(
         same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in compared)
         there = f"current_{table}"
     return (
-        f"insert into {table} by name select {names} from incoming as new "
+        f"insert into {into} by name select {names} from incoming as new "
         f"where not exists (select 1 from {there} as old where {same})"
     )
 

@@ -172,3 +172,15 @@ def test_json_has_no_nan_and_keeps_every_type() -> None:
     assert [to_json(value) for value in row] == [
         None, 1.5, "2026-01-02", {"a": [1]}, "01", 90.0, 12345678901234567890,
     ]  # fmt: skip
+
+
+def test_more_than_one_statement_is_refused_as_only_one_could_show_its_rows(
+    project: Store,
+) -> None:
+    result = call("query", "select 1 as a; select 2 as b")
+    assert result.exit_code == 3
+    assert "these are 2 statements; give them one at a time" in result.stderr
+    assert result.stdout == ""
+    assert json.loads(call("query", "--json", "select ';' as a; -- and; no; more\n").stdout) == [
+        {"a": ";"}
+    ]

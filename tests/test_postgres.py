@@ -17,8 +17,11 @@ import pytest
 from cli.reading import open_reader
 from tasks.errors import StoreError
 from tasks.lake import SQL_FOLDER, local_folder
+from tasks.plan.plan import make_plan
 from tasks.recipe import StoreSettings
 from tasks.store import close_stores, open_store
+from tests.conftest import MakeRecipe
+from tests.planned import SEEDS, answer, ingest, models
 
 ROOT = Path(__file__).resolve().parents[1]
 # Opens the store, appends a row a commit, and says when it is done.
@@ -173,3 +176,21 @@ def test_processes_that_make_a_store_and_write_to_it_at_once_lose_nothing(
     found = store.sql("select prompt_id from prompts")["prompt_id"].to_list()
     assert sorted(found) == sorted(f"{name}-{index}" for name in "xyz" for index in range(10))
     assert store.sql("select number from migrations")["number"].is_unique().all()
+
+
+def test_a_run_is_planned_before_and_after_the_store_is_made(
+    settings: StoreSettings, make_recipe: MakeRecipe
+) -> None:
+    recipe = make_recipe(SEEDS, models=models("student"), store=settings.model_dump())
+    plan = make_plan(recipe)
+    assert not plan.setting.has_store
+    assert plan.total.calls.expected == 5 * 8
+    with pytest.raises(StoreError):  # Nor has the plan made one.
+        open_store(settings, migrate=False)
+    close_stores()
+    store = open_store(settings)
+    ingest(store, recipe)
+    answer(store, recipe, "student", [SEEDS[0]["prompt"]], samples=8)
+    plan = make_plan(recipe)
+    assert (plan.setting.has_store, plan.setting.seeds) == (True, 5)
+    assert plan.total.calls.expected == 4 * 8

@@ -409,3 +409,64 @@ def test_the_schema_refuses_what_the_recipe_refuses() -> None:
 def test_the_schema_that_editors_read_is_the_present_one() -> None:
     written = (Path(__file__).resolve().parents[1] / "recipes" / "recipe.schema.json").read_text()
     assert written == recipe_schema(), "renew it: teachset schema recipes/recipe.schema.json"
+
+
+def test_a_file_too_large_for_a_recipe_is_refused_at_once(tmp_path: Path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("name: a\n" + "# seeds\n" * 200_000, encoding="utf-8")
+    assert f"{file}: this file is larger than 1,000,000 bytes" in _fault(file)
+    assert "/dev/zero: this file is larger than" in _fault(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [
+        ("seeds: &a [*a]\n", "seeds.0: an alias (*) names what it is a part of"),
+        ("models: &a {student: *a}\n", "models.student: an alias (*) names what it is a part of"),
+        ("name: &a x\nseeds: [{path: *a}]\n", "release: is required and missing"),
+        (
+            "a: &a [1, 2, 3, 4, 5, 6, 7, 8, 9, 10]\n"
+            + "".join(
+                f"{name}: &{name} [{', '.join(['*' + inner] * 10)}]\n"
+                for inner, name in zip("abcde", "bcdef", strict=True)
+            ),
+            "more than 100,000 values, its aliases written out",
+        ),
+    ],
+)
+def test_aliases_that_never_end_are_refused(tmp_path: Path, content: str, fault: str) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(content, encoding="utf-8")
+    assert fault in _fault(file)
+
+
+def test_half_a_character_is_refused_with_its_place(write: Write, tmp_path: Path) -> None:
+    file = tmp_path / "broken.yaml"
+    text = write().read_text(encoding="utf-8")
+    file.write_text(text + 'benchmarks: [{name: b, path: "x\\ud800.csv"}]\n', encoding="utf-8")
+    assert f"{file}: benchmarks.0.path: the text holds half a character" in _fault(file)
+    file.write_text(text + 'rewrite: {"\\udc80": 1}\n', encoding="utf-8")
+    assert f"{file}: rewrite: the text holds half a character" in _fault(file)
+    # As the shell gives the name of a file that is no UTF-8.
+    assert "seeds.0.path=" in _fault(write(), "seeds.0.path=x\udcff.csv")
+
+
+def test_a_path_set_as_part_of_a_section_begins_at_the_working_folder(
+    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    here = tmp_path / "elsewhere"
+    recipe = load_recipe(
+        write(),
+        [
+            "seeds=[{path: a.jsonl}, {path: 'hf://b.jsonl', columns: {prompt: path}}]",
+            "store={catalog: c.sqlite, data: d}",
+            "models.student.sampling.extra={path: x, data: {folder: y}}",
+        ],
+    )
+    assert [source.path for source in recipe.seeds] == [str(here / "a.jsonl"), "hf://b.jsonl"]
+    assert recipe.seeds[1].columns.prompt == "path"
+    assert recipe.store.catalog == str(here / "c.sqlite")
+    assert recipe.store.data == str(here / "d")
+    assert recipe.models.student.sampling.extra == {"path": "x", "data": {"folder": "y"}}

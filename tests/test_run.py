@@ -71,7 +71,7 @@ def test_a_run_is_recorded_from_start_to_end(store: Store, make_recipe: MakeReci
     ("error", "state", "message"),
     [
         (ValueError("no"), "failed", "ValueError: no"),
-        (BudgetReached("25 of 25"), "failed", "BudgetReached: 25 of 25"),
+        (BudgetReached("25 of 25"), "budget_reached", "BudgetReached: 25 of 25"),
         (RunInterrupted("stopped"), "interrupted", "RunInterrupted: stopped"),
         (KeyboardInterrupt(), "interrupted", "KeyboardInterrupt: "),
         (ValueError("x" * 9_000), "failed", "ValueError: " + "x" * 1_988),

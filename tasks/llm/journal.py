@@ -72,7 +72,7 @@ def fold_in(store: Store) -> int:
     """
     folded = 0
     for path in sorted((local_folder(store.settings) / "journal").glob("*.jsonl")):
-        by_table, unreadable = _read_segment(path)
+        by_table, unreadable = read_segment(path)
         for (table, run_id), rows in by_table.items():
             folded += store.append(table, frame_of(table, rows), run_id=run_id)
         if unreadable:
@@ -83,7 +83,7 @@ def fold_in(store: Store) -> int:
     return folded
 
 
-def _read_segment(path: Path) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], int]:
+def read_segment(path: Path) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], int]:
     """Return a segment's rows by table and run, and how many whole lines cannot be read."""
     by_table: dict[tuple[str, str], list[dict[str, Any]]] = {}
     unreadable = 0

@@ -26,15 +26,19 @@ def endpoint_of(store: Store, recipe: Recipe, role: Role) -> Endpoint:
     settings: ModelSettings | None = getattr(recipe.models, role)
     if settings is None:
         raise RecipeError(f"models.{role}: this stage needs a model in the role `{role}`")
+    server = identify_server(recipe, settings)
     if settings.base_url is None:
         simulator = _simulator_for(store, recipe)
+        return Endpoint(settings, simulator.base_url, server, _NO_KEY, simulated=True)
+    return Endpoint(settings, settings.base_url, server, _read_key(role, settings))
+
+
+def identify_server(recipe: Recipe, settings: ModelSettings) -> str:
+    """Return what a request's key knows the server of a model by."""
+    if settings.base_url is None:
         identity = settings_digest(recipe.simulator.model_dump(include={"seed", "models"}))
-        return Endpoint(
-            settings, simulator.base_url, f"simulator:{identity}", _NO_KEY, simulated=True
-        )
-    return Endpoint(
-        settings, settings.base_url, settings.base_url.rstrip("/"), _read_key(role, settings)
-    )
+        return f"simulator:{identity}"
+    return settings.base_url.rstrip("/")
 
 
 def stop_simulators() -> None:

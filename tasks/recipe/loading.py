@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from tasks.errors import RecipeError
 from tasks.recipe.fields import URI
 from tasks.recipe.recipe import Recipe
-from tasks.recipe.text import describe_faults, read_declared
+from tasks.recipe.text import check_values, describe_faults, read_declared
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
@@ -25,6 +25,10 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     declared = read_declared(file)
     for override in overrides:
         _override(declared, override)
+    try:
+        check_values(declared)
+    except ValueError as error:
+        raise RecipeError(f"{file}: {error}") from None
     try:
         recipe = Recipe.model_validate(declared)
     except ValidationError as error:
@@ -67,8 +71,8 @@ def _override(declared: dict[str, Any], override: str) -> None:
         for step in steps:
             node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {})
         value = yaml.safe_load(text)
-        if last in ("path", "folder", "catalog", "data") and isinstance(value, str):
-            value = _resolve(value, Path.cwd())
+        check_values(value)
+        value = _resolve_within(value, (*steps, last), Path.cwd())
         node[int(last) if isinstance(node, list) else last] = value
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:
         raise RecipeError(
@@ -76,6 +80,27 @@ def _override(declared: dict[str, Any], override: str) -> None:
         ) from error
     if not equals:
         raise RecipeError(f"--set {override}: the value is missing, e.g. sample.student=16")
+
+
+def _resolve_within(value: Any, place: tuple[str, ...], folder: Path) -> Any:
+    """Return a declared value with every local path in it absolute; `place` is where it goes."""
+    if isinstance(value, dict):
+        return {
+            name: _resolve_within(each, (*place, str(name)), folder) for name, each in value.items()
+        }
+    if isinstance(value, list):
+        return [
+            _resolve_within(each, (*place, str(number)), folder)
+            for number, each in enumerate(value)
+        ]
+    return _resolve(value, folder) if isinstance(value, str) and _is_path(place) else value
+
+
+def _is_path(place: tuple[str, ...]) -> bool:
+    """Whether a place of a recipe holds a path."""
+    if len(place) == 3:
+        return place[0] in ("seeds", "benchmarks", "responses") and place[2] == "path"
+    return place in (("store", "catalog"), ("store", "data"), ("release", "folder"))
 
 
 def _resolve(path: str, folder: Path) -> str:

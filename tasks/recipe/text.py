@@ -7,6 +7,7 @@ What stands where a secret may have been pasted is never shown.
 """
 
 import difflib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,8 @@ from pydantic import ValidationError
 
 from tasks.errors import RecipeError
 
+_MOST_BYTES = 1_000_000
+_MOST_VALUES = 100_000  # With every alias written out, as each of them is checked.
 _SECRETS = ("api_key_env", "catalog", "base_url")
 _NO_VALUE = ("tuple_type", "list_type", "model_type", "dict_type", "model_attributes_type")
 
@@ -37,7 +40,7 @@ class _Loader(yaml.SafeLoader):
 def read_declared(file: Path) -> dict[str, Any]:
     """Return what a recipe's file declares. Raises RecipeError saying why it cannot be read."""
     try:
-        declared = yaml.load(file.read_text(encoding="utf-8"), _Loader)
+        declared = yaml.load(_read_text(file), _Loader)
     except FileNotFoundError:
         raise RecipeError(
             f"{file}: no such recipe. Copy recipes/quickstart.yaml to begin."
@@ -50,6 +53,51 @@ def read_declared(file: Path) -> dict[str, Any]:
     if not isinstance(declared, dict):
         raise RecipeError(f"{file}: expected a mapping of settings, found {_kind(declared)}")
     return declared
+
+
+def check_values(declared: object) -> None:
+    """Raise ValueError for what no recipe can hold: an endless alias, or text that is none."""
+    for number, (place, value) in enumerate(_walk(declared, (), frozenset())):
+        if number >= _MOST_VALUES:
+            raise ValueError(f"more than {_MOST_VALUES:,} values, its aliases written out")
+        if isinstance(value, str) and _has_surrogate(value):
+            raise ValueError(
+                f"{place}: the text holds half a character (a lone surrogate, such as \\ud800); "
+                "write the whole one, in UTF-8"
+            )
+
+
+def _walk(
+    value: object, steps: tuple[str, ...], inside: frozenset[int]
+) -> Iterator[tuple[str, object]]:
+    """Yield every value and every name of a mapping with the place it is at."""
+    place = ".".join(steps) or "recipe"
+    if not isinstance(value, dict | list):
+        yield place, value
+        return
+    if id(value) in inside:
+        raise ValueError(f"{place}: an alias (*) names what it is a part of; it would never end")
+    items = value.items() if isinstance(value, dict) else enumerate(value)
+    for name, each in items:
+        yield place, name
+        shown = str(name).encode("ascii", "backslashreplace").decode()
+        yield from _walk(each, (*steps, shown), inside | {id(value)})
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _read_text(file: Path) -> str:
+    """Return the file's text; what is far too long for a recipe would keep YAML busy for hours."""
+    with file.open("rb") as opened:
+        content = opened.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise RecipeError(
+            f"{file}: this file is larger than {_MOST_BYTES:,} bytes, so it is no recipe; "
+            "is it a file of seeds? Name those under `seeds`."
+        )
+    return content.decode("utf-8-sig")
 
 
 def describe_faults(error: ValidationError, schema: dict[str, Any]) -> str:

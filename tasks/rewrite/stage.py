@@ -96,8 +96,8 @@ def rewrite_range(
     ]
     reasons = _record(store, run_id, refused)
     drafts = [outcome for _, outcome in read if isinstance(outcome, Draft)]
-    tracker.forgo(_tries(recipe) * (len(rows) + completion.failed - len(drafts)))
-    reasons += _judge(store, recipe, run_id, drafts, _load_shelf(store, asked, drafts), tracker)
+    tracker.forgo(tries_of(recipe) * (len(rows) + completion.failed - len(drafts)))
+    reasons += _judge(store, recipe, run_id, drafts, load_shelf(store, asked, drafts), tracker)
     accepted = reasons.pop(ACCEPTED, 0)
     undecided = len(rows) - accepted - reasons.total()
     return RewriteCounts(completion, accepted, dict(sorted(reasons.items())), undecided)
@@ -111,14 +111,14 @@ def count_pending(store: Store, recipe: Recipe) -> int:
     rewrites: int = sum(
         max(0, settings.variants - row["asked_templates"].count(strategy.TEMPLATE))
         for parents in store.stream(
-            "rewrite_parents", _PARENTS_AT_A_TIME, **_parent_filter(recipe, _EVERYTHING)
+            "rewrite_parents", _PARENTS_AT_A_TIME, **parent_filter(recipe, _EVERYTHING)
         )
         for row in parents.iter_rows(named=True)
         if row["rewrites"] < settings.max_per_root
         for strategy in strategies_for(parent_of(row), recipe)
     )
     unjudged = int(store.query("rewrite_unjudged").row(0)[0])
-    tries = _tries(recipe)
+    tries = tries_of(recipe)
     return rewrites * (1 + tries) + unjudged * max(1, tries)
 
 
@@ -132,7 +132,7 @@ def rewrite_chunk(recipe: Recipe, run_id: str, asked: Range) -> RewriteCounts:
 def _ask(store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Tracker) -> Completion:
     """Have the rewriter answer what it was not asked yet."""
     pages = (
-        store.query("rewrite_parents", **_parent_filter(recipe, part)) for part in asked.parts()
+        store.query("rewrite_parents", **parent_filter(recipe, part)) for part in asked.parts()
     )
     return draw(
         store,
@@ -146,7 +146,8 @@ def _ask(store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Track
     )
 
 
-def _parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
+def parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
+    """Return the parameters of sql/queries/rewrite_parents.sql for a range."""
     rewriter = recipe.models.rewriter
     return {
         "low": asked.low,
@@ -157,7 +158,8 @@ def _parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
     }
 
 
-def _load_shelf(store: Store, asked: Range, drafts: Sequence[Draft]) -> Shelf:
+def load_shelf(store: Store, asked: Range, drafts: Sequence[Draft]) -> Shelf:
+    """Return the rewrites that drafts of a range must not repeat."""
     shelf = Shelf()
     made = store.query(
         "rewrite_made",
@@ -188,7 +190,7 @@ def _judge(
     while waiting:
         looked_at = [(draft, refuse_surplus(draft, shelf, most)) for draft in waiting]
         surplus = [verdict_row(draft, refusal) for draft, refusal in looked_at if refusal]
-        tracker.forgo(_tries(recipe) * len(surplus))
+        tracker.forgo(tries_of(recipe) * len(surplus))
         reasons += _record(store, run_id, surplus)
         fitting = [draft for draft, refusal in looked_at if refusal is None]
         batch, waiting = take_batch(fitting, shelf, most)
@@ -232,7 +234,7 @@ def _collect(
     return collect_votes(store, recipe, candidates, run_id=run_id, tracker=tracker)
 
 
-def _tries(recipe: Recipe) -> int:
+def tries_of(recipe: Recipe) -> int:
     """Return how many reference answers a draft is confirmed by."""
     return recipe.rewrite.tries if _is_confirming(recipe) else 0
 

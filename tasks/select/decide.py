@@ -76,7 +76,7 @@ def decide_prompts(store: Store, recipe: Recipe, run_id: str) -> Decided:
     A prompt that passes selection but whose teaching was found wanting keeps that word until
     `decide_after_teach` says another, so that a repeated run changes nothing.
     """
-    decisions = decide(_read_evidence(store, recipe), recipe.select)
+    decisions = decide(read_evidence(store, recipe), recipe.select)
     taught = store.query("select_teach_decisions", policy=recipe.policy_version())
     unchanged = pl.col("kept") & pl.col("prompt_id").is_in(taught["prompt_id"].implode())
     return _append(store, recipe, run_id, decisions.filter(~unchanged), decisions)
@@ -84,7 +84,7 @@ def decide_prompts(store: Store, recipe: Recipe, run_id: str) -> Decided:
 
 def decide_after_teach(store: Store, recipe: Recipe, run_id: str) -> Decided:
     """Decide once more, with what the teachers wrote; `kept` is what is released."""
-    decisions = decide(_read_evidence(store, recipe), recipe.select, recipe.teach)
+    decisions = decide(read_evidence(store, recipe), recipe.select, recipe.teach)
     return _append(store, recipe, run_id, decisions, decisions)
 
 
@@ -100,7 +100,8 @@ def select_taught_prompts(recipe: Recipe, run_id: str) -> Decided:
     return decide_after_teach(open_store(recipe.store), recipe, run_id)
 
 
-def _read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
+def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
+    """Return everything that decisions are made of, by prompt."""
     teacher = recipe.models.teacher.model if recipe.models.teacher else None
     return store.query("select_evidence", student=recipe.models.student.model, teacher=teacher)
 

@@ -1,0 +1,9 @@
+-- One row per prompt: what a plan groups it by.
+select
+    prompts.prompt_id,
+    prompts.domain,
+    prompts.kind,
+    prompts.answer is not null as has_answer,
+    coalesce(current_keys.trusted, false) as has_key
+from prompts
+left join current_keys on prompts.prompt_id = current_keys.prompt_id

@@ -1,0 +1,9 @@
+-- One row: the prompts there are, those no money is spent on, and whether a run is under way.
+select
+    (select count(*) from prompts where kind = 'seed')::bigint as seeds,
+    (select count(*) from prompts where kind = 'rewrite')::bigint as rewrites,
+    (
+        select count(*) from current_duplicates where representative_id <> prompt_id
+    )::bigint as duplicates,
+    (select count(distinct prompt_id) from contamination)::bigint as contaminated,
+    (select max(started_at)::varchar from runs where state = 'running') as running_since

@@ -1,0 +1,59 @@
+"""Assumptions: what is taken of calls of a model that this store has never made.
+
+    assume(recipe, recipe.models.student)   → Assumed(completion_tokens=512.0, latency_s=11.2)
+
+All of them are coarse, and the plan says where it rests on them.
+"""
+
+from dataclasses import dataclass
+
+from tasks.plan.estimate import share_in_band
+from tasks.recipe import ModelSettings, Recipe, SelectSettings
+from tasks.simulator.settings import Settings, read_settings
+
+BYTES_PER_TOKEN = 4.0
+MESSAGE_TOKENS = 8.0  # What a chat template puts around the messages.
+COMPLETION_SHARE = 0.25  # Of the token ceiling.
+NO_CEILING = 4_096
+DRAFT_SHARE = 0.75  # Of a rewriter's answers, that pass the gates and are to be confirmed.
+ACCEPTED_SHARE = 0.65  # Of a rewriter's answers, that become prompts.
+TRUSTED_SHARE = 0.7  # Of the prompts without an answer, that get a key from the reference.
+_FIRST_TOKEN_S = 1.0
+_TOKENS_PER_SECOND = 50.0
+_SIMULATED_TOKENS = 75.0
+_SIMULATED_PER_SECOND = 400.0  # What this program and the simulator do together on two cores.
+
+
+@dataclass(frozen=True, slots=True)
+class Assumed:
+    """What a call of a model is taken to be like."""
+
+    completion_tokens: float
+    latency_s: float
+
+
+def assume(recipe: Recipe, settings: ModelSettings) -> Assumed:
+    """Return what is assumed of a model's calls: a real one's, or those of the simulator."""
+    if settings.base_url is None:
+        return _assume_simulated(recipe, settings)
+    tokens = (settings.sampling.max_tokens or NO_CEILING) * COMPLETION_SHARE
+    return Assumed(tokens, _FIRST_TOKEN_S + tokens / _TOKENS_PER_SECOND)
+
+
+def assume_in_band(select: SelectSettings, domain: str | None, samples: int) -> float:
+    """Return the share of a domain's prompts that are taken to be in its band."""
+    band = select.domains.get(domain or "", select.band)
+    return share_in_band(band.low, band.high, samples)
+
+
+def _assume_simulated(recipe: Recipe, settings: ModelSettings) -> Assumed:
+    simulator: Settings = read_settings(recipe.simulator.model_dump(mode="json"))
+    tokens = _SIMULATED_TOKENS
+    profile = simulator.models.get(settings.model)
+    if profile is not None:
+        thinks = profile.reasoning != "none"
+        tokens = tokens * profile.verbosity + (profile.reasoning_tokens if thinks else 0)
+    ceiling = settings.sampling.max_tokens or NO_CEILING
+    wait = {"none": 0.0, "fixed": simulator.latency.seconds, "lognormal": simulator.latency.mean}
+    own = settings.max_concurrency / _SIMULATED_PER_SECOND
+    return Assumed(min(tokens, ceiling), max(own, wait[simulator.latency.kind]))

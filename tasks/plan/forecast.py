@@ -1,0 +1,237 @@
+"""Forecast: the calls of every stage, those that can be counted and those that will follow.
+
+rewriter 206  →  drafts 147 ± 13, each confirmed by 3 answers  →  prompts 133 ± 13
+student  8 x (433 + 133)  →  kept 305 ± 24  →  teacher 2 x 305
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from tasks.assess.keys import MIN_SAMPLES
+from tasks.llm.failures import PERMANENT
+from tasks.messages import SOLVE_TEMPLATE, solve_messages
+from tasks.plan import pending
+from tasks.plan.assumed import ACCEPTED_SHARE, DRAFT_SHARE, TRUSTED_SHARE
+from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
+from tasks.plan.price import Demand
+from tasks.recipe import ModelSettings, Recipe
+from tasks.rewrite.drafts import Draft
+from tasks.rewrite.stage import tries_of
+from tasks.store import Store
+
+ByDomain = Mapping[str, Estimate]
+_NO_ROWS = {"prompt_id": pl.String, "domain": pl.String}
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The calls of one role in one stage, and how many prompts they are about.
+
+    `shares_from` is how many earlier cases tell what share of the prompts there will be: 0 if it
+    is assumed, None if all prompts were counted.
+    """
+
+    prompts: Estimate = field(default_factory=Estimate)
+    demands: Sequence[Demand] = ()
+    shares_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coming:
+    """Prompts that are not there yet, by domain, and how large those of a domain are."""
+
+    prompts: ByDomain = field(default_factory=dict)
+    sizes: Mapping[str, float] = field(default_factory=dict)
+    shares_from: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rewriting:
+    """The rewriter's calls, the reference's that confirm them, and the prompts they will make."""
+
+    rewriter: Forecast = field(default_factory=Forecast)
+    confirmations: Forecast = field(default_factory=Forecast)
+    coming: Coming = field(default_factory=Coming)
+
+
+def forecast_rewriting(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Rewriting:
+    """Forecast the rewrite stage: what is pending, and what will come of it."""
+    if recipe.models.rewriter is None:
+        return Rewriting()
+    asked = pending.pending_rewrites(store, recipe)
+    demands = count_demands(asked, prompts)
+    drafts = pending.find_open_drafts(store, recipe)
+    waiting = pending.pending_confirmations(store, recipe, drafts)
+    calls = {(each.template, each.domain): each.calls for each in demands}
+    ready = _count_drafts(drafts)
+    past = store.query(
+        "plan_rewrites", model=recipe.models.rewriter.model, permanent=list(PERMANENT)
+    )
+    tries = tries_of(recipe)
+    passing = blend_groups(_seen(past, "calls", "drafts"), lambda _: DRAFT_SHARE)
+    drafted = thin(calls, passing)
+    if tries:
+        accepting = blend_groups(_seen(past, "calls", "accepted"), lambda _: ACCEPTED_SHARE)
+        believed = _seen(past, "drafts", "accepted")
+        taken = thin(calls, accepting)
+        ready = thin(ready, blend_groups(believed, lambda _: ACCEPTED_SHARE / DRAFT_SHARE))
+    else:
+        taken = drafted
+    shares_from = int(past["calls"].sum()) if calls or drafts else None
+    coming = Coming(
+        prompts=_by_domain([*taken.items(), *ready.items()]),
+        sizes={
+            **{draft.parent.domain: _bytes_of(draft.candidate.text) for draft in drafts},
+            **{each.domain: each.size for each in demands},
+        },
+        shares_from=shares_from,
+    )
+    more = forecast_answers(
+        recipe.models.reference, Coming(_by_domain(drafted.items()), coming.sizes), tries
+    )
+    confirmations = Forecast(
+        prompts=add([exact(waiting["prompt_id"].n_unique()), *drafted.values()]),
+        demands=(*count_demands(waiting, _domains_of(drafts)), *more),
+        shares_from=shares_from,
+    )
+    return Rewriting(
+        rewriter=Forecast(exact(asked["prompt_id"].n_unique()), demands),
+        confirmations=confirmations if tries else Forecast(),
+        coming=coming,
+    )
+
+
+def forecast_reference(
+    store: Store, recipe: Recipe, prompts: pl.DataFrame, coming: Coming
+) -> tuple[Forecast, Coming]:
+    """Forecast the reference's samples, and the prompts that will get a key from them."""
+    settings = recipe.models.reference
+    if settings is None:
+        return Forecast(), Coming()
+    asked = pending.pending_samples(store, recipe, "reference")
+    samples = recipe.sample.reference
+    more: Sequence[Demand] = ()
+    if recipe.sample.reference_on == "all":
+        # The answers that confirm a rewrite are samples as well and not drawn again.
+        more = forecast_answers(settings, coming, max(0, samples - tries_of(recipe)))
+    keyless = asked.join(prompts.filter(~pl.col("has_answer"), ~pl.col("has_key")), on="prompt_id")
+    past = store.query("plan_keys", model=settings.model)
+    seen = {row["domain"]: (row["prompts"], row["trusted"]) for row in past.iter_rows(named=True)}
+    enough = samples >= MIN_SAMPLES
+    waiting = {name: exact(count) for name, count in _count(keyless, "domain").items()}
+    keyed = thin(waiting, blend_groups(seen, lambda _: TRUSTED_SHARE)) if enough else {}
+    sizes = dict(keyless.group_by("domain").agg(pl.col("size").mean()).iter_rows())
+    counted = exact(asked["prompt_id"].n_unique())
+    forecast = Forecast(
+        prompts=add([counted, *(coming.prompts.values() if more else ())]),
+        demands=(*count_demands(asked, prompts), *more),
+        shares_from=coming.shares_from if more else None,
+    )
+    told = int(past["prompts"].sum()) if keyed else None
+    return forecast, Coming(keyed, sizes, told)
+
+
+def forecast_student(
+    asked: pl.DataFrame, recipe: Recipe, prompts: pl.DataFrame, coming: Coming
+) -> Forecast:
+    """Forecast the student's samples: on the prompts there are, and on those that will come."""
+    more = forecast_answers(recipe.models.student, coming, recipe.sample.student)
+    return Forecast(
+        prompts=add([exact(asked["prompt_id"].n_unique()), *coming.prompts.values()]),
+        demands=(*count_demands(asked, prompts), *more),
+        shares_from=coming.shares_from,
+    )
+
+
+def merge_coming(one: Coming, other: Coming) -> Coming:
+    """Put prompts that come from two sides together."""
+    told = [each.shares_from for each in (one, other) if each.shares_from is not None]
+    return Coming(
+        prompts=_by_domain(
+            (("", domain), prompts)
+            for side in (one, other)
+            for domain, prompts in side.prompts.items()
+        ),
+        sizes={**other.sizes, **one.sizes},
+        shares_from=min(told) if told else None,
+    )
+
+
+def forecast_answers(settings: ModelSettings | None, coming: Coming, each: int) -> Sequence[Demand]:
+    """Return the calls that prompts which are not there yet will take, so many each."""
+    if settings is None or each == 0:
+        return ()
+    system = sum(len(text.encode()) for _, text in solve_messages("", None, "number", settings))
+    usual = sum(coming.sizes.values()) / len(coming.sizes) if coming.sizes else 0.0
+    return [
+        Demand(
+            template=SOLVE_TEMPLATE,
+            domain=domain,
+            calls=scale(count, each),
+            size=coming.sizes.get(domain, usual),
+            message_bytes=coming.sizes.get(domain, usual) + system,
+        )
+        for domain, count in coming.prompts.items()
+    ]
+
+
+def count_demands(asked: pl.DataFrame, prompts: pl.DataFrame) -> list[Demand]:
+    """Sum pending calls by template and domain; sizes are means over the calls."""
+    calls = pl.col("calls")
+    grouped = (
+        asked.join(prompts.select("prompt_id", "domain"), on="prompt_id", how="left")
+        .group_by("template", "domain")
+        .agg(
+            calls.sum(),
+            ((pl.col("size") * calls).sum() / calls.sum()).alias("size"),
+            ((pl.col("message_bytes") * calls).sum() / calls.sum()).alias("message_bytes"),
+        )
+        .sort("template", "domain")
+    )
+    return [
+        Demand(
+            template=row["template"],
+            domain=row["domain"],
+            calls=exact(row["calls"]),
+            size=row["size"],
+            message_bytes=row["message_bytes"],
+        )
+        for row in grouped.iter_rows(named=True)
+    ]
+
+
+def _bytes_of(text: str) -> float:
+    return float(len(text.encode()))
+
+
+def _count_drafts(drafts: Sequence[Draft]) -> dict[tuple[str, str], Estimate]:
+    counts: dict[tuple[str, str], int] = {}
+    for draft in drafts:
+        key = (draft.template, draft.parent.domain)
+        counts[key] = counts.get(key, 0) + 1
+    return {key: exact(count) for key, count in counts.items()}
+
+
+def _domains_of(drafts: Sequence[Draft]) -> pl.DataFrame:
+    rows = [(draft.prompt_id, draft.parent.domain) for draft in drafts]
+    return pl.DataFrame(rows, schema=_NO_ROWS, orient="row").unique("prompt_id")
+
+
+def _seen(past: pl.DataFrame, of: str, hits: str) -> dict[tuple[str, str], tuple[int, int]]:
+    rows: Iterable[dict[str, Any]] = past.iter_rows(named=True)
+    return {(row["template"], row["domain"]): (row[of], row[hits]) for row in rows}
+
+
+def _count(rows: pl.DataFrame, by: str) -> dict[str, int]:
+    return dict(rows.group_by(by).agg(pl.len()).sort(by).iter_rows())
+
+
+def _by_domain(groups: Iterable[tuple[tuple[str, str], Estimate]]) -> dict[str, Estimate]:
+    """Sum groups of (template, domain) over the templates."""
+    summed: dict[str, Estimate] = {}
+    for (_, domain), estimate in groups:
+        summed[domain] = add([summed.get(domain, Estimate()), estimate])
+    return summed

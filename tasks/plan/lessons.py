@@ -1,0 +1,135 @@
+"""Lessons: what the teacher will be asked, on what is kept now and on what will be.
+
+A prompt whose samples are drawn and graded is decided on by the policy itself; of the others as
+many are expected in the band as of those, by domain.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+
+import polars as pl
+
+from tasks.plan import pending
+from tasks.plan.assumed import assume_in_band
+from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
+from tasks.plan.forecast import Coming, Forecast, count_demands, forecast_answers
+from tasks.recipe import Recipe
+from tasks.select.decide import count_mixture, decide, decide_prompts, read_evidence
+from tasks.store import Store
+
+RUN = "plan"
+_ROWS_AT_A_TIME = 20_000
+_NEVER_SAMPLED = (
+    "exact_duplicate",
+    "benchmark_13_gram",
+    "benchmark_exact",
+    "no_key",
+    "untrusted_key",
+)
+
+
+def forecast_teacher(
+    store: Store, recipe: Recipe, prompts: pl.DataFrame, asked: pl.DataFrame, coming: Coming
+) -> Forecast:
+    """Forecast the teacher's calls; `asked` are the student's pending ones."""
+    if recipe.models.teacher is None:
+        return Forecast()
+    ungraded = store.query("plan_ungraded", model=recipe.models.student.model)
+    undecided = pl.concat([asked.select("prompt_id"), ungraded]).unique()
+    if undecided.is_empty() and not coming.prompts:
+        return _count_lessons(store, recipe, prompts)
+    decided = (
+        _decide_freely(store, recipe)
+        .join(undecided, on="prompt_id", how="anti")
+        .join(prompts.select("prompt_id", "domain"), on="prompt_id")
+    )
+    waiting = _count(prompts.join(undecided, on="prompt_id", how="semi"))
+    likely = _expect_kept(recipe, decided, waiting, coming)
+    kept = decided.filter("kept")
+    taken = share_of_mixture(recipe.select.mixture, _count(kept), likely)
+    ids = kept["prompt_id"].to_list()
+    lessons = pending.pending_lessons(store, recipe, _read(store, ids))
+    open_now = _count(lessons.join(prompts, on="prompt_id"))
+    future = Coming(
+        prompts={name: scale(count, taken[name]) for name, count in likely.items()},
+        sizes=_sizes(asked, prompts, coming),
+    )
+    return Forecast(
+        prompts=add(
+            [
+                *(exact(count * taken[name]) for name, count in open_now.items()),
+                *future.prompts.values(),
+            ]
+        ),
+        demands=(
+            *(
+                replace(each, calls=scale(each.calls, taken[each.domain]))
+                for each in count_demands(lessons, prompts)
+            ),
+            *forecast_answers(recipe.models.teacher, future, recipe.teach.samples),
+        ),
+        shares_from=decided.height,
+    )
+
+
+def share_of_mixture(
+    mixture: dict[str, float], kept: Mapping[str, int], likely: Mapping[str, Estimate]
+) -> dict[str, float]:
+    """Return the share of each domain's prompts in the band that the mixture has room for."""
+    available = {
+        name: kept.get(name, 0) + (likely[name].expected if name in likely else 0.0)
+        for name in {*kept, *likely}
+    }
+    if not mixture:
+        return dict.fromkeys(available, 1.0)
+    quota = count_mixture({name: round(count) for name, count in available.items()}, mixture)
+    return {
+        name: min(1.0, quota.get(name, 0) / count) if count else 0.0
+        for name, count in available.items()
+    }
+
+
+def _count_lessons(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Forecast:
+    """Count the calls where every sample is drawn and graded, as the stages would."""
+    decide_prompts(store, recipe, RUN)
+    rows = store.stream(
+        "teach_prompts", _ROWS_AT_A_TIME, policy=recipe.policy_version(), low="", high="g"
+    )
+    lessons = pending.pending_lessons(store, recipe, rows)
+    return Forecast(exact(lessons["prompt_id"].n_unique()), count_demands(lessons, prompts))
+
+
+def _decide_freely(store: Store, recipe: Recipe) -> pl.DataFrame:
+    """Decide on the prompts that a student is asked, each for itself: no mixture, no quota."""
+    alone = recipe.select.model_copy(update={"mixture": {}, "max_per_root": None})
+    decisions = decide(read_evidence(store, recipe), alone)
+    return decisions.filter(~pl.col("reason").is_in(_NEVER_SAMPLED)).select("prompt_id", "kept")
+
+
+def _expect_kept(
+    recipe: Recipe, decided: pl.DataFrame, waiting: Mapping[str, int], coming: Coming
+) -> dict[str, Estimate]:
+    """Return how many of the undecided prompts are expected in the band, by domain."""
+    counted = decided.group_by("domain").agg(pl.len(), pl.col("kept").sum())
+    seen = {domain: (count, kept) for domain, count, kept in counted.iter_rows()}
+    groups = {
+        name: add([exact(waiting.get(name, 0)), coming.prompts.get(name, Estimate())])
+        for name in {*waiting, *coming.prompts}
+    }
+    samples = recipe.sample.student
+    shares = blend_groups(seen, lambda domain: assume_in_band(recipe.select, domain, samples))
+    return thin(groups, shares)
+
+
+def _sizes(asked: pl.DataFrame, prompts: pl.DataFrame, coming: Coming) -> dict[str, float]:
+    sizes = asked.join(prompts, on="prompt_id").group_by("domain").agg(pl.col("size").mean())
+    return {**coming.sizes, **dict(sizes.iter_rows())}
+
+
+def _count(rows: pl.DataFrame) -> dict[str, int]:
+    return dict(rows.group_by("domain").agg(pl.len()).iter_rows())
+
+
+def _read(store: Store, prompt_ids: Sequence[str]) -> Iterator[pl.DataFrame]:
+    for start in range(0, len(prompt_ids), _ROWS_AT_A_TIME):
+        yield store.query("plan_lessons", prompt_ids=prompt_ids[start : start + _ROWS_AT_A_TIME])

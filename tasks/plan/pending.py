@@ -1,0 +1,169 @@
+"""Pending: the calls that a run would make now, found as the stages find them.
+
+prompt_id  template  calls  size  message_bytes
+3c7b…      solve@1   8      31    118
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from tasks.llm.pending import Range, leave_out_known
+from tasks.llm.request import Endpoint, Request
+from tasks.llm.servers import identify_server
+from tasks.messages import render_prompt
+from tasks.recipe import ModelSettings, Recipe, Role
+from tasks.rewrite.candidate import Candidate
+from tasks.rewrite.confirm import plan_confirmations
+from tasks.rewrite.drafts import Draft, Shelf, read_response, refuse_surplus
+from tasks.rewrite.stage import load_shelf, parent_filter, plan_rewrites, tries_of
+from tasks.sample import SampledRole, answers_too, plan_samples, samples_of
+from tasks.store import Store
+
+ROWS_AT_A_TIME = 5_000
+EVERYTHING = Range("", "g")
+SCHEMA = {
+    "prompt_id": pl.String,
+    "template": pl.String,
+    "calls": pl.Int64,
+    "size": pl.Float64,
+    "message_bytes": pl.Float64,
+}
+MakeRequests = Callable[[Sequence[Mapping[str, Any]]], Iterable[Request]]
+
+
+def endpoint_for(recipe: Recipe, role: Role, settings: ModelSettings) -> Endpoint:
+    """Return what a request's key needs to know of an endpoint; nothing is started or asked."""
+    return Endpoint(settings, "", identify_server(recipe, settings), "")
+
+
+def pending_rewrites(store: Store, recipe: Recipe) -> pl.DataFrame:
+    """Return the calls that the rewriter has still to answer."""
+    settings = recipe.models.rewriter
+    if settings is None:
+        return pl.DataFrame(schema=SCHEMA)
+    endpoint = endpoint_for(recipe, "rewriter", settings)
+    rows = store.stream("rewrite_parents", ROWS_AT_A_TIME, **parent_filter(recipe, EVERYTHING))
+    return _count(
+        store, endpoint, "rewriter", rows, lambda parents: plan_rewrites(parents, endpoint, recipe)
+    )
+
+
+def pending_samples(store: Store, recipe: Recipe, role: SampledRole) -> pl.DataFrame:
+    """Return the samples that are still to be drawn on the prompts there are."""
+    settings: ModelSettings | None = getattr(recipe.models, role)
+    if settings is None:
+        return pl.DataFrame(schema=SCHEMA)
+    answered_too = answers_too(recipe, role)
+    rows = store.stream(
+        "sample_prompts", ROWS_AT_A_TIME, role=role, low="", high="g", answered_too=answered_too
+    )
+    return _count_samples(store, recipe, role, rows, samples_of(recipe, role))
+
+
+def pending_lessons(store: Store, recipe: Recipe, prompts: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Return the teacher's responses that are still to be drawn on given prompts."""
+    return _count_samples(store, recipe, "teacher", prompts, recipe.teach.samples)
+
+
+def find_open_drafts(store: Store, recipe: Recipe) -> list[Draft]:
+    """Return the rewrites that were paid for, passed the gates and are not decided yet."""
+    rows = store.query("rewrite_responses", low="", high="g").to_dicts()
+    drafts = [draft for draft in map(read_response, rows) if isinstance(draft, Draft)]
+    shelf: Shelf = load_shelf(store, EVERYTHING, drafts)
+    most = recipe.rewrite.max_per_root
+    return [draft for draft in drafts if refuse_surplus(draft, shelf, most) is None]
+
+
+def pending_confirmations(store: Store, recipe: Recipe, drafts: Sequence[Draft]) -> pl.DataFrame:
+    """Return the reference's answers that drafts are still waiting for."""
+    settings, tries = recipe.models.reference, tries_of(recipe)
+    if settings is None or not tries or not drafts:
+        return pl.DataFrame(schema=SCHEMA)
+    endpoint = endpoint_for(recipe, "reference", settings)
+    candidates: dict[str, Candidate] = {draft.prompt_id: draft.candidate for draft in drafts}
+    rows = [
+        {"prompt_id": name, "text": candidate.text, "choices": None}
+        for name, candidate in candidates.items()
+    ]
+    return _count(
+        store,
+        endpoint,
+        "reference",
+        [pl.DataFrame(rows, schema_overrides={"choices": pl.List(pl.String)})],
+        lambda asked: plan_confirmations(
+            {row["prompt_id"]: candidates[row["prompt_id"]] for row in asked}, endpoint, tries
+        ),
+    )
+
+
+def _count_samples(
+    store: Store, recipe: Recipe, role: Role, prompts: Iterable[pl.DataFrame], samples: int
+) -> pl.DataFrame:
+    settings: ModelSettings | None = getattr(recipe.models, role)
+    if settings is None:
+        return pl.DataFrame(schema=SCHEMA)
+    endpoint = endpoint_for(recipe, role, settings)
+    return _count(
+        store,
+        endpoint,
+        role,
+        prompts,
+        lambda rows: plan_samples(rows, endpoint, role, samples),
+    )
+
+
+def _count(
+    store: Store,
+    endpoint: Endpoint,
+    role: Role,
+    prompts: Iterable[pl.DataFrame],
+    make_requests: MakeRequests,
+) -> pl.DataFrame:
+    """Count the requests without an outcome by prompt and template.
+
+    Only what was asked before is looked up: the keys of a new prompt need not be computed.
+    """
+    asked = set(store.query("plan_asked", role=role)["prompt_id"].to_list())
+    counted = [
+        _count_chunk(store, endpoint, role, rows.to_dicts(), asked, make_requests)
+        for rows in prompts
+    ]
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *counted])
+
+
+def _count_chunk(
+    store: Store,
+    endpoint: Endpoint,
+    role: Role,
+    rows: Sequence[Mapping[str, Any]],
+    asked: set[str],
+    make_requests: MakeRequests,
+) -> pl.DataFrame:
+    old = [row for row in rows if row["prompt_id"] in asked]
+    new = [row for row in rows if row["prompt_id"] not in asked]
+    requests: list[Iterable[Request]] = [make_requests(new)]
+    if old:
+        names = [row["prompt_id"] for row in old]
+        requests.append(leave_out_known(store, endpoint, role, names, make_requests(old)))
+    sizes = {row["prompt_id"]: _size_of(row) for row in rows}
+    counts: dict[tuple[str, str], list[float]] = {}
+    for request in (request for some in requests for request in some):
+        key = (request.prompt_id, request.template)
+        if key not in counts:
+            counts[key] = [0.0, float(sum(len(text.encode()) for _, text in request.messages))]
+        counts[key][0] += 1
+    return pl.DataFrame(
+        [
+            (prompt_id, template, int(calls), sizes[prompt_id], message_bytes)
+            for (prompt_id, template), (calls, message_bytes) in counts.items()
+        ],
+        schema=SCHEMA,
+        orient="row",
+    )
+
+
+def _size_of(row: Mapping[str, Any]) -> float:
+    """Return the bytes of a prompt with its options, as sql/queries/plan_calls.sql counts them."""
+    return float(len(render_prompt(row["text"], row["choices"]).encode()))

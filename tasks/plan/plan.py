@@ -1,0 +1,185 @@
+"""The plan of a run: every stage's calls, whether the budget holds, and what it all rests on.
+
+make_plan(recipe).stages[3]
+→ StagePlan(stage="sample", role="student", model="sim-student", prompts=566, cost=4,528 calls)
+"""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from tasks.assess.difficulty import measure_difficulty
+from tasks.assess.keys import derive_keys
+from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, ingest_seeds
+from tasks.llm.money import Amount
+from tasks.plan.budget import Verdict, judge_budget
+from tasks.plan.forecast import (
+    Forecast,
+    forecast_reference,
+    forecast_rewriting,
+    forecast_student,
+    merge_coming,
+)
+from tasks.plan.history import Address, Calls, read_history
+from tasks.plan.lessons import RUN, forecast_teacher
+from tasks.plan.overlay import open_overlay
+from tasks.plan.pending import pending_samples
+from tasks.plan.price import Cost, Span, add_costs, price, span_of
+from tasks.recipe import ModelSettings, Recipe, Role
+from tasks.select.contamination import find_contamination
+from tasks.select.duplicates import find_duplicates
+from tasks.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a run would find: the rows it reads, the prompts there are, another run's start."""
+
+    has_store: bool
+    read: IngestCounts
+    seeds: int
+    rewrites: int
+    duplicates: int
+    contaminated: int
+    running_since: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class StagePlan:
+    """One role's calls in one stage. `shares_from` is explained at `forecast.Forecast`."""
+
+    stage: str
+    role: Role
+    model: str
+    prompts: Span
+    cost: Cost
+    shares_from: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run would do. `warnings` are what would stop it, `notes` what the figures rest on."""
+
+    setting: Setting
+    stages: tuple[StagePlan, ...]
+    total: Cost
+    budget: Verdict
+    notes: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def make_plan(recipe: Recipe) -> Plan:
+    """Plan a run. Reads the recipe's files and store and writes neither.
+
+    Raises InputError for a file that cannot be used, StoreError for a store of another version.
+    """
+    with open_overlay(recipe.store) as overlay:
+        store = overlay.store
+        read = _prepare(store, recipe)
+        counted = store.query("plan_setting").row(0, named=True)
+        setting = Setting(has_store=not overlay.is_new, read=read, **counted)
+        history = read_history(store)
+        stages = tuple(
+            _plan_stage(recipe, stage, role, forecast, history)
+            for stage, role, forecast in _forecast(store, recipe)
+            if getattr(recipe.models, role) is not None
+        )
+        spent = store.query("spent").row(0, named=True)
+    verdict = judge_budget(recipe, Amount(**spent), [(each.role, each.cost) for each in stages])
+    return Plan(
+        setting=setting,
+        stages=stages,
+        total=add_costs([each.cost for each in stages]),
+        budget=verdict,
+        notes=tuple(_write_notes(recipe, setting, stages)),
+        warnings=tuple(_write_warnings(recipe, stages)),
+    )
+
+
+def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
+    """Run what a run does before its first call and between calls, as far as it makes none."""
+    read = ingest_seeds(store, recipe, RUN)
+    ingest_benchmarks(store, recipe, RUN)
+    import_responses(store, recipe, RUN)
+    find_duplicates(store, RUN)
+    find_contamination(store, RUN)
+    derive_keys(store, recipe.select, RUN)
+    measure_difficulty(store, RUN)
+    return read
+
+
+def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[str, Role, Forecast]]:
+    prompts = store.query("plan_prompts")
+    rewriting = forecast_rewriting(store, recipe, prompts)
+    reference, keyed = forecast_reference(store, recipe, prompts, rewriting.coming)
+    coming = merge_coming(rewriting.coming, keyed)
+    asked = pending_samples(store, recipe, "student")
+    return (
+        ("rewrite", "rewriter", rewriting.rewriter),
+        ("rewrite", "reference", rewriting.confirmations),
+        ("sample", "reference", reference),
+        ("sample", "student", forecast_student(asked, recipe, prompts, coming)),
+        ("teach", "teacher", forecast_teacher(store, recipe, prompts, asked, coming)),
+    )
+
+
+def _plan_stage(
+    recipe: Recipe,
+    stage: str,
+    role: Role,
+    forecast: Forecast,
+    history: Mapping[Address, Calls],
+) -> StagePlan:
+    settings: ModelSettings = getattr(recipe.models, role)
+    return StagePlan(
+        stage=stage,
+        role=role,
+        model=settings.model,
+        prompts=span_of(forecast.prompts),
+        cost=price(recipe, role, forecast.demands, history),
+        shares_from=forecast.shares_from,
+    )
+
+
+def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) -> list[str]:
+    """Say in a line each what the figures rest on."""
+    notes = []
+    if setting.running_since:
+        notes.append(
+            f"a run that began at {setting.running_since[:19]} has not ended; this is what was "
+            "left of it when the plan was made"
+        )
+    if any(each.cost.calls.high and not each.cost.seen for each in stages):
+        notes.append(
+            "assumed where a model has made no call in this store: 4 bytes a token, answers of a "
+            "quarter of max_tokens, 1 s a call and 1 s per 50 tokens (the simulator's are known)"
+        )
+    if any(each.shares_from == 0 and each.cost.calls.high for each in stages):
+        notes.append(
+            "assumed where nothing was measured yet: 75 % of rewrites are worth confirming, 65 % "
+            "are accepted, 70 % of voted keys are trusted, pass rates spread like Beta(1/2, 1/2)"
+        )
+    if any(each.cost.calls.high for each in stages):
+        notes.append("minutes are of the calls alone; reading, grading and releasing come on top")
+    if recipe.select.max_per_root is not None:
+        notes.append("select.max_per_root is not foreseen: fewer prompts may go to the teacher")
+    return notes
+
+
+def _write_warnings(recipe: Recipe, stages: Sequence[StagePlan]) -> list[str]:
+    """Say in a line each what would stop the run before its end."""
+    warnings = []
+    for role in dict.fromkeys(each.role for each in stages if each.cost.calls.high):
+        settings: ModelSettings = getattr(recipe.models, role)
+        name = settings.api_key_env
+        if settings.base_url and name and not os.environ.get(name, "").strip():
+            warnings.append(f"models.{role}: the environment variable {name} is not set")
+        prices = settings.prices
+        if recipe.budget.usd is not None and None in (prices.input, prices.output):
+            warnings.append(
+                f"models.{role}: {settings.model} has no prices, so budget.usd cannot be kept and "
+                "the run would refuse to call it"
+            )
+    if recipe.models.teacher is None:
+        warnings.append("models.teacher: nobody plays the teacher; the run ends before teaching")
+    return warnings
