@@ -5,12 +5,15 @@ draw(store, recipe, "student", prompt_ids, make_requests, run_id=â€¦, tracker=â€
 """
 
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from uuid import UUID
 
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
+from tasks.llm.batch_folding import BatchJob
+from tasks.llm.batch_records import load_reserved
+from tasks.llm.batches import at_batch_prices, complete_in_batches, count_wanted, has_unfinished
 from tasks.llm.engine import Completion, complete
 from tasks.llm.money import Amount, Purse, check_budget
 from tasks.llm.pending import leave_out_known
@@ -34,23 +37,33 @@ def draw(
     """Make the requests that have no outcome yet. Raises what `engine.complete` raises."""
     if not prompt_ids:
         return Completion()
-    endpoint = endpoint_of(store, recipe, role)
+    endpoint = at_batch_prices(endpoint_of(store, recipe, role))
     check_budget(recipe.budget, endpoint.settings)
-    pending = list(leave_out_known(store, endpoint, role, prompt_ids, make_requests(endpoint)))
+    purse = purse_of(store, recipe, run_id)
+    job = BatchJob(store, endpoint, role, prompt_ids, run_id, purse, tracker)
+
+    def plan() -> Iterator[Request]:
+        return leave_out_known(store, endpoint, role, prompt_ids, make_requests(endpoint))
+
+    if endpoint.settings.mode == "batch":
+        return complete_in_batches(job, plan, _ProgressArtifact(role, count_wanted(job, plan)).show)
+    before = complete_in_batches(job, tuple) if has_unfinished(job) else Completion()
+    pending = list(plan())
     if not pending:
-        return Completion()
+        return before
     shown = _ProgressArtifact(role, len(pending))
-    return complete(
+    after = complete(
         store,
         endpoint,
         pending,
         run_id=run_id,
-        purse=purse_of(store, recipe, run_id),
+        purse=purse,
         advance=lambda done, failed, cost: tracker.advance(
             done=done + failed, failed=failed, cost_usd=cost
         ),
         tick=shown.show,
     )
+    return before.plus(after)
 
 
 def purse_of(store: Store, recipe: Recipe, run_id: str) -> Purse:
@@ -62,6 +75,7 @@ def purse_of(store: Store, recipe: Recipe, run_id: str) -> Purse:
             purse = _PURSES[run_id] = Purse(
                 recipe.budget,
                 spent=Amount(usd=spent["usd"], tokens=spent["tokens"], calls=spent["calls"]),
+                submitted=load_reserved(store),
             )
         return purse
 

@@ -11,6 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -48,6 +49,15 @@ class Completion:
     completed: int = 0
     failed: int = 0
     cost_usd: float | None = 0.0
+
+    def plus(self, other: "Completion") -> "Completion":
+        """Add what became of other requests."""
+        unknown = self.cost_usd is None or other.cost_usd is None
+        return Completion(
+            self.completed + other.completed,
+            self.failed + other.failed,
+            None if unknown else (self.cost_usd or 0.0) + (other.cost_usd or 0.0),
+        )
 
 
 @dataclass(slots=True, eq=False)
@@ -287,6 +297,31 @@ def _event_loop() -> asyncio.AbstractEventLoop:
             threading.Thread(target=loop.run_forever, name="model-calls", daemon=True).start()
             _LOOP.append(loop)
         return _LOOP[0]
+
+
+@contextmanager
+def stoppable() -> Iterator[_Progress]:
+    """Count work other than `complete`'s, such that `stop_calling` reaches it as well."""
+    progress = _Progress()
+    _UNDER_WAY.add(progress)
+    try:
+        yield progress
+    finally:
+        _UNDER_WAY.discard(progress)
+
+
+def run_on_loop(work: Coroutine[Any, Any, T], check: Callable[[], None] = _ignore) -> T:
+    """Run a coroutine on the loop of all calls and wait for it in this thread.
+
+    `check` is called about once a second; an exception of it cancels the coroutine.
+    """
+    future: Future[T] = asyncio.run_coroutine_threadsafe(work, _event_loop())
+    try:
+        while not wait([future], timeout=_TICK_S).done:
+            check()
+        return future.result()
+    finally:
+        future.cancel()
 
 
 _LIMITERS: dict[tuple[str, str], Limiter] = {}

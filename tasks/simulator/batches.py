@@ -11,6 +11,7 @@ import math
 import os
 import tempfile
 import time
+import uuid
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -141,8 +142,7 @@ class Desk:
 
     def new_file(self, name: str, purpose: str) -> StoredFile:
         """Return an empty file, which is not there for others until `keep` is called."""
-        self._made["files"] += 1
-        file_id = f"file-{fingerprint('file', self._made['files']).hex()[:24]}"
+        file_id = f"file-{uuid.uuid4().hex[:24]}"
         return StoredFile(file_id, name, purpose, int(time.time()))
 
     def keep(self, stored: StoredFile) -> None:
@@ -168,7 +168,7 @@ class Desk:
     def create(self, stored: StoredFile, metadata: dict[str, str] | None) -> Batch:
         """Start a batch on an uploaded file."""
         self._made["batches"] += 1
-        batch_id = f"batch_{fingerprint('batch', self._made['batches']).hex()[:24]}"
+        batch_id = f"batch_{uuid.uuid4().hex[:24]}"  # No other server's, and no earlier one's.
         batch = Batch(batch_id, stored, metadata)
         batch.moments["created_at"] = int(time.time())
         self.batches[batch_id] = batch
