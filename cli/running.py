@@ -50,6 +50,7 @@ def stopping_politely() -> Iterator[None]:
 
     Both are safe: what was completed is in the store, and what we started ends with us.
     """
+    from tasks.llm.batch_round import describe_batches_under_way
     from tasks.llm.engine import stop_calling
 
     asked: list[int] = []
@@ -60,7 +61,8 @@ def stopping_politely() -> Iterator[None]:
             os._exit(INTERRUPTED)
         asked.append(number)
         print(
-            "teachset: stopping after the calls under way; Ctrl-C again stops at once",
+            "teachset: stopping after the calls under way; Ctrl-C again stops at once"
+            f"{describe_batches_under_way()}",
             file=sys.stderr,
             flush=True,
         )

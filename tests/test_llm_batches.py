@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
@@ -366,3 +367,29 @@ def test_a_stage_draws_in_batches_and_a_role_that_is_live_again_waits_for_them(
     assert (seen["batches"]["submitted"], seen["received"]) == (4, 2)
     costs = store.sql("select sum(cost_usd) from responses").row(0)[0]
     assert done.cost_usd == pytest.approx(costs)
+
+
+@pytest.mark.slow
+def test_two_draws_at_once_share_the_batches_of_an_earlier_run(store: Store) -> None:
+    with simulating({"batches": {"in_progress_s": 2.0}}) as url:
+        endpoint = at_batch_prices(_endpoint(url))
+        purse = Purse(Budget())
+
+        def go(prompt_ids: list[str], samples: int) -> Completion:
+            wanted = [each for name in prompt_ids for each in _requests(samples, prompt_id=name)]
+            tracker = Tracker("student", None, time.monotonic)
+            job = BatchJob(store, endpoint, "student", prompt_ids, "r", purse, tracker)
+            return complete_in_batches(
+                job, lambda: leave_out_known(store, endpoint, "student", prompt_ids, wanted)
+            )
+
+        with _once(url, "in_progress", stop_calling), pytest.raises(RunInterrupted):
+            go(["a", "b"], 3)
+        with ThreadPoolExecutor(2) as pool:
+            done = list(pool.map(lambda name: go([name], 5), ["a", "b"]))
+        seen = stats(url)
+    assert sum(each.completed for each in done) == 10
+    assert _count(store, "(select count(*) from responses)") == 10
+    # One prompt text: each sample was asked for under two prompt ids, and no more often.
+    assert seen["batches"]["submitted_per_request"] == {"2": 5}
+    assert (purse.submitted, purse.spent.calls) == (Amount(), 10)

@@ -60,6 +60,14 @@ def unclaim(work: Round, batch_id: str) -> None:
         _CLAIMS.discard((work.job.store.settings.catalog, batch_id))
 
 
+def describe_batches_under_way() -> str:
+    """Say what a stopped run leaves at its providers; nothing if there is nothing."""
+    count = len(_CLAIMS)  # Without the lock: a signal may have come while it was held.
+    return (
+        f"\n  batches that go on at the provider: {count}; run again to continue" if count else ""
+    )
+
+
 def check(work: Round) -> None:
     """Raise what stops the run, if anything does; batches at the provider go on."""
     stop = work.stopped_by()
