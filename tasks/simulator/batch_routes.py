@@ -5,7 +5,9 @@ POST /v1/batches   GET /v1/batches   GET /v1/batches/{id}   POST /v1/batches/{id
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import orjson
@@ -13,7 +15,7 @@ from aiohttp import BodyPartReader, web
 
 from tasks.simulator.batch_lines import ENDPOINT
 from tasks.simulator.batches import OVER, Batch, Desk, StoredFile
-from tasks.simulator.chance import draw, fingerprint
+from tasks.simulator.chance import draw
 from tasks.simulator.completions import Problem
 from tasks.simulator.http_replies import MARK, drop, refuse, reply
 from tasks.simulator.settings import Settings
@@ -31,7 +33,7 @@ class Routes:
 
     def __init__(self, settings: Settings, desk: Desk, check_key: CheckKey) -> None:
         self._settings, self._desk, self._check_key = settings, desk, check_key
-        self._creates: dict[str, int] = {}
+        self._creates: Counter[str] = Counter()
 
     def add_to(self, app: web.Application) -> None:
         """Serve files and batches in an application, and clear the desk when it ends."""
@@ -126,13 +128,16 @@ class Routes:
         timing = self._settings.batches
         if timing.create_answer_s:
             await asyncio.sleep(timing.create_answer_s)
-        if self._draw_drop(batch) < timing.create_dropped:
+        if timing.create_dropped and self._draw_drop(batch) < timing.create_dropped:
             return drop(http)
         return reply(answer)
 
     def _draw_drop(self, batch: Batch) -> float:
-        content = fingerprint(*batch.input_file.read()).hex()
-        self._creates[content] = self._creates.get(content, 0) + 1
+        digest = blake2b(digest_size=16)
+        for piece in batch.input_file.read():
+            digest.update(piece)
+        content = digest.hexdigest()
+        self._creates[content] += 1
         return draw(self._settings.seed, "create", content, self._creates[content])
 
     async def _list_batches(self, http: web.Request) -> web.StreamResponse:
