@@ -55,6 +55,7 @@ def stopping_politely() -> Iterator[None]:
     interrupt that is raised inside somebody's callback can be lost there, so it is raised again
     until it arrives.
     """
+    from tasks.llm.batch_round import describe_batches_under_way
     from tasks.llm.engine import is_calling, stop_calling
 
     asked: list[int] = []
@@ -65,7 +66,8 @@ def stopping_politely() -> Iterator[None]:
             _end_at_once()
         asked.append(number)
         print(
-            "teachset: stopping after the calls under way; Ctrl-C again stops at once",
+            "teachset: stopping after the calls under way; Ctrl-C again stops at once"
+            f"{describe_batches_under_way()}",
             file=sys.stderr,
             flush=True,
         )

@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks.llm.chunks import run_ranges, two_at_a_time
+from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.rewrite.stage import count_pending, rewrite_chunk
 from tasks.run import recorded_run
@@ -29,6 +29,7 @@ def rewrite(recipe: Recipe | RecipeFile) -> None:
             "rewrite",
             calls,
             lambda asked: rewrite_chunk.submit(recipe, run_id, asked),
+            calls_per_range(recipe, "rewriter", "reference"),
         )
         mark_duplicates(recipe, run_id)
         mark_contamination(recipe, run_id)

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from tasks.assess.keys import derive_keys_task
-from tasks.llm.chunks import run_ranges, two_at_a_time
+from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.sample import SampledRole, count_wanted, sample_chunk
@@ -34,4 +34,5 @@ def _draw(recipe: Recipe, run_id: str, role: SampledRole) -> None:
         role,
         calls,
         lambda asked: sample_chunk.submit(recipe, run_id, role, asked),
+        calls_per_range(recipe, role),
     )

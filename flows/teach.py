@@ -3,7 +3,7 @@
 from prefect import flow
 
 from tasks.assess.grade import grade_task
-from tasks.llm.chunks import run_ranges, two_at_a_time
+from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.decide import select_taught_prompts
@@ -28,6 +28,7 @@ def teach(recipe: Recipe | RecipeFile) -> None:
             "teacher",
             calls,
             lambda asked: teach_chunk.submit(recipe, run_id, asked),
+            calls_per_range(recipe, "teacher"),
         )
         grade_task(recipe, run_id, ("teacher",))
         select_taught_prompts(recipe, run_id)

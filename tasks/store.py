@@ -54,6 +54,10 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "releases": ("release_id",),
     "release_pairs": ("release_id", "pair_id"),
     "runs": ("run_id",),
+    "batches": ("batch_id",),
+    "batch_requests": ("batch_id", "response_id"),
+    "batch_states": ("batch_id", "state"),
+    "batch_retries": ("batch_id", "response_id"),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {
     "difficulty": ("prompt_id", "student"),

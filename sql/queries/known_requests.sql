@@ -1,4 +1,5 @@
--- One row per request of a role that needs no call: its response is there, or it failed for good.
+-- One row per request of a role that needs no call: its response is there, it failed for good, or
+-- it is in a batch whose results are still awaited.
 select responses.reuse_key as key
 from responses
 where
@@ -16,3 +17,9 @@ where
     failures.role = $role
     and failures.prompt_id in (select unnest($prompt_ids))
     and list_contains($permanent, failures.failure)
+union all
+select held_requests.reuse_key as key
+from held_requests
+where
+    held_requests.role = $role
+    and held_requests.prompt_id in (select unnest($prompt_ids))

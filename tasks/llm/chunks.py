@@ -11,11 +11,13 @@ from prefect.futures import PrefectFuture
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from tasks.llm.engine import stop_calling
-from tasks.llm.pending import Range, ranges
+from tasks.llm.pending import CALLS_PER_RANGE, Range, ranges
 from tasks.progress import track
+from tasks.recipe import Recipe, Role
 
 Result = TypeVar("Result")
 RANGES_AT_A_TIME = 2
+_CALLS_PER_BATCHED_RANGE = 500_000  # Ten full files: a range takes as long as its slowest batch.
 
 
 def two_at_a_time() -> TaskRunner[PrefectFuture[Any]]:
@@ -24,8 +26,17 @@ def two_at_a_time() -> TaskRunner[PrefectFuture[Any]]:
     return cast("TaskRunner[PrefectFuture[Any]]", runner)
 
 
+def calls_per_range(recipe: Recipe, *roles: Role) -> int:
+    """Return how many calls make a task run: far more where a role is asked in batches."""
+    modes = [settings.mode for role in roles if (settings := getattr(recipe.models, role))]
+    return _CALLS_PER_BATCHED_RANGE if "batch" in modes else CALLS_PER_RANGE
+
+
 def run_ranges(
-    stage: str, calls: int, submit: Callable[[Range], PrefectFuture[Result]]
+    stage: str,
+    calls: int,
+    submit: Callable[[Range], PrefectFuture[Result]],
+    size: int = CALLS_PER_RANGE,
 ) -> list[Result]:
     """Run a stage's calls range by range and return the results, in the order of the ranges.
 
@@ -36,7 +47,7 @@ def run_ranges(
     running: deque[PrefectFuture[Result]] = deque()
     with track(stage, calls):
         try:
-            for asked in ranges(calls):
+            for asked in ranges(calls, size):
                 running.append(submit(asked))
                 if len(running) == RANGES_AT_A_TIME:
                     results.append(running.popleft().result())

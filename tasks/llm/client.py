@@ -34,7 +34,7 @@ class Answer:
     model: str | None
     provider_request_id: str | None
     raw_body: str
-    latency_s: float
+    latency_s: float | None
     headers: Mapping[str, str]
 
 
@@ -73,7 +73,7 @@ async def ask(
     return read_answer(response, request, time.perf_counter() - began)
 
 
-def read_answer(response: httpx.Response, request: Request, latency_s: float) -> Answer:
+def read_answer(response: httpx.Response, request: Request, latency_s: float | None) -> Answer:
     """Take a response body apart. Raises CallFailed if it is no chat completion or was refused."""
     raw = response.content.decode("utf-8", "replace")  # JSON is UTF-8, whatever the headers say.
     try:

@@ -6,13 +6,16 @@ draw(store, recipe, "student", pages, make_requests, run_id=…, tracker=…)
 
 import itertools
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
 import polars as pl
 from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
+from tasks.llm.batch_folding import BatchJob
+from tasks.llm.batch_records import load_reserved
+from tasks.llm.batches import at_batch_prices, complete_in_batches, count_wanted, has_unfinished
 from tasks.llm.engine import Completion, complete
 from tasks.llm.money import Amount, Purse, check_budget
 from tasks.llm.pending import leave_out_known
@@ -43,29 +46,42 @@ def draw(
     first = next(pages, None)
     if first is None:
         return Completion()
-    endpoint = endpoint_of(store, recipe, role)
+    pages = itertools.chain([first], pages)
+    endpoint = at_batch_prices(endpoint_of(store, recipe, role))
     check_budget(recipe.budget, endpoint.settings)
-    pending = (
-        request
-        for page in itertools.chain([first], pages)
-        for request in leave_out_known(
-            store, endpoint, role, page["prompt_id"].to_list(), make_requests(endpoint, page)
-        )
-    )
+    purse = purse_of(store, recipe, run_id)
+
+    def plan(asked: Iterable[pl.DataFrame]) -> Iterator[Request]:
+        for page in asked:
+            requests = make_requests(endpoint, page)
+            yield from leave_out_known(store, endpoint, role, page["prompt_id"].to_list(), requests)
+
+    before = Completion()
+    if endpoint.settings.mode == "batch" or has_unfinished(store, endpoint, role):
+        frames = list(pages)  # A batch is planned anew whenever one has ended.
+        prompt_ids = [name for frame in frames for name in frame["prompt_id"].to_list()]
+        job = BatchJob(store, endpoint, role, prompt_ids, run_id, purse, tracker)
+        if endpoint.settings.mode == "batch":
+            wanted = count_wanted(job, lambda: plan(frames))
+            shown = _ProgressArtifact(role, wanted, tracker)
+            return complete_in_batches(job, lambda: plan(frames), shown.show)
+        before, pages = complete_in_batches(job, tuple), iter(frames)
+    pending = plan(pages)
     request = next(pending, None)
     if request is None:
-        return Completion()
-    return complete(
+        return before
+    after = complete(
         store,
         endpoint,
         itertools.chain([request], pending),
         run_id=run_id,
-        purse=purse_of(store, recipe, run_id),
+        purse=purse,
         advance=lambda done, failed, cost: tracker.advance(
             done=done + failed, failed=failed, cost_usd=cost
         ),
         tick=_ProgressArtifact(role, calls, tracker).show,
     )
+    return before.plus(after)
 
 
 def purse_of(store: Store, recipe: Recipe, run_id: str) -> Purse:
@@ -77,6 +93,7 @@ def purse_of(store: Store, recipe: Recipe, run_id: str) -> Purse:
             purse = _PURSES[run_id] = Purse(
                 recipe.budget,
                 spent=Amount(usd=spent["usd"], tokens=spent["tokens"], calls=spent["calls"]),
+                submitted=load_reserved(store),
             )
         return purse
 

@@ -9,9 +9,9 @@ pending and no call waits for another. A call that waits to be tried again holds
 
 import asyncio
 import threading
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, wait
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -52,6 +52,15 @@ class Completion:
     cost_usd: float | None = 0.0
     note: str = ""  # What holds everybody back at the moment, if anything does.
 
+    def plus(self, other: "Completion") -> "Completion":
+        """Add what became of other requests."""
+        unknown = self.cost_usd is None or other.cost_usd is None
+        return Completion(
+            self.completed + other.completed,
+            self.failed + other.failed,
+            None if unknown else (self.cost_usd or 0.0) + (other.cost_usd or 0.0),
+        )
+
 
 @dataclass(slots=True, eq=False)
 class _Progress:
@@ -77,6 +86,9 @@ class _Progress:
         else:
             self.cost_usd += cost_usd
 
+    def totals(self, note: str = "") -> Completion:
+        return Completion(self.completed, self.failed, self.cost_usd, note)
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Job:
@@ -90,11 +102,6 @@ class _Job:
     writer: Writer
     progress: _Progress
     advance: Advance
-
-    def totals(self, note: str | None = None) -> Completion:
-        seen = self.progress
-        note = self.limiter.describe() if note is None else note
-        return Completion(seen.completed, seen.failed, seen.cost_usd, note)
 
 
 def complete(
@@ -115,10 +122,7 @@ def complete(
     BudgetReached at the cap, StoreError if outcomes cannot be kept; whatever completed before is
     in the store.
     """
-    if _ENDING.is_set():
-        raise RunInterrupted("stopped; run again to continue")
-    progress = _Progress()
-    with Writer(store, run_id) as writer:
+    with stoppable() as progress, Writer(store, run_id) as writer:
         job = _Job(
             endpoint=endpoint,
             client=open_client(endpoint),
@@ -129,14 +133,11 @@ def complete(
             progress=progress,
             advance=advance,
         )
-        _UNDER_WAY.add(job)
-        try:
-            _run_on_loop(_work_all(job), lambda: tick(job.totals()))
-        finally:
-            _UNDER_WAY.discard(job)
+        run_on_loop(_work_all(job), lambda: tick(progress.totals(job.limiter.describe())))
+        tick(progress.totals())
     if progress.stop is not None:
         raise progress.stop
-    return job.totals(note="")
+    return progress.totals()
 
 
 def stop_calling(*, for_good: bool = False) -> None:
@@ -146,9 +147,9 @@ def stop_calling(*, for_good: bool = False) -> None:
     """
     if for_good:
         _ENDING.set()
-    for job in list(_UNDER_WAY):
+    for progress in list(_UNDER_WAY):
         error = RunInterrupted("stopped; run again to continue")
-        _event_loop().call_soon_threadsafe(job.progress.end, error)
+        _event_loop().call_soon_threadsafe(progress.end, error)
 
 
 def is_calling() -> bool:
@@ -230,7 +231,7 @@ async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -
         try:
             answer = await ask(job.client, job.endpoint, request, spoilt)
             usage = answer.usage
-            call.answered(answer.latency_s, usage, answer.headers)
+            call.answered(answer.latency_s or 0.0, usage, answer.headers)
             return answer
         except CallFailed as failure:
             usage = failure.usage
@@ -331,18 +332,6 @@ def _limiter_of(endpoint: Endpoint) -> Limiter:
         return _LIMITERS[key]
 
 
-def _run_on_loop(work: Coroutine[Any, Any, T], tick: Callable[[], None]) -> T:
-    """Run a coroutine on the process's one event loop for calls; an exception here cancels it."""
-    future: Future[T] = asyncio.run_coroutine_threadsafe(work, _event_loop())
-    try:
-        while not wait([future], timeout=_TICK_S).done:
-            tick()
-        tick()
-        return future.result()
-    finally:
-        future.cancel()
-
-
 def _event_loop() -> asyncio.AbstractEventLoop:
     """Return the one loop on which every call of this process is made, whoever asks first."""
     with _LOOP_LOCK:
@@ -353,9 +342,36 @@ def _event_loop() -> asyncio.AbstractEventLoop:
         return _LOOP[0]
 
 
+@contextmanager
+def stoppable() -> Iterator[_Progress]:
+    """Count work that `stop_calling` reaches. Raises RunInterrupted if the process is ending."""
+    if _ENDING.is_set():
+        raise RunInterrupted("stopped; run again to continue")
+    progress = _Progress()
+    _UNDER_WAY.add(progress)
+    try:
+        yield progress
+    finally:
+        _UNDER_WAY.discard(progress)
+
+
+def run_on_loop(work: Coroutine[Any, Any, T], check: Callable[[], None] = _ignore) -> T:
+    """Run a coroutine on the loop of all calls and wait for it in this thread.
+
+    `check` is called about once a second; an exception of it cancels the coroutine.
+    """
+    future: Future[T] = asyncio.run_coroutine_threadsafe(work, _event_loop())
+    try:
+        while not wait([future], timeout=_TICK_S).done:
+            check()
+        return future.result()
+    finally:
+        future.cancel()
+
+
 _LIMITERS: dict[tuple[str, str], Limiter] = {}
 _LIMITERS_LOCK = threading.Lock()
 _LOOP: list[asyncio.AbstractEventLoop] = []
 _LOOP_LOCK = threading.Lock()
-_UNDER_WAY: set[_Job] = set()
+_UNDER_WAY: set[_Progress] = set()
 _ENDING = threading.Event()

@@ -33,6 +33,7 @@ class Bill:
     """What the attempts of one call add up to; an attempt without an answer is not billed."""
 
     attempts: int = 0
+    malformed: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost_usd: float | None = 0.0
@@ -87,20 +88,22 @@ def reserve_for(settings: ModelSettings, prompt_bytes: int) -> Amount:
 
 @dataclass(slots=True)
 class Purse:
-    """A budget, what was spent of it and what calls in flight may still spend."""
+    """A budget, what was spent of it and what calls in flight and batches may still spend."""
 
     budget: Budget
     spent: Amount = field(default_factory=Amount)
     reserved: Amount = field(default_factory=Amount)
+    submitted: Amount = field(default_factory=Amount)
 
     def fits(self, amount: Amount) -> bool:
         """Say whether an amount can be reserved without ever exceeding the budget."""
         return all(
-            cap is None or spent + reserved + more <= cap
-            for cap, spent, reserved, more in zip(
+            cap is None or spent + reserved + submitted + more <= cap
+            for cap, spent, reserved, submitted, more in zip(
                 (self.budget.usd, self.budget.tokens, self.budget.calls),
                 _values(self.spent),
                 _values(self.reserved),
+                _values(self.submitted),
                 _values(amount),
                 strict=True,
             )
@@ -108,12 +111,24 @@ class Purse:
 
     def reserve(self, amount: Amount) -> None:
         """Set an amount aside for a call that is about to be made."""
-        self.reserved = _add(self.reserved, amount)
+        self.reserved = add_amounts(self.reserved, amount)
 
     def settle(self, amount: Amount, actual: Amount) -> None:
         """Give a reservation back and book what the call did cost."""
-        self.reserved = _add(self.reserved, amount, -1)
-        self.spent = _add(self.spent, actual)
+        self.reserved = add_amounts(self.reserved, amount, -1)
+        self.spent = add_amounts(self.spent, actual)
+
+    def submit(self, amount: Amount) -> bool:
+        """Set an amount aside for a batch, for as long as it takes; say whether it fits."""
+        if not self.fits(amount):
+            return False
+        self.submitted = add_amounts(self.submitted, amount)
+        return True
+
+    def settle_submitted(self, amount: Amount, actual: Amount) -> None:
+        """Give back what a batch set aside and book what it did cost."""
+        self.submitted = add_amounts(self.submitted, amount, -1)
+        self.spent = add_amounts(self.spent, actual)
 
     def is_idle(self) -> bool:
         """Say whether no call is in flight."""
@@ -131,6 +146,15 @@ class Purse:
         )
 
 
+def batch_prices(settings: ModelSettings) -> Prices:
+    """Return what a model costs in a batch: its own batch prices, or a share of the usual ones."""
+    declared, factor = settings.batch, settings.batch.price_factor
+    if declared.prices is not None:
+        return declared.prices
+    usual = settings.prices.model_dump()
+    return Prices(**{name: None if each is None else each * factor for name, each in usual.items()})
+
+
 def check_budget(budget: Budget, settings: ModelSettings) -> None:
     """Refuse a cap in dollars over a model whose prices are unknown: it could not be kept."""
     if budget.usd is not None and (settings.prices.input is None or settings.prices.output is None):
@@ -144,7 +168,8 @@ def _values(amount: Amount) -> tuple[float, int, int]:
     return amount.usd, amount.tokens, amount.calls
 
 
-def _add(left: Amount, right: Amount, sign: int = 1) -> Amount:
+def add_amounts(left: Amount, right: Amount, sign: int = 1) -> Amount:
+    """Add two amounts, or subtract the right one."""
     return Amount(
         usd=left.usd + sign * right.usd,
         tokens=left.tokens + sign * right.tokens,

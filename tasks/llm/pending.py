@@ -16,7 +16,7 @@ from tasks.llm.request import Endpoint, Request, identify
 from tasks.recipe import Role
 from tasks.store import Store
 
-_CALLS_PER_CHUNK = 2_000
+CALLS_PER_RANGE = 2_000
 _CALLS_PER_PART = 8_000
 _PLACES = 65_536
 _MOST_CHUNKS = 40  # Prefect and its UI slow down at thousands of task runs (docs/engine.md).
@@ -39,9 +39,9 @@ class Range:
         return [Range(*pair) for pair in itertools.pairwise([self.low, *inner, self.high])]
 
 
-def ranges(calls: int) -> list[Range]:
+def ranges(calls: int, calls_per_range: int = CALLS_PER_RANGE) -> list[Range]:
     """Split all prompt ids into as many ranges as a number of calls deserves: 0 to 40."""
-    count = min(_MOST_CHUNKS, -(-calls // _CALLS_PER_CHUNK))
+    count = min(_MOST_CHUNKS, -(-calls // calls_per_range))
     edges = [_edge(_PLACES * edge // count) for edge in range(count)] + ["g"]
     pairs = enumerate(itertools.pairwise(edges), 1)
     return [

@@ -88,10 +88,13 @@ def identify(endpoint: Endpoint, request: Request) -> Keys:
     )
 
 
-def render_body(endpoint: Endpoint, request: Request, spoilt: Sequence[str] = ()) -> dict[str, Any]:
+def render_body(
+    endpoint: Endpoint, request: Request, spoilt: Sequence[str] = (), reseeded: int = 0
+) -> dict[str, Any]:
     """Return the body of the HTTP request. The sample index is sent as `seed`.
 
     After `spoilt` answers another seed is sent: the same one would bring the same answer again.
+    `reseeded` does the same for answers that are not shown to the model (in batches).
     """
     settings = endpoint.settings
     body: dict[str, Any] = {
@@ -104,7 +107,7 @@ def render_body(endpoint: Endpoint, request: Request, spoilt: Sequence[str] = ()
     if settings.sampling.max_tokens is not None:
         body[settings.max_tokens_field] = settings.sampling.max_tokens
     if settings.send_seed:
-        body["seed"] = request.sample_index + len(spoilt) * _SEED_STEP
+        body["seed"] = request.sample_index + (len(spoilt) + reseeded) * _SEED_STEP
     if request.schema is not None:
         body["response_format"] = {
             "type": "json_schema",

@@ -13,7 +13,15 @@ simulator. The model is also the flows' parameter, so the Prefect UI draws a for
 
 from tasks.recipe.fields import AnswerType, Name, RecipeFile, Role, Share
 from tasks.recipe.loading import as_recipe, load_recipe, recipe_schema, resolve_paths
-from tasks.recipe.models import Budget, Models, ModelSettings, Prices, Sampling, SimulatorSettings
+from tasks.recipe.models import (
+    BatchSettings,
+    Budget,
+    Models,
+    ModelSettings,
+    Prices,
+    Sampling,
+    SimulatorSettings,
+)
 from tasks.recipe.recipe import Recipe
 from tasks.recipe.sources import (
     BenchmarkSource,
@@ -38,6 +46,7 @@ from tasks.recipe.stages import (
 __all__ = [
     "AnswerType",
     "Band",
+    "BatchSettings",
     "BenchmarkSource",
     "Budget",
     "Columns",

@@ -32,6 +32,25 @@ class Sampling(Section):
     )
 
 
+class BatchSettings(Section):
+    """How a model is asked in batches (`mode: batch`): OpenAI's Batch API, within a day."""
+
+    poll_interval_s: float = Field(default=60, gt=0, description="How often a batch is asked for.")
+    completion_window: str = Field(default="24h", min_length=1)
+    price_factor: float = Field(
+        default=0.5, ge=0, description="What `prices` are multiplied by; OpenAI asks for half."
+    )
+    prices: Prices | None = Field(
+        default=None, description="The prices of a batch themselves, instead of `price_factor`."
+    )
+    max_requests: int = Field(default=50_000, ge=1, description="Requests in a file at most.")
+    max_bytes: int = Field(default=200_000_000, ge=1, description="Bytes in a file at most.")
+    when_lost: Literal["stop", "ask_again"] = Field(
+        default="stop",
+        description="What to do when the server does not know a submitted batch any more.",
+    )
+
+
 class ModelSettings(Section):
     """One model in one role, behind any OpenAI-compatible server."""
 
@@ -42,6 +61,11 @@ class ModelSettings(Section):
         description="The NAME of the environment variable that holds the key, never the key.",
         pattern=r"^[A-Z_][A-Z0-9_]*$",
     )
+    mode: Literal["live", "batch"] = Field(
+        default="live",
+        description="Call by call, or in batches: cheaper, and done within a day (docs/engine.md).",
+    )
+    batch: BatchSettings = BatchSettings()
     sampling: Sampling = Sampling()
     prices: Prices = Prices()
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
@@ -83,6 +107,7 @@ class SimulatorSettings(Section):
     latency: dict[str, Any] = Field(default_factory=dict)
     faults: dict[str, Any] = Field(default_factory=dict)
     limits: dict[str, Any] = Field(default_factory=dict)
+    batches: dict[str, Any] = Field(default_factory=dict)
     models: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
     @model_validator(mode="after")

@@ -52,11 +52,14 @@ class Recipe(Section):
         """Return what the content of a release depends on: no place, no secret, no limit."""
         settings = self.model_dump(mode="json", exclude={"store", "budget"})
         settings["release"].pop("folder")
+        settings["simulator"].pop("batches")
         for source in (*settings["seeds"], *settings["benchmarks"], *settings["responses"]):
             source["path"] = source["path"].rsplit("/", 1)[-1]
         for model in filter(None, settings["models"].values()):
             for limit in (
                 "api_key_env",
+                "mode",
+                "batch",
                 "max_concurrency",
                 "adaptive_concurrency",
                 "requests_per_minute",

@@ -3,6 +3,7 @@
 GET  /v1/models              GET  /sim/truth?model=sim-student   one JSON line an item
 POST /v1/chat/completions    POST /sim/truth {"model", "prompts"}   GET /sim/stats
                              POST /sim/items [{"prompt", "answer", …}, …]
+Files and batches (/v1/files, /v1/batches) are in batch_routes.
 """
 
 import asyncio
@@ -19,6 +20,8 @@ from aiohttp import web
 
 from tasks.identity import normalise
 from tasks.simulator.answer_key import AnswerKey
+from tasks.simulator.batch_routes import Routes
+from tasks.simulator.batches import Desk
 from tasks.simulator.completions import (
     ChatRequest,
     Choice,
@@ -28,6 +31,7 @@ from tasks.simulator.completions import (
     read_request,
 )
 from tasks.simulator.faults import FaultName, pick_delay, pick_fault
+from tasks.simulator.http_replies import MARK, drop, refuse, reply
 from tasks.simulator.items import Item, read_item
 from tasks.simulator.models import difficulty, guess_rate, pass_rate
 from tasks.simulator.settings import Settings
@@ -38,13 +42,11 @@ from tasks.simulator.wire import (
     FINGERPRINT,
     TOO_MANY,
     completion_body,
-    error_body,
     retry_after,
     stream_body,
     unknown_model,
 )
 
-_MARK = {"x-teachset-simulated": "1"}
 _LARGEST_BODY = 64 * 1024 * 1024
 
 
@@ -59,6 +61,10 @@ class Simulation:
     capacity: asyncio.Semaphore | None = None
     requests_window: Window = field(default_factory=lambda: Window(None))
     tokens_window: Window = field(default_factory=lambda: Window(None))
+    desk: Desk = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.desk = Desk(self.settings, self.key, self.traffic)
 
 
 _SIMULATION = web.AppKey("simulation", Simulation)
@@ -68,7 +74,7 @@ def build_app(settings: Settings, key: AnswerKey, api_key: str | None = None) ->
     """Return the application that serves a roster of models and an answer key."""
     capacity = settings.latency.capacity
     app = web.Application(client_max_size=_LARGEST_BODY, middlewares=[_as_json_errors])
-    app[_SIMULATION] = Simulation(
+    simulation = app[_SIMULATION] = Simulation(
         settings,
         key,
         api_key,
@@ -76,6 +82,7 @@ def build_app(settings: Settings, key: AnswerKey, api_key: str | None = None) ->
         requests_window=Window(settings.limits.requests_per_minute),
         tokens_window=Window(settings.limits.tokens_per_minute),
     )
+    Routes(settings, simulation.desk, lambda http: _check_key(simulation, http)).add_to(app)
     app.router.add_get("/v1/models", _list_models)
     app.router.add_post("/v1/chat/completions", _chat)
     app.router.add_get("/sim/truth", _tell_truth_of_items)
@@ -102,27 +109,27 @@ async def _chat(http: web.Request) -> web.StreamResponse:
 async def _answer(simulation: Simulation, http: web.Request) -> tuple[str, web.StreamResponse]:
     """Answer one chat request; return what became of it beside the response."""
     if problem := _check_key(simulation, http):
-        return "unauthorized", _refuse(problem)
+        return "unauthorized", refuse(problem)
     request = read_request(await http.read())
     if isinstance(request, Problem):
-        return "bad_request", _refuse(request)
+        return "bad_request", refuse(request)
     if request.model not in simulation.settings.models:
-        return "unknown_model", _refuse(unknown_model(request.model))
+        return "unknown_model", refuse(unknown_model(request.model))
     headers, wait = _use_limits(simulation, request)
     if wait:
-        return "limit", _refuse(TOO_MANY, {**headers, **retry_after(wait)})
+        return "limit", refuse(TOO_MANY, {**headers, **retry_after(wait)})
     settings, traffic = simulation.settings, simulation.traffic
     attempt = traffic.next_attempt(request.digest)
     headers["x-request-id"] = f"req-{request.digest[:20]}-{attempt}"
     fault = pick_fault(settings.faults, settings.seed, request.digest, attempt)
     if fault == "rate_limit":
         wait = settings.faults.retry_after_s
-        return fault, _refuse(TOO_MANY, {**headers, **retry_after(wait)})
+        return fault, refuse(TOO_MANY, {**headers, **retry_after(wait)})
     if fault == "server_error":
-        return fault, _refuse(BROKEN, headers)
+        return fault, refuse(BROKEN, headers)
     if fault == "hang":
         await asyncio.sleep(settings.faults.hang_s)
-        return fault, _drop(http)
+        return fault, drop(http)
     delay = pick_delay(settings.latency, settings.seed, request.digest, attempt)
     async with simulation.capacity or contextlib.nullcontext():
         if delay:
@@ -153,12 +160,12 @@ async def _respond(
     if fault == "malformed":
         body = body[: len(body) // 2]
     if fault != "dropped":
-        return web.Response(body=body, content_type=kind, headers={**_MARK, **headers})
-    partial = web.StreamResponse(headers={**_MARK, **headers, "content-length": str(len(body))})
+        return web.Response(body=body, content_type=kind, headers={**MARK, **headers})
+    partial = web.StreamResponse(headers={**MARK, **headers, "content-length": str(len(body))})
     partial.content_type = kind
     await partial.prepare(http)
     await partial.write(body[: len(body) // 2])
-    return _drop(http, partial)
+    return drop(http, partial)
 
 
 def _use_limits(simulation: Simulation, request: ChatRequest) -> tuple[dict[str, str], float]:
@@ -185,26 +192,10 @@ def _check_key(simulation: Simulation, http: web.Request) -> Problem | None:
     return Problem(401, message, code="invalid_api_key")
 
 
-def _refuse(problem: Problem, headers: Mapping[str, str] | None = None) -> web.Response:
-    return web.Response(
-        status=problem.status,
-        body=error_body(problem),
-        content_type="application/json",
-        headers={**_MARK, **(headers or {})},
-    )
-
-
-def _drop(http: web.Request, response: web.StreamResponse | None = None) -> web.StreamResponse:
-    """Close the connection without another byte, as a network does."""
-    if http.transport is not None:
-        http.transport.abort()
-    return response or web.Response()
-
-
 async def _list_models(http: web.Request) -> web.Response:
     simulation = http.app[_SIMULATION]
     if problem := _check_key(simulation, http):
-        return _refuse(problem)
+        return refuse(problem)
     models = [
         {
             "id": name,
@@ -215,14 +206,14 @@ async def _list_models(http: web.Request) -> web.Response:
         }
         for name, model in simulation.settings.models.items()
     ]
-    return _reply({"object": "list", "data": models})
+    return reply({"object": "list", "data": models})
 
 
 async def _tell_truth_of_items(http: web.Request) -> web.Response:
     simulation = http.app[_SIMULATION]
     model = simulation.settings.models.get(http.query.get("model", ""))
     if model is None:
-        return _refuse(unknown_model(http.query.get("model")))
+        return refuse(unknown_model(http.query.get("model")))
     seed, key = simulation.settings.seed, simulation.key
     lines = []
     for item in key.items.values():
@@ -238,7 +229,7 @@ async def _tell_truth_of_items(http: web.Request) -> web.Response:
         }
         lines.append(orjson.dumps(truth, option=orjson.OPT_APPEND_NEWLINE))
     body = b"".join(lines)
-    return web.Response(body=body, content_type="application/x-ndjson", headers=_MARK)
+    return web.Response(body=body, content_type="application/x-ndjson", headers=MARK)
 
 
 async def _tell_truth_of_prompts(http: web.Request) -> web.Response:
@@ -246,31 +237,33 @@ async def _tell_truth_of_prompts(http: web.Request) -> web.Response:
     asked = await _read_json(http)
     prompts = asked.get("prompts") if isinstance(asked, dict) else None
     if not isinstance(prompts, list) or not all(isinstance(text, str) for text in prompts):
-        return _refuse(Problem(400, "Expected {model, prompts: [texts]}.", param="prompts"))
+        return refuse(Problem(400, "Expected {model, prompts: [texts]}.", param="prompts"))
     model = simulation.settings.models.get(asked.get("model", ""))
     if model is None:
-        return _refuse(unknown_model(asked.get("model")))
+        return refuse(unknown_model(asked.get("model")))
     questions = map(simulation.key.find, prompts)
     seed = simulation.settings.seed
-    return _reply([pass_rate(seed, model, asks) if asks.item else None for asks in questions])
+    return reply([pass_rate(seed, model, asks) if asks.item else None for asks in questions])
 
 
 async def _tell_traffic(http: web.Request) -> web.Response:
-    return _reply(http.app[_SIMULATION].traffic.describe(requests="requests" in http.query))
+    simulation = http.app[_SIMULATION]
+    counts = simulation.traffic.describe(requests="requests" in http.query)
+    return reply({**counts, "batches": simulation.desk.describe()})
 
 
 async def _add_items(http: web.Request) -> web.Response:
     simulation = http.app[_SIMULATION]
     rows = await _read_json(http)
     if not isinstance(rows, list):
-        return _refuse(Problem(400, "Expected a JSON list of items."))
+        return refuse(Problem(400, "Expected a JSON list of items."))
     items: list[Item] = []
     for place, row in enumerate(rows):
         try:
             items.append(read_item(row if isinstance(row, dict) else {}))
         except ValueError as error:
-            return _refuse(Problem(400, f"Item {place}: {error}", param=f"[{place}]"))
-    return _reply({"added": simulation.key.add(items), "items": len(simulation.key.items)})
+            return refuse(Problem(400, f"Item {place}: {error}", param=f"[{place}]"))
+    return reply({"added": simulation.key.add(items), "items": len(simulation.key.items)})
 
 
 def hash_text(item: Item) -> str:
@@ -285,11 +278,6 @@ async def _read_json(http: web.Request) -> Any:
         return None
 
 
-def _reply(value: object) -> web.Response:
-    body = orjson.dumps(value)
-    return web.Response(body=body, content_type="application/json", headers=_MARK)
-
-
 @web.middleware
 async def _as_json_errors(
     request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -298,7 +286,7 @@ async def _as_json_errors(
         return await handler(request)
     except web.HTTPException as error:
         message = f"{error.reason}: {request.method} {request.path}"
-        return _refuse(Problem(error.status, message))
+        return refuse(Problem(error.status, message))
 
 
 @contextlib.asynccontextmanager

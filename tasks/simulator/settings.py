@@ -36,6 +36,40 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Batches:
+    """How batches go: seconds in each state, the limits of a file, and what goes wrong.
+
+    `expired` is the share of batches that end unfinished, after `expired_after` of their lines;
+    `invalid_lines` the share of lines that validation refuses. A share of `create_dropped` of the
+    batches is made without its client hearing of it; `create_answer_s` is how long that takes.
+    """
+
+    validating_s: float = 0.0
+    in_progress_s: float = 0.0
+    finalizing_s: float = 0.0
+    most_requests: int = 50_000
+    most_bytes: int = 209_715_200
+    enqueued_tokens: int | None = None
+    expired: float = 0.0
+    expired_after: float = 0.5
+    invalid_lines: float = 0.0
+    create_dropped: float = 0.0
+    create_answer_s: float = 0.0
+
+    def __post_init__(self) -> None:
+        for name in ("expired", "expired_after", "invalid_lines", "create_dropped"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be between 0 and 1")
+        for name in ("validating_s", "in_progress_s", "finalizing_s", "create_answer_s"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must not be negative")
+        for name in ("most_requests", "most_bytes", "enqueued_tokens"):
+            limit = getattr(self, name)
+            if limit is not None and limit < 1:
+                raise ValueError(f"{name} must be at least 1")
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All that the simulator's behaviour depends on beside its items."""
 
@@ -43,6 +77,7 @@ class Settings:
     latency: Latency = field(default_factory=Latency)
     faults: Faults = field(default_factory=Faults)
     limits: Limits = field(default_factory=Limits)
+    batches: Batches = field(default_factory=Batches)
     cache_from_tokens: int = 1024
     models: Mapping[str, ModelProfile] = field(default_factory=lambda: dict(ROSTER))
 

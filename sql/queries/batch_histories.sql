@@ -1,0 +1,24 @@
+-- One row per unanswered request on these prompts that was in a batch before, and its attempts.
+with latest as (
+    select
+        response_id,
+        max(submission) as submission
+    from batch_requests
+    where role = $role and prompt_id in (select unnest($prompt_ids))
+    group by response_id
+)
+
+select
+    latest.response_id,
+    latest.submission + 1 as submission,
+    coalesce(carried_attempts.attempts, 0) as attempts,
+    coalesce(carried_attempts.malformed, 0) as malformed,
+    coalesce(carried_attempts.prompt_tokens, 0) as prompt_tokens,
+    coalesce(carried_attempts.completion_tokens, 0) as completion_tokens,
+    case
+        when carried_attempts.response_id is null then 0.0 else carried_attempts.cost_usd
+    end as cost_usd
+from latest
+left join carried_attempts on latest.response_id = carried_attempts.response_id
+where
+    not exists (select 1 from responses where responses.response_id = latest.response_id)

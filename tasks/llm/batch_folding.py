@@ -1,0 +1,269 @@
+"""Folding: the results of a batch that has ended become responses, failures and further attempts.
+
+fold(job, client, record, Remote(status="expired", output_file_id="file-…", …))
+→ Folded(completed=30, failed=0, again=10, cost_usd=0.0021)
+
+Folding may be cut short and begun again: what is recorded already is not recorded twice.
+"""
+
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import IO, Any
+
+from openai import AsyncOpenAI
+
+from tasks.errors import ModelServerError
+from tasks.lake import local_folder
+from tasks.llm.batch_api import Remote, download
+from tasks.llm.batch_lines import ROOM, Member, find_faulty, read_lines, read_result
+from tasks.llm.batch_records import BatchRecord, load_members, record_retries, record_state
+from tasks.llm.client import Answer
+from tasks.llm.engine import run_on_loop
+from tasks.llm.failures import CallFailed
+from tasks.llm.money import Amount, Bill, Purse, add_amounts
+from tasks.llm.request import Endpoint
+from tasks.llm.rows import failure_row, response_row
+from tasks.llm.writer import Writer
+from tasks.progress import Tracker
+from tasks.recipe import Role
+from tasks.store import Store
+
+_MOST_MALFORMED = 3
+_UNEXECUTED = {
+    "completed": "the batch has no result for this request",
+    "expired": "the batch expired before this request was made",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class BatchJob:
+    """What one `draw` in batches works with; the endpoint's prices are those of a batch."""
+
+    store: Store
+    endpoint: Endpoint
+    role: Role
+    prompt_ids: Sequence[str]
+    run_id: str
+    purse: Purse
+    tracker: Tracker
+
+
+@dataclass(slots=True)
+class Folded:
+    """What a batch came to. `again` were not made or may yet succeed; `given_up` failed for now."""
+
+    completed: int = 0
+    failed: int = 0
+    again: int = 0
+    refused: int = 0  # Results in which the server did not answer, and what it said last.
+    refusal: str | None = None
+    cost_usd: float | None = 0.0
+    no_room: bool = False
+    given_up: list[str] = field(default_factory=list)
+    fatal: ModelServerError | None = None
+
+    def describe(self) -> str:
+        """Say it in words, for the state's row."""
+        said = f"{self.completed} responses, {self.failed} failures, {self.again} to be asked again"
+        return f"{said}; {self.fatal}" if self.fatal else said
+
+
+@dataclass(slots=True)
+class _Fold:
+    """A folding under way."""
+
+    job: BatchJob
+    record: BatchRecord
+    writer: Writer
+    members: dict[str, Member]
+    result: Folded = field(default_factory=Folded)
+    retried: list[tuple[Member, CallFailed | None]] = field(default_factory=list)
+    reserved: Amount = field(default_factory=Amount)
+    actual: Amount = field(default_factory=Amount)
+
+
+def fold(job: BatchJob, client: AsyncOpenAI, record: BatchRecord, remote: Remote) -> Folded:
+    """Record what became of every request of a batch that has ended, then that it is over.
+
+    Raises StoreError if outcomes cannot be kept, ModelServerError if the results are not there.
+    """
+    members = load_members(job.store, record.batch_id)
+    # All of the results are here before the first is recorded: a download may fail and be repeated.
+    with _downloaded(job, client, record, remote) as files, Writer(job.store, job.run_id) as writer:
+        by_id = {member.keys.response_id: member for member in members}
+        work = _Fold(job, record, writer, by_id)
+        _leave_out_known(work)
+        for file in files:
+            for custom_id, result in read_lines(file):
+                if (member := by_id.pop(custom_id, None)) is not None:
+                    _take_result(work, member, result)
+        _take_rest(work, members, remote)
+    record_retries(job.store, job.run_id, record, work.retried)
+    detail = work.result.describe()
+    record_state(job.store, job.run_id, record.batch_id, "folded", remote, detail=detail)
+    settle(job.purse, work.reserved, work.actual)
+    return work.result
+
+
+def give_up(job: BatchJob, record: BatchRecord, why: str) -> None:
+    """Record that a batch was never made: its requests are to be asked."""
+    reserved = Amount()
+    for member in load_members(job.store, record.batch_id):
+        reserved = add_amounts(reserved, member.reserved)
+    record_state(job.store, job.run_id, record.batch_id, "abandoned", detail=why)
+    settle(job.purse, reserved, Amount())
+
+
+def settle(purse: Purse, reserved: Amount, actual: Amount) -> None:
+    """Book what a batch did cost, in the thread to which the purse belongs."""
+
+    async def book() -> None:
+        purse.settle_submitted(reserved, actual)
+
+    run_on_loop(book())
+
+
+def _leave_out_known(work: _Fold) -> None:
+    """Take out what an earlier, interrupted folding has recorded; the purse knows its cost."""
+    for name, member in list(work.members.items()):
+        if member.is_known:
+            del work.members[name]
+            _settle(work, member, Amount())
+            _close(work, member)
+
+
+@contextmanager
+def _downloaded(
+    job: BatchJob, client: AsyncOpenAI, record: BatchRecord, remote: Remote
+) -> Iterator[list[IO[bytes]]]:
+    """Fetch the result files into files without a name, gone with the block or the process.
+
+    Raises CallFailed, or ModelServerError if the server has them no more.
+    """
+    with ExitStack() as stack:
+        files: list[IO[bytes]] = []
+        for file_id in filter(None, (remote.output_file_id, remote.error_file_id)):
+            file = stack.enter_context(tempfile.TemporaryFile(dir=local_folder(job.store.settings)))
+            if run_on_loop(download(client, record.endpoint, file_id, file)):
+                file.seek(0)
+                files.append(file)
+            elif not may_be_lost(record.endpoint):
+                raise ModelServerError(
+                    f"{record.endpoint.base_url} does not have the results of batch "
+                    f"{record.provider_batch_id} any more (file {file_id}). "
+                    "Set `batch.when_lost: ask_again` for this model to pay for them again."
+                )
+        yield files
+
+
+def _take_result(work: _Fold, member: Member, result: Mapping[str, Any]) -> None:
+    try:
+        answer = read_result(result, member.request, work.record.endpoint)
+    except CallFailed as failure:
+        if result.get("response") is not None:
+            work.result.refused += 1
+            work.result.refusal = failure.message
+        if _is_cancelled(result):
+            _take_unexecuted(work, member)
+        else:
+            _take_failure(work, member, failure)
+    except ModelServerError as error:
+        work.result.fatal = work.result.fatal or error
+        _take_unexecuted(work, member)
+    else:
+        _take_answer(work, member, answer)
+
+
+def _take_rest(work: _Fold, members: Sequence[Member], remote: Remote) -> None:
+    """Take the requests that no file has a result of."""
+    rest = list(work.members.values())
+    work.members.clear()
+    faulty: dict[str, str] = {}
+    if remote.status == "failed":
+        work.result.no_room = any(fault.code == ROOM for fault in remote.faults)
+        try:
+            faulty = find_faulty(remote.faults, members, work.record.endpoint)
+        except ModelServerError as error:
+            work.result.fatal = work.result.fatal or error
+    unexecuted = _UNEXECUTED.get(remote.status)
+    for member in rest:
+        if reason := faulty.get(member.keys.response_id):
+            _take_failure(work, member, CallFailed("rejected", reason))
+        elif unexecuted is not None:
+            _take_failure(work, member, CallFailed("retryable", unexecuted))
+        else:
+            _take_unexecuted(work, member)
+
+
+def _take_answer(work: _Fold, member: Member, answer: Answer) -> None:
+    endpoint, bill = work.record.endpoint, member.bill
+    _close(work, member)
+    _settle(work, member, bill.add(answer.usage, endpoint.settings.prices))
+    _put(work, "responses", response_row(endpoint, member.request, member.keys, answer, bill))
+    work.result.completed += 1
+    _add_cost(work.result, bill)
+
+
+def _take_failure(work: _Fold, member: Member, failure: CallFailed) -> None:
+    """Have a failed attempt made again, or record the failure if that cannot help any more."""
+    endpoint, bill = work.record.endpoint, member.bill
+    has_earlier = bill.attempts > 0
+    _settle(work, member, bill.add(failure.usage, endpoint.settings.prices))
+    bill.malformed += failure.failure == "malformed"
+    if (
+        failure.can_be_retried
+        and bill.attempts < work.job.endpoint.settings.max_attempts
+        and bill.malformed < _MOST_MALFORMED
+    ):
+        work.retried.append((member, failure))
+        work.result.again += 1
+        return
+    if has_earlier:
+        work.retried.append((member, None))
+    _put(work, "failures", failure_row(endpoint, member.request, member.keys, failure, bill))
+    work.result.failed += 1
+    work.result.given_up.append(member.keys.response_id)
+    _add_cost(work.result, bill)
+
+
+def _take_unexecuted(work: _Fold, member: Member) -> None:
+    """Leave a request that was not made as it was before this batch."""
+    _settle(work, member, Amount())
+    work.result.again += 1
+
+
+def _close(work: _Fold, member: Member) -> None:
+    """Let the outcome of a request stand for its earlier attempts as well."""
+    if member.bill.attempts:
+        work.retried.append((member, None))
+
+
+def _settle(work: _Fold, member: Member, actual: Amount) -> None:
+    work.reserved = add_amounts(work.reserved, member.reserved)
+    work.actual = add_amounts(work.actual, actual)
+
+
+def _put(work: _Fold, table: str, row: Mapping[str, Any]) -> None:
+    while work.writer.is_full() and work.writer.error is None:
+        time.sleep(0.02)
+    work.writer.put(table, row)
+
+
+def _add_cost(result: Folded, bill: Bill) -> None:
+    if bill.cost_usd is None or result.cost_usd is None:
+        result.cost_usd = None
+    else:
+        result.cost_usd += bill.cost_usd
+
+
+def _is_cancelled(result: Mapping[str, Any]) -> bool:
+    error = result.get("error")
+    return isinstance(error, Mapping) and error.get("code") == "batch_cancelled"
+
+
+def may_be_lost(endpoint: Endpoint) -> bool:
+    """Say whether a batch that its server forgot is asked again: a simulator forgets all."""
+    return endpoint.simulated or endpoint.settings.batch.when_lost == "ask_again"

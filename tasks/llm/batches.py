@@ -1,0 +1,261 @@
+"""Batches: the calls of a stage through OpenAI's Batch API, at its price and at its pace.
+
+complete_in_batches(job, plan) → Completion(completed=49_980, failed=20, cost_usd=5.21)
+
+What is submitted is written down before and after, so a killed run finds its batches again; their
+requests are not pending until their results are in.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from openai import AsyncOpenAI
+
+from tasks.errors import ModelServerError, RunInterrupted
+from tasks.llm.batch_api import ENDED, Intent, Remote, create, find, retrieve
+from tasks.llm.batch_folding import BatchJob, Folded, fold, may_be_lost
+from tasks.llm.batch_records import BatchRecord, count_held, load_unfinished
+from tasks.llm.batch_round import (
+    Round,
+    call,
+    check,
+    claim,
+    enter_state,
+    forget,
+    let_go,
+    tell_count,
+    unclaim,
+)
+from tasks.llm.batch_submitting import Plan, submit_pending
+from tasks.llm.client import open_client
+from tasks.llm.engine import Completion, run_on_loop, stoppable
+from tasks.llm.failures import CallFailed
+from tasks.llm.money import batch_prices
+from tasks.llm.request import Endpoint
+from tasks.recipe import Role
+from tasks.store import Store
+
+_HOPELESS = 20  # Results without an answer before the first answer: it is the server.
+_PATIENCE_S = 3600  # A batch goes on while its server cannot be reached; so long we look for it.
+_TICK_S = 0.5
+_LOGGER = logging.getLogger(__name__)
+
+
+def at_batch_prices(endpoint: Endpoint) -> Endpoint:
+    """Return the endpoint with the prices that count in its mode."""
+    settings = endpoint.settings
+    if settings.mode == "live":
+        return endpoint
+    return replace(
+        endpoint, settings=settings.model_copy(update={"prices": batch_prices(settings)})
+    )
+
+
+def complete_in_batches(
+    job: BatchJob, plan: Plan, tick: Callable[[Completion], None] | None = None
+) -> Completion:
+    """Submit what `plan` yields and return the totals when all outcomes are in the store.
+
+    `plan` is asked anew whenever a batch has ended, and yields what has no outcome and is in no
+    batch. Batches of earlier runs are waited for as well. Raises what `engine.complete` raises;
+    what is at the provider goes on there and is found again by the next run.
+    """
+    with stoppable() as progress, _connected(job.endpoint) as client:
+        work = Round(
+            job,
+            client,
+            progress.totals,
+            lambda: progress.stop,
+            most=job.endpoint.settings.batch.max_requests,
+        )
+        with _claiming(work):
+            _adopt(work)
+            while True:
+                for record in list(work.batches.values()):
+                    check(work)
+                    if (folded := _look_at(work, record)) is not None:
+                        progress.count(
+                            folded.cost_usd, completed=folded.completed, failed=folded.failed
+                        )
+                        _learn(work, record, folded)
+                if work.left and not (work.held and work.batches):
+                    submit_pending(work, plan)
+                if not work.batches:
+                    if _held_elsewhere(work):
+                        work.left = True  # What comes back of it without an outcome is ours.
+                        _adopt(work)
+                    elif not work.left:
+                        return progress.totals()
+                    elif work.short and job.purse.is_idle():
+                        raise job.purse.reached()
+                _wait(work, tick)
+
+
+def count_wanted(job: BatchJob, plan: Plan) -> int:
+    """Return how many requests a draw is about: those to be submitted and those that are."""
+    held = count_held(job.store, job.endpoint, job.role, job.prompt_ids)
+    return sum(1 for _ in plan()) + sum(held.values())
+
+
+def has_unfinished(store: Store, endpoint: Endpoint, role: Role) -> bool:
+    """Say whether a role has batches that are not over, whatever its mode is now."""
+    return bool(load_unfinished(store, endpoint, role))
+
+
+@contextmanager
+def _connected(endpoint: Endpoint) -> Iterator[AsyncOpenAI]:
+    """Open one client for all that is asked about batches, and close it on its loop."""
+    client = open_client(endpoint)
+    try:
+        yield client
+    finally:
+        run_on_loop(client.close())
+
+
+def _adopt(work: Round) -> None:
+    """Take over the batches of the role that nobody in this process looks after."""
+    job = work.job
+    found = {each.batch_id for each in load_unfinished(job.store, job.endpoint, job.role)}
+    claimed = {batch_id for batch_id in found if claim(work, batch_id)}
+    if claimed:
+        # Who had one until just now may have folded it in between.
+        for record in load_unfinished(job.store, job.endpoint, job.role):
+            if record.batch_id in claimed:
+                work.batches[record.batch_id] = record
+        for batch_id in claimed - set(work.batches):
+            unclaim(work, batch_id)
+
+
+@contextmanager
+def _claiming(work: Round) -> Iterator[None]:
+    """Give back whatever batches are still ours at the end."""
+    try:
+        yield
+    finally:
+        for batch_id in work.batches:
+            unclaim(work, batch_id)
+
+
+def _held_elsewhere(work: Round) -> bool:
+    """Say whether another part of this run waits for requests on our prompts."""
+    job = work.job
+    return bool(count_held(job.store, job.endpoint, job.role, job.prompt_ids))
+
+
+def _look_at(work: Round, record: BatchRecord) -> Folded | None:
+    """Ask for a batch, record what is new, and fold it in if it has ended."""
+    began = work.seen.setdefault(record.batch_id, time.monotonic())
+    first = record.batch_id not in work.told
+    try:
+        remote = _ask_for(work, record)
+        if remote is None:
+            return None
+        tell_count(work, record.batch_id, remote.completed)
+        if remote.status != record.state:
+            record = enter_state(work, record, remote)
+            work.held = work.held and remote.status != "in_progress"
+        if remote.status in ENDED:
+            return _fold_in(work, record, remote, is_ours=not first)
+    except CallFailed as failure:
+        if time.monotonic() - began > _PATIENCE_S:
+            raise ModelServerError(
+                f"{record.endpoint.base_url} has not answered for an hour: {failure.message}. "
+                "The batches go on there; run again to continue."
+            ) from failure
+        _LOGGER.warning("%s: %s; asking again", record.endpoint.base_url, failure.message)
+    else:
+        work.seen[record.batch_id] = time.monotonic()
+    return None
+
+
+def _fold_in(work: Round, record: BatchRecord, remote: Remote, *, is_ours: bool) -> Folded:
+    """Fold a batch that has ended; one that was cancelled under our eyes stops the run."""
+    folded = fold(work.job, work.client, record, remote)
+    let_go(work, record, folded)
+    if folded.fatal is not None:
+        raise folded.fatal
+    if remote.status == "cancelled" and is_ours:
+        raise RunInterrupted(
+            f"the batch {remote.provider_batch_id} was cancelled at the provider; the "
+            f"{folded.completed:,} results it had are in the store. Run again to ask for the rest."
+        )
+    return folded
+
+
+def _ask_for(work: Round, record: BatchRecord) -> Remote | None:
+    """Return a batch as it is; None if it is not there, or no longer."""
+    if record.provider_batch_id is None:
+        return _recover(work, record)
+    remote = call(work, retrieve(work.client, record.endpoint, record.provider_batch_id))
+    if remote is not None:
+        return remote
+    if not may_be_lost(record.endpoint):
+        raise ModelServerError(
+            f"{record.endpoint.base_url} does not know the batch {record.provider_batch_id} that "
+            "was submitted there: check that the key is of the same project. If the batch is gone, "
+            "set `batch.when_lost: ask_again` for this model to pay for it again."
+        )
+    forget(work, record, "the server does not know it any more")
+    return None
+
+
+def _recover(work: Round, record: BatchRecord) -> Remote | None:
+    """Find out what became of a batch whose making was cut short.
+
+    It is looked for by the metadata. What cannot have been asked for is given up; what may have
+    been, and is not found a poll interval later, is made of the file that is there.
+    """
+    is_live = record.endpoint.settings.mode == "live"
+    if record.input_file_id is None:
+        forget(work, record, "the run ended before it was submitted")
+        return None
+    began = record.created_at.timestamp()
+    intent = Intent(record.batch_id, record.input_file_id, record.role, began)
+    remote = call(work, find(work.client, record.endpoint, intent))
+    age_s = (datetime.now(UTC) - record.changed_at).total_seconds()
+    if remote is None and age_s < record.endpoint.settings.batch.poll_interval_s:
+        return None
+    if remote is None and is_live:
+        forget(work, record, "the run ended before it was submitted; its model is live now")
+        return None
+    if remote is None:
+        remote = call(work, create(work.client, record.endpoint, intent, asked_before=True))
+    enter_state(work, record, remote)
+    return remote
+
+
+def _learn(work: Round, record: BatchRecord, folded: Folded) -> None:
+    """Draw the consequences of a batch for those that follow it."""
+    work.given_up.update(folded.given_up)
+    work.refused += folded.refused
+    if work.totals().completed == 0 and work.refused >= _HOPELESS:
+        raise ModelServerError(
+            f"{record.endpoint.base_url} answered none of the first {work.refused} calls to "
+            f"{record.endpoint.settings.model!r} in batches: {folded.refusal}"
+        )
+    if not folded.no_room:
+        return
+    work.cramped = True
+    if work.batches:
+        work.held = True  # Until another has ended, there is no more room than before.
+    elif record.requests > 1:
+        work.most = record.requests // 2
+    else:
+        raise ModelServerError(
+            f"{record.endpoint.base_url} has no room for a batch of a single call to "
+            f"{record.endpoint.settings.model!r}: the limit on enqueued tokens is in use elsewhere"
+        )
+
+
+def _wait(work: Round, tick: Callable[[Completion], None] | None) -> None:
+    """Wait until it is time to ask again, showing where we are."""
+    until = time.monotonic() + work.job.endpoint.settings.batch.poll_interval_s
+    while (left := until - time.monotonic()) > 0:
+        check(work)
+        if tick is not None:
+            tick(work.totals().plus(Completion(sum(work.told.values()))))
+        time.sleep(min(_TICK_S, left))
