@@ -300,7 +300,7 @@ def test_a_stopped_run_leaves_its_batches_and_the_next_one_has_their_results(
 def test_a_batch_cancelled_at_the_provider_stops_the_run_and_keeps_its_results(
     store: Store,
 ) -> None:
-    with simulating({"batches": {"in_progress_s": 2.0}}) as url:
+    with simulating({"batches": {"in_progress_s": 5.0}}) as url:
 
         def cancel() -> None:
             batch = json.loads(send(url, "GET", "/v1/batches")[2])["data"][0]
@@ -344,7 +344,7 @@ def test_a_server_without_a_batch_api_says_so(store: Store) -> None:
 def test_a_stage_draws_in_batches_and_a_role_that_is_live_again_waits_for_them(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
-    with simulating({"batches": {"in_progress_s": 1.0}}) as url:
+    with simulating({"batches": {"in_progress_s": 4.0}}) as url:
         student = {
             "model": "sim-student",
             "base_url": url,
@@ -371,7 +371,7 @@ def test_a_stage_draws_in_batches_and_a_role_that_is_live_again_waits_for_them(
 
 @pytest.mark.slow
 def test_two_draws_at_once_share_the_batches_of_an_earlier_run(store: Store) -> None:
-    with simulating({"batches": {"in_progress_s": 2.0}}) as url:
+    with simulating({"batches": {"in_progress_s": 5.0}}) as url:
         endpoint = at_batch_prices(_endpoint(url))
         purse = Purse(Budget())
 
