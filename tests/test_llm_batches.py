@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import polars as pl
 import pytest
 from conftest import MakeRecipe
 from simulated import BAKER, send, simulating, stats
@@ -355,13 +356,14 @@ def test_a_stage_draws_in_batches_and_a_role_that_is_live_again_waits_for_them(
         in_batches = make_recipe(models={"student": {**student, "mode": "batch"}}, budget=budget)
         live = make_recipe(models={"student": student}, budget=budget)
 
-        def plan(count: int) -> Callable[[Endpoint], list[Request]]:
-            return lambda _: _requests(count)
+        def plan(count: int) -> Callable[[Endpoint, pl.DataFrame], list[Request]]:
+            return lambda *_: _requests(count)
 
         tracker = Tracker("student", 6, time.monotonic)
+        page = [pl.DataFrame({"prompt_id": ["a"]})]
         with _once(url, "in_progress", stop_calling), pytest.raises(RunInterrupted):
-            draw(store, in_batches, "student", ["a"], plan(4), run_id="r1", tracker=tracker)
-        done = draw(store, live, "student", ["a"], plan(6), run_id="r2", tracker=tracker)
+            draw(store, in_batches, "student", page, plan(4), run_id="r1", tracker=tracker)
+        done = draw(store, live, "student", page, plan(6), run_id="r2", tracker=tracker)
         seen = stats(url)
     assert (done.completed, done.failed) == (6, 0)
     assert (seen["batches"]["submitted"], seen["received"]) == (4, 2)
