@@ -54,6 +54,8 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "releases": ("release_id",),
     "release_pairs": ("release_id", "pair_id"),
     "runs": ("run_id",),
+    "gates": ("gate_id",),
+    "loads": ("run_id", "purpose"),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {
     "difficulty": ("prompt_id", "student"),

@@ -26,7 +26,9 @@ from tasks.recipe.sources import (
     StoreSettings,
 )
 from tasks.recipe.stages import (
+    Allowances,
     Band,
+    GateSettings,
     ReleaseFormat,
     ReleaseSettings,
     RewriteSettings,
@@ -36,6 +38,7 @@ from tasks.recipe.stages import (
 )
 
 __all__ = [
+    "Allowances",
     "AnswerType",
     "Band",
     "BenchmarkSource",
@@ -43,6 +46,7 @@ __all__ = [
     "Columns",
     "Constants",
     "Delimited",
+    "GateSettings",
     "ModelSettings",
     "Models",
     "Name",

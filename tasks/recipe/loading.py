@@ -48,6 +48,12 @@ def resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
     if declared["store"]["data"]:
         declared["store"]["data"] = _resolve(declared["store"]["data"], folder)
     declared["release"]["folder"] = _resolve(declared["release"]["folder"], folder)
+    for name in ("rules", "suite"):
+        if declared["release"][name]:
+            declared["release"][name] = _resolve(declared["release"][name], folder)
+    tokenizer = declared["release"]["gate"]["tokenizer"]
+    if tokenizer and tokenizer.endswith(".json"):  # Else a model on the hub.
+        declared["release"]["gate"]["tokenizer"] = _resolve(tokenizer, folder)
     return Recipe.model_validate(declared)
 
 
@@ -67,7 +73,9 @@ def _override(declared: dict[str, Any], override: str) -> None:
         for step in steps:
             node = node[int(step)] if isinstance(node, list) else node.setdefault(step, {})
         value = yaml.safe_load(text)
-        if last in ("path", "folder", "catalog", "data") and isinstance(value, str):
+        if last in ("path", "folder", "catalog", "data", "rules", "suite") and isinstance(
+            value, str
+        ):
             value = _resolve(value, Path.cwd())
         node[int(last) if isinstance(node, list) else last] = value
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, yaml.YAMLError) as error:

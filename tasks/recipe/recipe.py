@@ -52,6 +52,8 @@ class Recipe(Section):
         """Return what the content of a release depends on: no place, no secret, no limit."""
         settings = self.model_dump(mode="json", exclude={"store", "budget"})
         settings["release"].pop("folder")
+        for name in ("gate", "rules", "suite"):  # They refuse a release, they change nothing in it.
+            settings["release"].pop(name)
         for source in (*settings["seeds"], *settings["benchmarks"], *settings["responses"]):
             source["path"] = source["path"].rsplit("/", 1)[-1]
         for model in filter(None, settings["models"].values()):
