@@ -5,6 +5,7 @@ rows that Great Expectations has yet to read: every metric fails (great_expectat
 A reader needs no transactions, so this dialect has none.
 """
 
+import glob
 import os
 import secrets
 import tempfile
@@ -49,7 +50,8 @@ class Database:
 
     def confine(self, folder: Path | None) -> None:
         """Let nothing be read from now on but the files of `folder`, and change no setting back."""
-        allowed = [] if folder is None else [str(folder)]
+        # A file whose path holds a bracket is opened by that path and looked for by its pattern.
+        allowed = [] if folder is None else [str(folder), glob.escape(str(folder))]
         self.connection.execute("set allowed_directories = $allowed", {"allowed": allowed})
         self.connection.execute("set enable_external_access = false")
         self.connection.execute("set lock_configuration = true")

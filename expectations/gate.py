@@ -31,13 +31,12 @@ from expectations.judge import (
 )
 from expectations.lengths import fill_token_counts
 from expectations.own_suite import read_own_suite
-from expectations.release_suite import build_column_suite, build_finding_suite, build_pair_suite
-from expectations.rules import RULES, Rule, adjust, read_own_rules, read_rule, read_rules
+from expectations.release_suite import build_finding_suite, build_pair_suite
+from expectations.rules import RULES, Rule, adjust, read_own_rules, read_rules
 from tasks.errors import GateBroken, RecipeError
 from tasks.recipe import GateSettings
 
 __all__ = ["EXAMPLES", "Expected", "GateResult", "RuleResult", "digest_rules", "run_gate"]
-_TYPES = "wrong_types"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,22 +78,26 @@ def run_gate(staged_folder: Path, expected: Expected) -> GateResult:
     Raises GateBroken if a rule raises, RecipeError if the recipe's own rules are not to be found.
     """
     settings, digest = expected.settings, digest_rules(expected)
-    of_pairs, of_sets, own = _collect_rules(expected)
+    of_form, of_pairs, of_sets = _collect_rules(expected)
     data = staged_folder / "data"
     with open_database() as database:
         connection = database.connection
         _make_tables(connection, data, expected)
         database.confine(data)
-        results = _judge_form(database, expected)
-        if not all(result.passed for result in results):
+
+        def find(rules: Sequence[Rule]) -> pa.Table:
+            return find_breaches(lambda sql: connection.execute(sql).to_arrow_table(), rules)
+
+        ill_formed = find(of_form)
+        if ill_formed.num_rows:  # What is measured has to be there.
             rows = connection.execute("select count(*) from pairs").fetchall()[0][0]
+            results = _judge_findings(database, of_form, [ill_formed])
             return conclude("release", rows, results, digest=digest)
         _measure(connection, of_pairs)
         fill_token_counts(connection, settings.tokenizer, settings.max_tokens)
-        results += validate(
-            database.address, "measured", build_pair_suite(expected.min_pairs, of_pairs), OF_COLUMNS
-        )
-        results += _judge_findings(database, "release-sets", [*of_sets, *own])
+        suite = build_pair_suite(expected.min_pairs, of_pairs)
+        results = validate(database.address, "measured", suite, OF_COLUMNS)
+        results += _judge_findings(database, [*of_form, *of_sets], [ill_formed, find(of_sets)])
         if expected.suite is not None:
             suite = read_own_suite(expected.suite)
             results += validate(database.address, "pairs", suite, OF_COLUMNS)
@@ -114,12 +117,11 @@ def digest_rules(expected: Expected) -> str:
 
 
 def _collect_rules(expected: Expected) -> tuple[list[Rule], list[Rule], list[Rule]]:
-    """Return the rules on single pairs, those on sets of pairs and the recipe's own."""
+    """Return the rules on columns, those on single pairs, and those on sets and of the recipe's."""
     settings = expected.settings
-    of_pairs = read_rules("pair")
-    of_sets = [rule for rule in read_rules("release") if rule.name != _TYPES]
-    taken = {rule.name: rule for rule in (*of_pairs, *of_sets)}
-    own = read_own_rules(expected.rules, frozenset(taken) | {"columns", _TYPES})
+    of_form, of_pairs, of_sets = (read_rules(suite) for suite in ("form", "pair", "release"))
+    taken = {rule.name: rule for rule in (*of_form, *of_pairs, *of_sets)}
+    own = read_own_rules(expected.rules, frozenset(taken))
     taken |= {rule.name: rule for rule in own}
     for name in settings.severity:
         if name not in taken:
@@ -133,26 +135,20 @@ def _collect_rules(expected: Expected) -> tuple[list[Rule], list[Rule], list[Rul
                 "can be made critical. Rules on texts have an allowance, `release.gate.allow`."
             )
     allow = settings.allow.model_dump()
-    of_pairs, of_sets, own = (
-        adjust(rules, settings.severity, allow) for rules in (of_pairs, of_sets, own)
+    return (
+        of_form,
+        adjust(of_pairs, settings.severity, allow),
+        adjust([*of_sets, *own], settings.severity, allow),
     )
-    return of_pairs, of_sets, own
 
 
-def _judge_form(database: Database, expected: Expected) -> list[RuleResult]:
-    """Judge columns and types: what is measured later has to be there."""
-    columns = list(expected.columns)
-    results = validate(database.address, "pairs", build_column_suite(columns), OF_COLUMNS)
-    rule = read_rule(RULES / f"release_{_TYPES}.sql", "release")
-    return results + _judge_findings(database, "release-types", [rule])
-
-
-def _judge_findings(database: Database, name: str, rules: list[Rule]) -> list[RuleResult]:
-    connection = database.connection
-    found = find_breaches(lambda sql: connection.execute(sql).to_arrow_table(), rules)
-    connection.execute(f"drop table if exists {FINDINGS}")
-    connection.from_arrow(found).create(FINDINGS)
-    return validate(database.address, FINDINGS, build_finding_suite(name, rules), OF_QUERIES)
+def _judge_findings(
+    database: Database, rules: Sequence[Rule], found: Sequence[pa.Table]
+) -> list[RuleResult]:
+    database.connection.from_arrow(pa.concat_tables(found)).create(FINDINGS)
+    return validate(
+        database.address, FINDINGS, build_finding_suite("release-sets", rules), OF_QUERIES
+    )
 
 
 def _measure(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> None:
@@ -201,7 +197,13 @@ def _reference_tables(expected: Expected) -> dict[str, pa.Table]:
     """Return what the rules compare the pairs with, as the tables that they name."""
     bands = [(None, expected.band), *sorted(expected.domain_bands.items())]
     return {
-        "expected_columns": _texts(name=expected.columns.keys(), type=expected.columns.values()),
+        "expected_columns": pa.table(
+            {
+                "place": list(range(1, len(expected.columns) + 1)),
+                "name": list(expected.columns),
+                "type": list(expected.columns.values()),
+            }
+        ),
         "expected_flagged": _texts(prompt_id=expected.flagged),
         "expected_untrusted": _texts(prompt_id=expected.untrusted),
         "expected_contradicted": _texts(response_id=expected.contradicted),

@@ -21,6 +21,7 @@ _AT_ONCE = 256
 # How many times as many bytes a normaliser can make of a text (Unicode's FAQ on normalisation).
 _GROWTH = {"NoneType": 1, "NFC": 3, "NFD": 3}
 _MOST_GROWTH = 11
+_SCHEMA = pa.schema([("pair_id", pa.string()), ("tokens", pa.int64())])
 
 
 def fill_token_counts(
@@ -37,10 +38,8 @@ def fill_token_counts(
         return
     encoder = load_tokenizer(tokenizer)
     growth = _GROWTH.get(type(encoder.normalizer).__name__, _MOST_GROWTH)
-    for counts in _count(connection, encoder, most // growth):
-        connection.register("counted", counts)
-        connection.execute("insert into token_counts select pair_id, tokens from counted")
-        connection.unregister("counted")
+    counts = pa.concat_tables([_SCHEMA.empty_table(), *_count(connection, encoder, most // growth)])
+    connection.from_arrow(counts).insert_into("token_counts")
 
 
 def load_tokenizer(name: str) -> Any:
@@ -73,8 +72,7 @@ def _count(
     connection: duckdb.DuckDBPyConnection, encoder: Any, bytes_without_doubt: int
 ) -> Iterator[pa.Table]:
     """Yield the counts of the pairs that are long enough to be in doubt, a batch at a time."""
-    cursor = connection.cursor()
-    rows = cursor.execute(
+    rows = connection.execute(
         "select pairs.pair_id, "
         "list_transform(pairs.messages, lambda message: coalesce(message.content, '')) as texts "
         "from pairs where pairs.pair_id in "
@@ -84,7 +82,7 @@ def _count(
     for batch in rows:
         texts = batch["texts"].to_pylist()
         counts = [_count_tokens(encoder, said) for said in texts]
-        yield pa.table({"pair_id": batch["pair_id"], "tokens": pa.array(counts, pa.int64())})
+        yield pa.table({"pair_id": batch["pair_id"], "tokens": counts}, schema=_SCHEMA)
 
 
 def _count_tokens(encoder: Any, texts: list[str]) -> int:

@@ -33,10 +33,19 @@ def read_own_suite(file: str) -> gx.ExpectationSuite:
         _name(path, number, expectation) for number, expectation in enumerate(listed, start=1)
     ]
     try:
-        return gx.ExpectationSuite(name="own", expectations=expectations)
+        suite = gx.ExpectationSuite(name="own", expectations=expectations)
     except Exception as error:  # Great Expectations raises many kinds for a wrong argument.
         reason = " ".join(str(error).split())[:300]
         raise GateBroken(f"{path.name}: Great Expectations refuses this suite: {reason}") from error
+
+    known = {expectation.meta["rule"] for expectation in suite.expectations if expectation.meta}
+    for expectation in expectations:  # What it does not know Great Expectations leaves out.
+        if expectation["meta"]["rule"] not in known:
+            raise GateBroken(
+                f"{path.name}: Great Expectations refuses this suite: "
+                f"it knows no {expectation['type']}"
+            )
+    return suite
 
 
 def _name(path: Path, number: int, expectation: Any) -> dict[str, Any]:

@@ -15,9 +15,6 @@ from great_expectations.expectations.core.expect_column_values_to_be_unique impo
 from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
     ExpectColumnValuesToNotBeNull,
 )
-from great_expectations.expectations.core.expect_table_columns_to_match_ordered_list import (
-    ExpectTableColumnsToMatchOrderedList,
-)
 from great_expectations.expectations.core.expect_table_row_count_to_be_between import (
     ExpectTableRowCountToBeBetween,
 )
@@ -39,17 +36,6 @@ ALLOWED = {
     "key_source": ("gold", "execution", "plurality"),
     "split": ("train", "validation"),
 }
-
-
-def build_column_suite(columns: Sequence[str]) -> gx.ExpectationSuite:
-    """Return the rule on the columns. Where it is broken the others cannot even be asked."""
-    expectation = ExpectTableColumnsToMatchOrderedList(
-        column_list=list(columns),
-        severity=_CRITICAL,
-        description="The columns are those of a released row, in order.",
-        meta={"rule": "columns"},
-    )
-    return gx.ExpectationSuite(name="release-columns", expectations=[expectation])
 
 
 def build_pair_suite(min_pairs: int, rules: Sequence[Rule]) -> gx.ExpectationSuite:

@@ -72,8 +72,7 @@ def read_own_rules(folder: str | None, taken: frozenset[str]) -> list[Rule]:
             )
         if rule.name in taken:
             raise GateBroken(f"{rule.file}: there is a rule `{rule.name}` already; rename the file")
-        _check_only_reads(rule)
-    return rules
+    return [_check_only_reads(rule) for rule in rules]
 
 
 def adjust(
@@ -90,13 +89,23 @@ def adjust(
     ]
 
 
-def _check_only_reads(rule: Rule) -> None:
+def _check_only_reads(rule: Rule) -> Rule:
     try:
         statements = duckdb.extract_statements(rule.statement)
     except duckdb.Error as error:
         raise GateBroken(f"{rule.file}: this is not SQL: {_first_line(error)}") from error
     if [statement.type for statement in statements] != [duckdb.StatementType.SELECT]:
         raise GateBroken(f"{rule.file}: a rule is one `select` that returns bad rows")
+    return replace(rule, statement=_without_end(rule.statement))
+
+
+def _without_end(statement: str) -> str:
+    """Return one statement without its last semicolon, after which only remarks can follow."""
+    before, semicolon, _ = statement.rpartition(";")
+    try:
+        return before if semicolon and duckdb.extract_statements(before) else statement
+    except duckdb.Error:  # It was a sign within a text or a remark.
+        return statement
 
 
 def _first_line(error: Exception) -> str:
