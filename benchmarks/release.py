@@ -131,7 +131,7 @@ def measure_faults() -> Iterator[dict[str, Any]]:
     bad = pa.Table.from_pylist([row for rows in planted.values() for row in rows], _SCHEMA)
     total = good.num_rows + bad.num_rows
     expected = expect(total, allow=Allowances(personal_data=0), max_tokens=2_000)
-    references = {
+    references: dict[str, Any] = {
         "flagged": [planted["benchmark_item"][0]["prompt_id"]],
         "untrusted": [planted["untrusted_key"][0]["prompt_id"]],
         "contradicted": [planted["contradicted_verdict"][0]["response_id"]],

@@ -12,6 +12,7 @@ import pytest
 
 from expectations import gate, rules
 from expectations.gate import EXAMPLES, Book, Expected, GateResult, digest_rules, run_gate
+from expectations.lengths import load_tokenizer
 from tasks.errors import GateBroken, RecipeError
 from tasks.recipe import Allowances, GateSettings
 from tasks.release.formats import COLUMNS, ParquetShards, duckdb_types, pair_columns
@@ -218,42 +219,16 @@ def test_each_fault_is_blamed_by_its_own_rule(tmp_path: Path) -> None:
     assert "jane" not in str(found["personal_data"])
 
 
-def test_a_warning_does_not_close_the_gate(tmp_path: Path) -> None:
-    write(tmp_path, [*good_rows(), row("unlicensed", licence=None)])
-    result = run_gate(tmp_path, expect(15))
-    assert result.passed
-    assert failed(result) == {"unknown_licence"}
-
-
-def test_wrong_answers_pass_where_the_recipe_releases_them(tmp_path: Path) -> None:
-    write(tmp_path, [row("wrong", verdict="wrong")])
-    assert run_gate(tmp_path, expect(1, only_correct=False)).passed
-
-
-@pytest.mark.parametrize(
-    ("changes", "rule", "detail"),
-    [
-        ({"min_pairs": 15}, "enough_pairs", "found 14, expected {'min_value': 15}"),
-        (
-            {"books": [Book("prompts", 15, 14)]},
-            "unbalanced_books",
-            "prompts: 15 expected, 14 found",
-        ),
-        ({"kept": 15}, "unbalanced_books", "pairs of kept prompts: 15 expected, 14 found"),
-        (
-            {"books": [Book("dollars", 3.5, 3.5 + 1e-9)], "reasoning": "drop"},
-            "malformed_thinking",
-            None,
-        ),
-    ],
-)
-def test_what_a_release_as_a_whole_must_be(
-    tmp_path: Path, changes: dict[str, Any], rule: str, detail: str | None
-) -> None:
+def test_what_a_release_as_a_whole_must_be(tmp_path: Path) -> None:
     write(tmp_path, good_rows())
-    result = run_gate(tmp_path, expect(14, **changes))
-    assert [found.rule for found in result.failed_critical] == [rule]
-    assert detail in (None, result.failed_critical[0].detail)
+    books = [Book("prompts", 15, 14), Book("dollars", 3.5, 3.5 + 1e-9)]
+    result = run_gate(tmp_path, expect(15, min_pairs=15, books=books, reasoning="drop"))
+    critical = {rule.rule: (rule.found, rule.detail) for rule in result.failed_critical}
+    assert critical.pop("malformed_thinking")[0] == 5
+    assert critical == {
+        "enough_pairs": (1, "found 14, expected {'min_value': 15}"),
+        "unbalanced_books": (2, "pairs of kept prompts: 15 expected, 14 found"),
+    }
 
 
 def test_mixture_and_drift_are_reported_with_their_figures(tmp_path: Path) -> None:
@@ -266,24 +241,32 @@ def test_mixture_and_drift_are_reported_with_their_figures(tmp_path: Path) -> No
     assert found["off_mixture"] == (2, "math: 92.9 % of the pairs, the recipe asks for 50.0 %")
     # Two lengths, two pass rates, the pairs and two shares; one pair for validation is as before.
     assert found["drift"] == (7, "characters, 95th percentile: 0 before, 2148 now")
-    before = {**result.figures, "pairs": 16.0, "share of math": 0.8}  # less than a fifth away
-    wide = {"mixture_tolerance": 0.5}
-    again = run_gate(tmp_path, expect(14, mixture=mixture, previous=before, settings=wide))
-    assert failed(again) == set()
 
 
-def test_an_allowance_lets_a_share_of_faults_pass_and_a_warning_can_be_made_to_block(
-    tmp_path: Path,
-) -> None:
+@pytest.mark.slow
+def test_what_is_near_is_neither_drift_nor_off_the_mixture(tmp_path: Path) -> None:
+    write(tmp_path, good_rows())
+    first = run_gate(tmp_path, expect(14))
+    before = {**first.figures, "pairs": 16.0, "share of math": 0.8}  # less than a fifth away
+    mixture = {"math": 0.9, "code": 0.1}
+    assert failed(run_gate(tmp_path, expect(14, mixture=mixture, previous=before))) == set()
+
+
+def test_an_allowance_lets_a_share_of_faults_pass_and_a_warning_any(tmp_path: Path) -> None:
     bad = [FAULTS["looping"][0], FAULTS["foreign_script"][0]]
     write(tmp_path, [*good_rows(), *bad])
     allow = Allowances(looping=1 / 16)
     result = run_gate(tmp_path, expect(16, settings={"allow": allow}))
     loops = next(rule for rule in result.rules if rule.rule == "looping")
     assert (loops.passed, loops.found, loops.pair_ids) == (True, 1, ("round",))
-    assert result.passed
-    strict = {"allow": allow, "severity": {"foreign_script": "critical"}}
-    result = run_gate(tmp_path, expect(16, settings=strict))
+    assert (result.passed, failed(result)) == (True, {"foreign_script"})
+
+
+@pytest.mark.slow
+def test_a_warning_can_be_made_to_block(tmp_path: Path) -> None:
+    write(tmp_path, [*good_rows(), FAULTS["foreign_script"][0]])
+    strict = {"severity": {"foreign_script": "critical"}}
+    result = run_gate(tmp_path, expect(15, settings=strict))
     assert [rule.rule for rule in result.failed_critical] == ["foreign_script"]
 
 
@@ -299,6 +282,7 @@ def test_a_severity_that_cannot_be_set_is_told(tmp_path: Path, name: str, messag
         run_gate(tmp_path, expect(1, settings={"severity": {name: "critical"}}))
 
 
+@pytest.mark.slow
 def test_scripts_that_the_recipe_names_are_allowed_and_no_others(tmp_path: Path) -> None:
     write(tmp_path, [*FAULTS["foreign_script"], good_rows()[12]])
     result = run_gate(tmp_path, expect(3, settings={"scripts": ("Cyrillic",)}))
@@ -306,6 +290,7 @@ def test_scripts_that_the_recipe_names_are_allowed_and_no_others(tmp_path: Path)
     assert set(rule.pair_ids) == {"left-latin", "chinese"}
 
 
+@pytest.mark.slow
 def test_tokens_are_counted_by_the_tokenizer_that_is_named(tmp_path: Path) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     model = tokenizers.models.WordLevel({"It": 0, "is": 1, "4": 2, "?": 3}, unk_token="?")
@@ -322,18 +307,21 @@ def test_tokens_are_counted_by_the_tokenizer_that_is_named(tmp_path: Path) -> No
     assert (rule.rule, rule.pair_ids) == ("too_long", ("eleven",))
     assert rule.detail == "11 tokens, at most 10 are allowed"
     with pytest.raises(RecipeError, match=r"gate\.tokenizer: .*absent\.json: expected a tokenizer"):
-        run_gate(tmp_path, expect(2, settings={"tokenizer": str(tmp_path / "absent.json")}))
+        load_tokenizer(str(tmp_path / "absent.json"))
 
 
+@pytest.mark.slow
 def test_reasoning_as_a_field_is_read_too(tmp_path: Path) -> None:
     names = pair_columns(with_reasoning=True)
     schema = pa.schema([(name, COLUMNS[name]) for name in names])
-    thought = row("thought", messages=chat("It is 4."), reasoning="Ask jane@mail-box.com.")
+    thought = row(
+        "thought", verdict="wrong", messages=chat("It is 4."), reasoning="Ask jane@mail-box.com."
+    )
     shards = ParquetShards(tmp_path, with_reasoning=True)
     shards.write("train", pl.DataFrame(pa.Table.from_pylist([thought], schema=schema)))
     shards.close()
     columns = duckdb_types(with_reasoning=True)
-    result = run_gate(tmp_path, expect(1, columns=columns, reasoning="field"))
+    result = run_gate(tmp_path, expect(1, columns=columns, reasoning="field", only_correct=False))
     assert failed(result) == {"personal_data"}
 
 
@@ -402,7 +390,6 @@ def test_a_rule_of_the_recipe_s_own_reads_the_pairs(tmp_path: Path) -> None:
     assert result.digest == before
     own(tmp_path, text.replace("critical", "warning"))
     assert digest_rules(expect(15, rules=folder)) != before
-    assert run_gate(tmp_path, expect(15, rules=folder)).passed
 
 
 @pytest.mark.parametrize(
@@ -441,6 +428,7 @@ def test_a_rule_has_a_name_of_its_own_and_a_folder(tmp_path: Path) -> None:
         run_gate(tmp_path, expect(14, rules=str(tmp_path / "nowhere")))
 
 
+@pytest.mark.slow
 def test_a_suite_of_the_recipe_s_own(tmp_path: Path) -> None:
     write(tmp_path, good_rows())
     file = tmp_path / "suite.json"
@@ -466,6 +454,7 @@ def test_a_suite_of_the_recipe_s_own(tmp_path: Path) -> None:
             run_gate(tmp_path, expect(14, suite=str(file)))
 
 
+@pytest.mark.slow
 def test_examples_are_few_and_the_count_is_whole(tmp_path: Path) -> None:
     rows = [row(f"wrong-{index}", verdict="wrong") for index in range(50)]
     write(tmp_path, rows)
@@ -473,6 +462,7 @@ def test_examples_are_few_and_the_count_is_whole(tmp_path: Path) -> None:
     assert (rule.rule, rule.found, len(rule.pair_ids)) == ("wrong_verdict", 50, EXAMPLES)
 
 
+@pytest.mark.slow
 def test_the_gate_is_silent_and_its_verdict_is_json(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

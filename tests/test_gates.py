@@ -177,6 +177,7 @@ def test_a_published_release_is_judged_again_only_by_other_rules(
     assert first.gate["figures"]["pairs"] == 8
     release(store, recipe, "run-2")
     assert store.sql("select count(*) from gates").item() == 1
+    assert first.gate["suite"] == "release"
     (tmp_path / "mine").mkdir()
     rule = tmp_path / "mine" / "no_fours.sql"
     rule.write_text("-- critical: Nothing is four.\nselect pair_id, key as detail from pairs")
@@ -194,6 +195,28 @@ def test_a_published_release_is_judged_again_only_by_other_rules(
     ]
     assert find_previous(store, recipe, first.release_id) == {}
     assert find_previous(store, recipe, "another") == first.gate["figures"]
+
+
+@pytest.mark.slow
+def test_a_release_elsewhere_has_the_same_bytes_the_verdict_too(
+    store: Store, recipe: Recipe, tmp_path: Path
+) -> None:
+    fill(store, *(taught(f"p{number}") for number in range(8)))
+    decide_after_teach(store, recipe, RUN)
+    elsewhere = recipe.release.model_copy(update={"folder": str(tmp_path / "elsewhere")})
+    first = release(store, recipe, RUN)
+    second = release(store, recipe.model_copy(update={"release": elsewhere}), "run-2")
+    assert second.folder.parent == tmp_path / "elsewhere"
+    both = [
+        {str(file.relative_to(each.folder)): file.read_bytes() for file in _files(each.folder)}
+        for each in (first, second)
+    ]
+    assert both[0] == both[1]
+    assert {"gate.json", "manifest.json", "train.jsonl"} <= both[0].keys()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
 
 
 def test_only_lines_long_enough_to_be_told_from_chance_are_guidelines() -> None:
