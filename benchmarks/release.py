@@ -24,7 +24,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from expectations.gate import Book, Expected, GateResult, run_gate
+from expectations.gate import Book, Expected, GateResult, Limits, run_gate
 from tasks.recipe import Allowances, GateSettings
 from tasks.release.formats import COLUMNS, ROW_GROUP, SHARD, duckdb_types, pair_columns
 
@@ -120,7 +120,7 @@ def expect(pairs: int, **settings: Any) -> Expected:
         kept=pairs,
         books=[Book("prompts that were decided on", pairs, pairs)],
         mixture=dict.fromkeys(("math", "code", "science", "safety"), 0.25),
-        settings=GateSettings(**settings),
+        limits=Limits(**GateSettings(**settings).model_dump()),
     )
 
 

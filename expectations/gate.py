@@ -34,9 +34,8 @@ from expectations.own_suite import read_own_suite
 from expectations.release_suite import build_finding_suite, build_pair_suite
 from expectations.rules import RULES, Rule, adjust, read_own_rules, read_rules
 from tasks.errors import GateBroken, RecipeError
-from tasks.recipe import GateSettings
 
-__all__ = ["EXAMPLES", "Expected", "GateResult", "RuleResult", "digest_rules", "run_gate"]
+__all__ = ["EXAMPLES", "Expected", "GateResult", "Limits", "RuleResult", "digest_rules", "run_gate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +48,27 @@ class Book:
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What the recipe allows: the fields of its section `release.gate`."""
+
+    allow: Mapping[str, float]
+    severity: Mapping[str, str]
+    tokenizer: str | None
+    max_tokens: int
+    scripts: Sequence[str]
+    guidelines: Sequence[str]
+    mixture_tolerance: float
+    drift: float
+
+
+@dataclass(frozen=True, slots=True)
 class Expected:
     """What the recipe and the store say a release must be."""
 
     columns: Mapping[str, str]  # name and DuckDB type, in order
     band: tuple[float, float]
     kept: int
+    limits: Limits
     books: Sequence[Book] = ()
     domain_bands: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     mixture: Mapping[str, float] = field(default_factory=dict)
@@ -67,7 +81,6 @@ class Expected:
     min_pairs: int = 1
     only_correct: bool = True
     reasoning: str = "think"
-    settings: GateSettings = field(default_factory=GateSettings)
     rules: str | None = None  # a folder of SQL files
     suite: str | None = None  # a JSON file of Great Expectations
 
@@ -77,7 +90,7 @@ def run_gate(staged_folder: Path, expected: Expected) -> GateResult:
 
     Raises GateBroken if a rule raises, RecipeError if the recipe's own rules are not to be found.
     """
-    settings, digest = expected.settings, digest_rules(expected)
+    limits, digest = expected.limits, digest_rules(expected)
     of_form, of_pairs, of_sets = _collect_rules(expected)
     data = staged_folder / "data"
     with open_database() as database:
@@ -94,7 +107,7 @@ def run_gate(staged_folder: Path, expected: Expected) -> GateResult:
             results = _judge_findings(database, of_form, [ill_formed])
             return conclude("release", rows, results, digest=digest)
         _measure(connection, of_pairs)
-        fill_token_counts(connection, settings.tokenizer, settings.max_tokens)
+        fill_token_counts(connection, limits.tokenizer, limits.max_tokens)
         suite = build_pair_suite(expected.min_pairs, of_pairs)
         results = validate(database.address, "measured", suite, OF_COLUMNS)
         results += _judge_findings(database, [*of_form, *of_sets], [ill_formed, find(of_sets)])
@@ -107,7 +120,7 @@ def run_gate(staged_folder: Path, expected: Expected) -> GateResult:
 
 def digest_rules(expected: Expected) -> str:
     """Return a digest of every rule and setting that a verdict depends on."""
-    content = hashlib.sha256(expected.settings.model_dump_json().encode())
+    content = hashlib.sha256(json.dumps(asdict(expected.limits), sort_keys=True).encode())
     own = sorted(Path(expected.rules).glob("*.sql")) if expected.rules else []
     suite = [Path(expected.suite)] if expected.suite else []
     for file in (*sorted(RULES.glob("*.sql")), *own, *suite):
@@ -118,12 +131,12 @@ def digest_rules(expected: Expected) -> str:
 
 def _collect_rules(expected: Expected) -> tuple[list[Rule], list[Rule], list[Rule]]:
     """Return the rules on columns, those on single pairs, and those on sets and of the recipe's."""
-    settings = expected.settings
+    limits = expected.limits
     of_form, of_pairs, of_sets = (read_rules(suite) for suite in ("form", "pair", "release"))
     taken = {rule.name: rule for rule in (*of_form, *of_pairs, *of_sets)}
     own = read_own_rules(expected.rules, frozenset(taken))
     taken |= {rule.name: rule for rule in own}
-    for name in settings.severity:
+    for name in limits.severity:
         if name not in taken:
             raise RecipeError(
                 f"release.gate.severity.{name}: there is no such rule; "
@@ -134,11 +147,10 @@ def _collect_rules(expected: Expected) -> tuple[list[Rule], list[Rule], list[Rul
                 f"release.gate.severity.{name}: a critical rule stays critical; only a warning "
                 "can be made critical. Rules on texts have an allowance, `release.gate.allow`."
             )
-    allow = settings.allow.model_dump()
     return (
         of_form,
-        adjust(of_pairs, settings.severity, allow),
-        adjust([*of_sets, *own], settings.severity, allow),
+        adjust(of_pairs, limits.severity, limits.allow),
+        adjust([*of_sets, *own], limits.severity, limits.allow),
     )
 
 
@@ -178,17 +190,17 @@ def _make_tables(connection: duckdb.DuckDBPyConnection, data: Path, expected: Ex
     connection.read_parquet(files, hive_partitioning=False).create_view("pairs")
     for name, table in _reference_tables(expected).items():
         connection.from_arrow(table).create(name)
-    settings = expected.settings
+    limits = expected.limits
     for name, value in {
         "reasoning": expected.reasoning,
         "only_correct": expected.only_correct,
         "kept": expected.kept,
-        "tokenizer": settings.tokenizer,
-        "max_tokens": settings.max_tokens,
-        "scripts": list(settings.scripts),
-        "guidelines": [*expected.guidelines, *settings.guidelines],
-        "mixture_tolerance": settings.mixture_tolerance,
-        "drift": settings.drift,
+        "tokenizer": limits.tokenizer,
+        "max_tokens": limits.max_tokens,
+        "scripts": list(limits.scripts),
+        "guidelines": [*expected.guidelines, *limits.guidelines],
+        "mixture_tolerance": limits.mixture_tolerance,
+        "drift": limits.drift,
     }.items():
         connection.execute(f"set variable {name} = $value", {"value": value})
 

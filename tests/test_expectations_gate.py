@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from expectations import gate, rules
-from expectations.gate import EXAMPLES, Book, Expected, GateResult, digest_rules, run_gate
+from expectations.gate import EXAMPLES, Book, Expected, GateResult, Limits, digest_rules, run_gate
 from expectations.lengths import load_tokenizer
 from tasks.errors import GateBroken, RecipeError
 from tasks.recipe import Allowances, GateSettings
@@ -161,7 +161,7 @@ def expect(pairs: int, **changes: Any) -> Expected:
         contradicted=["disputed"],
         clusters={"twin": "good", "good": "good"},
         guidelines=[SYSTEM],
-        settings=GateSettings(**settings),
+        limits=Limits(**GateSettings(**settings).model_dump()),
     )
     return replace(expected, **changes)
 

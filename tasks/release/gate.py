@@ -51,7 +51,7 @@ def pass_gate(
 
 def expect(store: Store, recipe: Recipe, release_id: str) -> "Expected":
     """Return what the recipe and the store say that a release must be."""
-    from expectations.gate import Book, Expected
+    from expectations.gate import Book, Expected, Limits
 
     settings = recipe.release
     policy = recipe.policy_version()
@@ -73,7 +73,7 @@ def expect(store: Store, recipe: Recipe, release_id: str) -> "Expected":
         min_pairs=settings.min_pairs,
         only_correct=recipe.teach.only_correct,
         reasoning=settings.reasoning,
-        settings=settings.gate,
+        limits=Limits(**settings.gate.model_dump()),
         rules=settings.rules,
         suite=settings.suite,
     )
