@@ -252,6 +252,7 @@ def test_what_is_near_is_neither_drift_nor_off_the_mixture(tmp_path: Path) -> No
     assert failed(run_gate(tmp_path, expect(14, mixture=mixture, previous=before))) == set()
 
 
+@pytest.mark.slow
 def test_an_allowance_lets_a_share_of_faults_pass_and_a_warning_any(tmp_path: Path) -> None:
     bad = [FAULTS["looping"][0], FAULTS["foreign_script"][0]]
     write(tmp_path, [*good_rows(), *bad])
