@@ -1,4 +1,4 @@
-"""DuckDB for Great Expectations: the staged Parquet as a table of an in-memory database.
+"""DuckDB for Great Expectations: what is to be judged, as tables of an in-memory database.
 
 duckdb-engine ends a transaction when a connection goes back to the pool, and DuckDB then drops the
 rows that Great Expectations has yet to read: every metric fails (great_expectations#10738, #11579).
@@ -6,19 +6,21 @@ A reader needs no transactions, so this dialect has none.
 """
 
 import glob
+import os
 import secrets
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import duckdb
-import pyarrow as pa
 import sqlalchemy
 from duckdb_engine import Dialect
 from sqlalchemy.dialects import registry
 
-BATCH = "staged"  # the table that the expectations look at
+_MEMORY = "2GB"  # of DuckDB's own; what does not fit is spilled to a temporary folder
 
 
 class ReadingDialect(Dialect):
@@ -39,23 +41,40 @@ class ReadingDialect(Dialect):
 registry.register("duckdb.reading", __name__, ReadingDialect.__name__)
 
 
-@contextmanager
-def serve_staged(files: list[Path], tables: Mapping[str, pa.Table]) -> Iterator[str]:
-    """Make an in-memory database of the files and of reference tables; yield its address.
+@dataclass(frozen=True, slots=True)
+class Database:
+    """An in-memory database, by its address for Great Expectations and by a connection for us."""
 
-    The database lives as long as the block. It is shared by every connection of this process that
-    names it, which is how Great Expectations' engines come to see one database.
+    address: str
+    connection: duckdb.DuckDBPyConnection
+
+    def confine(self, folder: Path | None) -> None:
+        """Let nothing be read from now on but the files of `folder`, and change no setting back."""
+        # A file whose path holds a bracket is opened by that path and looked for by its pattern.
+        allowed = [] if folder is None else [str(folder), glob.escape(str(folder))]
+        self.connection.execute("set allowed_directories = $allowed", {"allowed": allowed})
+        self.connection.execute("set enable_external_access = false")
+        self.connection.execute("set lock_configuration = true")
+
+
+@contextmanager
+def open_database() -> Iterator[Database]:
+    """Make an in-memory database that lives as long as the block.
+
+    It is shared by every connection of this process that names it, which is how Great Expectations'
+    engines come to see one database.
     """
     address = f"duckdb+reading:///:memory:gate_{secrets.token_hex(6)}"
     engine = sqlalchemy.create_engine(address)
     keeper = engine.raw_connection()
-    try:
-        connection: duckdb.DuckDBPyConnection = keeper.driver_connection  # type: ignore[assignment]
-        paths = [glob.escape(str(file)) for file in files]
-        connection.read_parquet(paths, hive_partitioning=False).create_view(BATCH)
-        for name, table in tables.items():
-            connection.from_arrow(table).create(name)
-        yield address
-    finally:
-        keeper.close()
-        engine.dispose()
+    with tempfile.TemporaryDirectory(prefix="teachset-gate-") as spill:
+        try:
+            connection: duckdb.DuckDBPyConnection = keeper.driver_connection  # type: ignore[assignment]
+            connection.execute(f"set memory_limit = '{_MEMORY}'")
+            connection.execute("set temp_directory = $spill", {"spill": spill})
+            if threads := os.environ.get("TEACHSET_THREADS"):
+                connection.execute("set threads = $threads", {"threads": int(threads)})
+            yield Database(address, connection)
+        finally:
+            keeper.close()
+            engine.dispose()

@@ -1,44 +1,64 @@
 """The gate: rules evaluated by Great Expectations inside DuckDB, over the very files that ship.
 
-    GateResult(passed=False, rows=431, rules=(RuleResult("outside_band", "critical", …), …))
+    GateResult("release", passed=False, rows=431, rules=(RuleResult("outside_band", …), …), …)
 
-Bad data and a broken rule are two things: the first is a result, the second raises GateBroken.
+One scan of the texts makes `measured`, a small table with what every rule on single pairs found;
+queries over it find the rest. Great Expectations judges both.
 """
 
-import logging
-import os
-import warnings
-from collections.abc import Iterable, Mapping
+import glob
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-from tasks.errors import GateBroken
+from expectations.duckdb_source import Database, open_database
+from expectations.findings import TABLE as FINDINGS
+from expectations.findings import find_breaches
+from expectations.judge import (
+    EXAMPLES,
+    OF_COLUMNS,
+    OF_QUERIES,
+    GateResult,
+    RuleResult,
+    conclude,
+    validate,
+)
+from expectations.lengths import fill_token_counts
+from expectations.own_suite import read_own_suite
+from expectations.release_suite import build_finding_suite, build_pair_suite
+from expectations.rules import RULES, Rule, adjust, read_own_rules, read_rules
+from tasks.errors import GateBroken, RecipeError
 
-os.environ.setdefault("GX_ANALYTICS_ENABLED", "false")
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")
-    import great_expectations as gx
-    from great_expectations.data_context.types.base import (
-        DataContextConfig,
-        InMemoryStoreBackendDefaults,
-        ProgressBarsConfig,
-    )
+__all__ = ["EXAMPLES", "Expected", "GateResult", "Limits", "RuleResult", "digest_rules", "run_gate"]
 
-    from expectations.duckdb_source import BATCH, serve_staged
-    from expectations.release_suite import build_form_suite, build_rule_suite, build_value_suite
 
-EXAMPLES = 20
-# A rule's rows (at most 200) come with COMPLETE only; for a column that would be every bad row.
-_OF_RULES = {"result_format": "COMPLETE"}
-_OF_COLUMNS = {
-    "result_format": "SUMMARY",
-    "partial_unexpected_count": EXAMPLES,
-    "unexpected_index_column_names": ["pair_id"],
-}
+@dataclass(frozen=True, slots=True)
+class Book:
+    """Two counts of one thing that must be the same, e.g. prompts and decisions on them."""
+
+    book: str
+    expected: float
+    found: float
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the recipe allows: the fields of its section `release.gate`."""
+
+    allow: Mapping[str, float]
+    severity: Mapping[str, str]
+    tokenizer: str | None
+    max_tokens: int
+    scripts: Sequence[str]
+    guidelines: Sequence[str]
+    mixture_tolerance: float
+    drift: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,140 +67,165 @@ class Expected:
 
     columns: Mapping[str, str]  # name and DuckDB type, in order
     band: tuple[float, float]
-    prompts: int  # in the store
     kept: int
-    dropped: int
+    limits: Limits
+    books: Sequence[Book] = ()
     domain_bands: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    flagged: frozenset[str] = frozenset()  # prompts found in a benchmark
+    mixture: Mapping[str, float] = field(default_factory=dict)
+    flagged: Iterable[str] = ()  # prompts found in a benchmark
+    untrusted: Iterable[str] = ()  # prompts whose key waits for a review
+    contradicted: Iterable[str] = ()  # responses that two verifiers disagree about
+    clusters: Mapping[str, str] = field(default_factory=dict)  # prompt: its duplicates' cluster
+    previous: Mapping[str, float] = field(default_factory=dict)  # figures of the release before
+    guidelines: Sequence[str] = ()  # passages that models were told and must not repeat
     min_pairs: int = 1
     only_correct: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class RuleResult:
-    """What one rule found: how much of it, and of which pairs (at most `EXAMPLES`)."""
-
-    rule: str
-    severity: str
-    passed: bool
-    found: int | None = None
-    pair_ids: tuple[str, ...] = ()
-    detail: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class GateResult:
-    """The verdict: passed if no critical rule failed."""
-
-    passed: bool
-    rows: int
-    rules: tuple[RuleResult, ...]
-
-    @property
-    def failed_critical(self) -> tuple[RuleResult, ...]:
-        """The rules that close the gate."""
-        return tuple(rule for rule in self.rules if not rule.passed and rule.severity == "critical")
-
-    @property
-    def failed_warning(self) -> tuple[RuleResult, ...]:
-        """The rules that are only reported."""
-        return tuple(rule for rule in self.rules if not rule.passed and rule.severity != "critical")
-
-    def as_json(self) -> dict[str, Any]:
-        """Return the verdict as JSON-representable values."""
-        return asdict(self)
+    reasoning: str = "think"
+    rules: str | None = None  # a folder of SQL files
+    suite: str | None = None  # a JSON file of Great Expectations
 
 
 def run_gate(staged_folder: Path, expected: Expected) -> GateResult:
-    """Evaluate every rule over `staged_folder`/data/*.parquet. Raises GateBroken if one raises."""
-    files = sorted((staged_folder / "data").glob("*.parquet"))
-    with serve_staged(files, _reference_tables(expected)) as address:
-        results = _validate(address, build_form_suite(list(expected.columns)), _OF_RULES)
-        if all(result.passed for result in results):
-            results += _validate(address, build_value_suite(expected.min_pairs), _OF_COLUMNS)
-            results += _validate(address, build_rule_suite(), _OF_RULES)
-    closed = any(not result.passed and result.severity == "critical" for result in results)
-    rows = sum(int(pq.read_metadata(file).num_rows) for file in files)
-    return GateResult(not closed, rows, tuple(results))
+    """Evaluate every rule over `staged_folder`/data/*.parquet.
+
+    Raises GateBroken if a rule raises, RecipeError if the recipe's own rules are not to be found.
+    """
+    limits, digest = expected.limits, digest_rules(expected)
+    of_form, of_pairs, of_sets = _collect_rules(expected)
+    data = staged_folder / "data"
+    with open_database() as database:
+        connection = database.connection
+        _make_tables(connection, data, expected)
+        database.confine(data)
+
+        def find(rules: Sequence[Rule]) -> pa.Table:
+            return find_breaches(lambda sql: connection.execute(sql).to_arrow_table(), rules)
+
+        ill_formed = find(of_form)
+        if ill_formed.num_rows:  # What is measured has to be there.
+            rows = connection.execute("select count(*) from pairs").fetchall()[0][0]
+            results = _judge_findings(database, of_form, [ill_formed])
+            return conclude("release", rows, results, digest=digest)
+        _measure(connection, of_pairs)
+        fill_token_counts(connection, limits.tokenizer, limits.max_tokens)
+        suite = build_pair_suite(expected.min_pairs, of_pairs)
+        results = validate(database.address, "measured", suite, OF_COLUMNS)
+        results += _judge_findings(database, [*of_form, *of_sets], [ill_formed, find(of_sets)])
+        if expected.suite is not None:
+            suite = read_own_suite(expected.suite)
+            results += validate(database.address, "pairs", suite, OF_COLUMNS)
+        figures = dict(connection.execute("select figure, value from figures").fetchall())
+        return conclude("release", int(figures["pairs"]), results, figures, digest)
 
 
-def _validate(
-    address: str, suite: gx.ExpectationSuite, result_format: dict[str, Any]
+def digest_rules(expected: Expected) -> str:
+    """Return a digest of every rule and setting that a verdict depends on."""
+    content = hashlib.sha256(json.dumps(asdict(expected.limits), sort_keys=True).encode())
+    own = sorted(Path(expected.rules).glob("*.sql")) if expected.rules else []
+    suite = [Path(expected.suite)] if expected.suite else []
+    for file in (*sorted(RULES.glob("*.sql")), *own, *suite):
+        if file.is_file():
+            content.update(json.dumps([file.name, file.read_text(errors="replace")]).encode())
+    return content.hexdigest()[:12]
+
+
+def _collect_rules(expected: Expected) -> tuple[list[Rule], list[Rule], list[Rule]]:
+    """Return the rules on columns, those on single pairs, and those on sets and of the recipe's."""
+    limits = expected.limits
+    of_form, of_pairs, of_sets = (read_rules(suite) for suite in ("form", "pair", "release"))
+    taken = {rule.name: rule for rule in (*of_form, *of_pairs, *of_sets)}
+    own = read_own_rules(expected.rules, frozenset(taken))
+    taken |= {rule.name: rule for rule in own}
+    for name in limits.severity:
+        if name not in taken:
+            raise RecipeError(
+                f"release.gate.severity.{name}: there is no such rule; "
+                f"there are {', '.join(sorted(taken))}"
+            )
+        if taken[name].severity == "critical":
+            raise RecipeError(
+                f"release.gate.severity.{name}: a critical rule stays critical; only a warning "
+                "can be made critical. Rules on texts have an allowance, `release.gate.allow`."
+            )
+    return (
+        of_form,
+        adjust(of_pairs, limits.severity, limits.allow),
+        adjust([*of_sets, *own], limits.severity, limits.allow),
+    )
+
+
+def _judge_findings(
+    database: Database, rules: Sequence[Rule], found: Sequence[pa.Table]
 ) -> list[RuleResult]:
-    """Run one suite in a context of its own: Great Expectations is not safe to share."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        logging.getLogger("great_expectations").setLevel(logging.CRITICAL)
-        in_memory = InMemoryStoreBackendDefaults()  # Without it a temporary docs site is announced.
-        context = gx.get_context(
-            mode="ephemeral", project_config=DataContextConfig(store_backend_defaults=in_memory)
-        )
-        context.variables.progress_bars = ProgressBarsConfig(
-            globally=False, metric_calculations=False
-        )
-        source = context.data_sources.add_sql(BATCH, connection_string=address)
-        batch = source.add_table_asset(BATCH, table_name=BATCH).add_batch_definition_whole_table(
-            "all"
-        )
-        definition = gx.ValidationDefinition(
-            name=suite.name, data=batch, suite=context.suites.add(suite)
-        )
-        outcome = context.validation_definitions.add(definition).run(result_format=result_format)
-    return [_describe(result) for result in outcome.results]
+    database.connection.from_arrow(pa.concat_tables(found)).create(FINDINGS)
+    return validate(
+        database.address, FINDINGS, build_finding_suite("release-sets", rules), OF_QUERIES
+    )
 
 
-def _describe(result: Any) -> RuleResult:
-    """Turn one result of Great Expectations into ours. Raises GateBroken if the rule raised."""
-    configuration, observed = result.expectation_config, result.result
-    rule, severity = str(configuration.meta["rule"]), configuration.severity.value
-    if (message := _find_exception(result.exception_info)) is not None:
+def _measure(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> None:
+    """Make `measured` by one scan of the texts, and `figures` of it."""
+    columns = [row[0] for row in connection.execute("describe select * from pairs").fetchall()]
+    thought = "reasoning" if "reasoning" in columns else "null::varchar"
+    faults = ",\n".join(f"({rule.statement}) as {rule.name}" for rule in rules)
+    statement = _read("measured_pairs").replace("{thought}", thought).replace("{faults}", faults)
+    try:
+        connection.execute(statement)
+        connection.execute(_read("figures"))
+    except duckdb.Error as error:
+        names = ", ".join(rule.file for rule in rules)
+        reason = str(error).strip().partition("\n")[0]
         raise GateBroken(
-            f"the rule `{rule}` cannot be evaluated: mend it. Nothing was published. {message}"
-        )
-    passed, detail = bool(result.success), None
-    if configuration.type == "unexpected_rows_expectation":
-        rows = (observed.get("details") or {}).get("unexpected_rows") or []
-        found = int(observed["observed_value"])
-        detail = next((str(row["detail"]) for row in rows if row.get("detail") is not None), None)
-    else:
-        rows = observed.get("partial_unexpected_index_list") or []
-        found = int(observed.get("unexpected_count") or not passed)
-        if not passed:
-            detail = _describe_observed(configuration.kwargs, observed)
-    pair_ids = [str(row["pair_id"]) for row in rows if row.get("pair_id") is not None]
-    return RuleResult(rule, severity, passed, found, tuple(pair_ids[:EXAMPLES]), detail)
+            f"the pairs cannot be measured: mend one of {names}. Nothing was published. {reason}"
+        ) from error
 
 
-def _describe_observed(asked: Mapping[str, Any], observed: Mapping[str, Any]) -> str | None:
-    """Say what was found instead: the value of a table's rule, the values of a column's."""
-    if "observed_value" in observed:
-        wanted = {name: value for name, value in asked.items() if value and name != "batch_id"}
-        return f"found {observed['observed_value']}, expected {wanted}"
-    values = observed.get("partial_unexpected_list") or []
-    return f"{asked.get('column')}: {', '.join(repr(value) for value in values[:3])}"
+def _read(name: str) -> str:
+    return (RULES / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _find_exception(information: Mapping[str, Any]) -> str | None:
-    """Return the first line of the exception behind a result, whichever way it is reported."""
-    for part in (information, *information.values()):
-        if isinstance(part, Mapping) and part.get("raised_exception"):
-            return str(part["exception_message"]).strip().partition("\n")[0]
-    return None
+def _make_tables(connection: duckdb.DuckDBPyConnection, data: Path, expected: Expected) -> None:
+    """Make the pairs, and what the rules compare them with, the tables and variables they name."""
+    files = [glob.escape(str(file)) for file in sorted(data.glob("*.parquet"))]
+    connection.read_parquet(files, hive_partitioning=False).create_view("pairs")
+    for name, table in _reference_tables(expected).items():
+        connection.from_arrow(table).create(name)
+    limits = expected.limits
+    for name, value in {
+        "reasoning": expected.reasoning,
+        "only_correct": expected.only_correct,
+        "kept": expected.kept,
+        "tokenizer": limits.tokenizer,
+        "max_tokens": limits.max_tokens,
+        "scripts": list(limits.scripts),
+        "guidelines": [*expected.guidelines, *limits.guidelines],
+        "mixture_tolerance": limits.mixture_tolerance,
+        "drift": limits.drift,
+    }.items():
+        connection.execute(f"set variable {name} = $value", {"value": value})
 
 
 def _reference_tables(expected: Expected) -> dict[str, pa.Table]:
-    """Return what the rules compare the batch with, as the tables that they name."""
+    """Return what the rules compare the pairs with, as the tables that they name."""
     bands = [(None, expected.band), *sorted(expected.domain_bands.items())]
-    counts = {
-        "prompts": expected.prompts,
-        "kept": expected.kept,
-        "dropped": expected.dropped,
-        "only_correct": int(expected.only_correct),
-    }
     return {
-        "expected_columns": _table(name=expected.columns.keys(), type=expected.columns.values()),
-        "expected_flagged": _table(prompt_id=sorted(expected.flagged)),
-        "expected_counts": pa.table({"name": list(counts), "value": list(counts.values())}),
+        "expected_columns": pa.table(
+            {
+                "place": list(range(1, len(expected.columns) + 1)),
+                "name": list(expected.columns),
+                "type": list(expected.columns.values()),
+            }
+        ),
+        "expected_flagged": _texts(prompt_id=expected.flagged),
+        "expected_untrusted": _texts(prompt_id=expected.untrusted),
+        "expected_contradicted": _texts(response_id=expected.contradicted),
+        "expected_clusters": _texts(
+            prompt_id=expected.clusters.keys(), cluster=expected.clusters.values()
+        ),
+        "expected_books": pa.Table.from_pylist(
+            [asdict(book) for book in expected.books],
+            pa.schema([("book", pa.string()), ("expected", pa.float64()), ("found", pa.float64())]),
+        ),
         "expected_bands": pa.table(
             {
                 "domain": pa.array([domain for domain, _ in bands], pa.string()),
@@ -188,8 +233,20 @@ def _reference_tables(expected: Expected) -> dict[str, pa.Table]:
                 "high": [high for _, (_, high) in bands],
             }
         ),
+        "expected_mixture": _numbers("domain", "share", expected.mixture),
+        "previous_figures": _numbers("figure", "value", expected.previous),
     }
 
 
-def _table(**columns: Iterable[str]) -> pa.Table:
+def _texts(**columns: Iterable[str]) -> pa.Table:
     return pa.table({name: pa.array(list(values), pa.string()) for name, values in columns.items()})
+
+
+def _numbers(name: str, value: str, numbers: Mapping[str, Any]) -> pa.Table:
+    ordered = sorted(numbers.items())
+    return pa.table(
+        {
+            name: pa.array([key for key, _ in ordered], pa.string()),
+            value: pa.array([float(number) for _, number in ordered], pa.float64()),
+        }
+    )

@@ -1,24 +1,19 @@
-"""What a good release is: the suites that guard it. Critical rules block, warnings are reported.
-
-A rule is an expectation of Great Expectations or a file of sql/rules/ that returns bad rows; its
-first line says how severe it is and what one row is.
-"""
+"""What a good release is: the suites that guard it. Critical rules block, warnings are reported."""
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import great_expectations as gx
 from great_expectations.expectations.core.expect_column_values_to_be_in_set import (
     ExpectColumnValuesToBeInSet,
+)
+from great_expectations.expectations.core.expect_column_values_to_be_null import (
+    ExpectColumnValuesToBeNull,
 )
 from great_expectations.expectations.core.expect_column_values_to_be_unique import (
     ExpectColumnValuesToBeUnique,
 )
 from great_expectations.expectations.core.expect_column_values_to_not_be_null import (
     ExpectColumnValuesToNotBeNull,
-)
-from great_expectations.expectations.core.expect_table_columns_to_match_ordered_list import (
-    ExpectTableColumnsToMatchOrderedList,
 )
 from great_expectations.expectations.core.expect_table_row_count_to_be_between import (
     ExpectTableRowCountToBeBetween,
@@ -29,13 +24,11 @@ from great_expectations.expectations.core.unexpected_rows_expectation import (
 from great_expectations.expectations.expectation import Expectation
 from great_expectations.expectations.metadata_types import FailureSeverity
 
-from tasks.errors import GateBroken
+from expectations.rules import Rule
 
 _CRITICAL = FailureSeverity.CRITICAL
-RULES = Path(__file__).resolve().parents[1] / "sql" / "rules"
-TYPES_RULE = "release_wrong_types"
 NEVER_NULL = (
-    *("pair_id", "messages", "domain", "kind", "answer_type", "key_source", "pass_rate", "teacher"),
+    *("pair_id", "domain", "kind", "answer_type", "key_source", "pass_rate", "teacher"),
     *("prompt_id", "root_id", "response_id", "simulated", "split"),
 )
 ALLOWED = {
@@ -45,34 +38,31 @@ ALLOWED = {
 }
 
 
-def build_form_suite(columns: Sequence[str]) -> gx.ExpectationSuite:
-    """Return the rules on form. Where one is broken the other rules cannot even be asked."""
-    return gx.ExpectationSuite(
-        name="release-form",
-        expectations=[
-            ExpectTableColumnsToMatchOrderedList(
-                column_list=list(columns),
-                severity=_CRITICAL,
-                meta={"rule": "columns"},
-            ),
-            read_rule(RULES / f"{TYPES_RULE}.sql"),
-        ],
-    )
+def build_pair_suite(min_pairs: int, rules: Sequence[Rule]) -> gx.ExpectationSuite:
+    """Return the rules on single columns of `measured`.
 
-
-def build_value_suite(min_pairs: int) -> gx.ExpectationSuite:
-    """Return the rules on single columns."""
+    Each rule on single pairs is a column there, which says what is wrong where something is.
+    """
     expectations: list[Expectation] = [
         ExpectTableRowCountToBeBetween(
-            min_value=min_pairs, severity=_CRITICAL, meta={"rule": "enough_pairs"}
+            min_value=min_pairs,
+            severity=_CRITICAL,
+            description="There are at least as many pairs as the recipe's `min_pairs`.",
+            meta={"rule": "enough_pairs"},
         ),
         ExpectColumnValuesToBeUnique(
-            column="pair_id", severity=_CRITICAL, meta={"rule": "unique_pair_id"}
+            column="pair_id",
+            severity=_CRITICAL,
+            description="No two pairs have one id.",
+            meta={"rule": "unique_pair_id"},
         ),
     ]
     expectations += [
         ExpectColumnValuesToNotBeNull(
-            column=column, severity=_CRITICAL, meta={"rule": f"no_null_{column}"}
+            column=column,
+            severity=_CRITICAL,
+            description=f"Every pair has a `{column}`.",
+            meta={"rule": f"no_null_{column}"},
         )
         for column in NEVER_NULL
     ]
@@ -81,36 +71,37 @@ def build_value_suite(min_pairs: int) -> gx.ExpectationSuite:
             column=column,
             value_set=list(values),
             severity=_CRITICAL,
+            description=f"`{column}` is one of {', '.join(values)}.",
             meta={"rule": f"known_{column}"},
         )
         for column, values in ALLOWED.items()
     ]
-    return gx.ExpectationSuite(name="release-values", expectations=expectations)
-
-
-def build_rule_suite() -> gx.ExpectationSuite:
-    """Return the rules that are SQL files."""
-    files = sorted(path for path in RULES.glob("release_*.sql") if path.stem != TYPES_RULE)
-    return gx.ExpectationSuite(
-        name="release-rules", expectations=[read_rule(path) for path in files]
-    )
-
-
-def read_rule(path: Path) -> UnexpectedRowsExpectation:
-    """Return the expectation that a rule's file stands for. Raises GateBroken if it is not one.
-
-    The file must hold `{batch}`: without it Great Expectations looks past the batch.
-    """
-    statement = path.read_text(encoding="utf-8")
-    severity, _, description = statement.partition("\n")[0].removeprefix("-- ").partition(": ")
-    if severity not in ("critical", "warning") or "{batch}" not in statement:
-        raise GateBroken(
-            f"{path.name}: a rule's first line is `-- critical: …` or `-- warning: …`, "
-            "and it reads from {batch}"
+    expectations += [
+        ExpectColumnValuesToBeNull(
+            column=rule.name,
+            mostly=1 - rule.allowed,
+            severity=FailureSeverity(rule.severity),
+            description=rule.description,
+            meta={"rule": rule.name},
         )
-    return UnexpectedRowsExpectation(
-        unexpected_rows_query=statement,
-        description=description,
-        severity=FailureSeverity(severity),
-        meta={"rule": path.stem.removeprefix("release_")},
+        for rule in rules
+    ]
+    return gx.ExpectationSuite(name="release-pairs", expectations=expectations)
+
+
+def build_finding_suite(name: str, rules: Sequence[Rule]) -> gx.ExpectationSuite:
+    """Return the rules whose bad rows are in `findings`."""
+    return gx.ExpectationSuite(
+        name=name,
+        expectations=[
+            UnexpectedRowsExpectation(
+                # A rule's name is its file's, of letters, digits and _ only.
+                unexpected_rows_query="select pair_id, detail from {batch} "
+                f"where rule = '{rule.name}'",
+                severity=FailureSeverity(rule.severity),
+                description=rule.description,
+                meta={"rule": rule.name},
+            )
+            for rule in rules
+        ],
     )

@@ -4,6 +4,7 @@ from prefect import flow
 
 from tasks.assess.difficulty import measure_difficulty_task
 from tasks.assess.grade import grade_task
+from tasks.gates import check_store
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 
@@ -18,3 +19,4 @@ def assess(recipe: Recipe | RecipeFile) -> None:
     with recorded_run(recipe, "assess") as run_id:
         grade_task(recipe, run_id, ("reference", "student"))
         measure_difficulty_task(recipe, run_id)
+        check_store(recipe, run_id, "responses")

@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from tasks.gates import check_store
 from tasks.ingest import import_responses_task, ingest_benchmarks_task, ingest_seeds_task
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
@@ -22,3 +23,4 @@ def ingest(recipe: Recipe | RecipeFile) -> None:
         import_responses_task(recipe, run_id)
         mark_duplicates(recipe, run_id)
         mark_contamination(recipe, run_id)
+        check_store(recipe, run_id, "ingest")

@@ -6,6 +6,7 @@
 | quickstart-funnel | in, kept and dropped by reason, a domain a column           |
 | quickstart-spend  | calls, tokens and dollars by role and model                 |
 | quickstart-gate   | the gate's verdict, a rule a row                            |
+| quickstart-ingest-gate, quickstart-responses-gate | the same after these stages |
 | quickstart-release| the release and how to load it                              |
 | quickstart-folder | a link to the release                                       |
 
@@ -32,6 +33,7 @@ from tasks.store import open_store
 
 _MOST_ROWS = 50
 _PAIRS = 3
+_JUDGED = {"ingest": "prompts", "responses": "responses"}
 _OWN_COLUMNS = ["kept", "outcome", "all"]
 
 
@@ -117,6 +119,15 @@ def show_gate(recipe: Recipe, gate: Mapping[str, Any]) -> None:
         key=f"{recipe.name}-gate",
         table=tabulate_gate(gate),
         description=f"**{say_gate(gate)}** A critical rule that fails stops the release.",
+    )
+
+
+def show_verdict(recipe: Recipe, suite: str, gate: Mapping[str, Any]) -> None:
+    """Leave the verdict of a gate on the way, rule by rule. Called within a task."""
+    create_table_artifact(
+        key=f"{recipe.name}-{suite}-gate",
+        table=tabulate_gate(gate),
+        description=f"**{say_gate(gate)}** A critical rule that fails stops the run.",
     )
 
 
@@ -209,9 +220,10 @@ def say_gate(gate: Mapping[str, Any]) -> str:
     """Return one line on a gate's verdict."""
     failed = [rule["severity"] for rule in gate["rules"] if not rule["passed"]]
     critical = failed.count("critical")
+    judged = _JUDGED.get(gate.get("suite", "release"), "pairs")
     return (
         f"Gate {'passed' if gate['passed'] else 'closed'}: {len(gate['rules'])} rules over "
-        f"{gate['rows']:,} pairs, {critical} critical failed, {len(failed) - critical} warnings."
+        f"{gate['rows']:,} {judged}, {critical} critical failed, {len(failed) - critical} warnings."
     )
 
 

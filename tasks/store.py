@@ -58,6 +58,8 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "batch_requests": ("batch_id", "response_id"),
     "batch_states": ("batch_id", "state"),
     "batch_retries": ("batch_id", "response_id"),
+    "gates": ("gate_id",),
+    "loads": ("run_id", "purpose"),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {
     "difficulty": ("prompt_id", "student"),

@@ -1,15 +1,13 @@
--- critical: One row per pair that the student solves too often or too seldom, or nobody knows how often.
-with pairs as (select pair_id, domain, pass_rate from {batch}),
-
-banded as (
+-- critical: The student solves no pair's prompt too often or too seldom, and it is known how often.
+with banded as (
     select
-        pairs.pair_id,
-        pairs.pass_rate,
+        measured.pair_id,
+        measured.pass_rate,
         coalesce(own.low, every.low) as low,
         coalesce(own.high, every.high) as high
-    from pairs
+    from measured
     inner join expected_bands as every on every.domain is null
-    left join expected_bands as own on pairs.domain = own.domain
+    left join expected_bands as own on measured.domain = own.domain
 )
 
 select

@@ -1,18 +1,13 @@
--- critical: One row per pair whose messages another pair has, word for word.
-with pairs as (
+-- critical: No pair's messages are, word for word, another pair's.
+with repeated as (
     -- 64 bits: at 1.4 million pairs a false alarm has a chance below 1e-7.
-    select pair_id, hash(messages) as conversation
-    from {batch}
-),
-
-repeated as (
     select conversation
-    from pairs
+    from measured
     group by conversation
     having count(*) > 1
 )
 
-select pairs.pair_id, 'the same messages as another pair' as detail
-from pairs
-inner join repeated on pairs.conversation = repeated.conversation
-order by pairs.pair_id
+select measured.pair_id, 'the same messages as another pair' as detail
+from measured
+inner join repeated on measured.conversation = repeated.conversation
+order by measured.pair_id

@@ -1,14 +1,7 @@
--- critical: One row per validation pair whose seed also has pairs to train on.
-with pairs as (select pair_id, root_id, split from {batch}),
-
-trained as (
-    select distinct root_id
-    from pairs
-    where split = 'train'
-)
-
-select pairs.pair_id, 'seed ' || pairs.root_id || ' is in train too' as detail
-from pairs
-inner join trained on pairs.root_id = trained.root_id
-where pairs.split = 'validation'
-order by pairs.pair_id
+-- critical: No validation pair's seed has pairs to train on.
+select measured.pair_id, 'seed ' || measured.root_id || ' is in train too' as detail
+from measured
+where
+    measured.split = 'validation'
+    and measured.root_id in (select trained.root_id from measured as trained where trained.split = 'train')
+order by measured.pair_id

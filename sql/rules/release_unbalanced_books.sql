@@ -1,25 +1,12 @@
--- critical: One row per sum that does not come out: prompts = kept + dropped, pairs = kept.
-with counts as (
-    select name, value from expected_counts
+-- critical: Nothing vanished: in every stage what came in is what was kept, dropped or set aside; the spend is the sum of its calls.
+with books as (
+    select book, expected, found from expected_books
     union all
-    select 'pairs' as name, count(*) as value from {batch}
-),
-
-sums as (
-    select
-        sum(value) filter (where name = 'prompts') as prompts,
-        sum(value) filter (where name = 'kept') as kept,
-        sum(value) filter (where name = 'dropped') as dropped,
-        sum(value) filter (where name = 'pairs') as pairs
-    from counts
+    select 'pairs of kept prompts' as book, getvariable('kept') as expected, count(*) as found
+    from measured
 )
 
-select
-    null::varchar as pair_id,
-    prompts || ' prompts, but ' || kept || ' kept and ' || dropped || ' dropped' as detail
-from sums
-where prompts <> kept + dropped
-union all
-select null::varchar as pair_id, pairs || ' pairs of ' || kept || ' kept prompts' as detail
-from sums
-where pairs <> kept
+select null::varchar as pair_id, format('{}: {:g} expected, {:g} found', book, expected, found) as detail
+from books
+where abs(expected - found) > 1e-6 * greatest(1, abs(expected))
+order by book

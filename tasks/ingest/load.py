@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
+import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -60,17 +61,20 @@ def add_counts(one: IngestCounts, other: IngestCounts) -> IngestCounts:
 
 def ingest_seeds(store: Store, recipe: Recipe, run_id: str) -> IngestCounts:
     """Read every seed source into `prompts` and `prompt_sources`."""
-    return _count("ingest seeds", _load_seeds(store, recipe, run_id))
+    counts = _count("ingest seeds", _load_seeds(store, recipe, run_id))
+    return _record(store, run_id, "seed", counts)
 
 
 def ingest_benchmarks(store: Store, recipe: Recipe, run_id: str) -> IngestCounts:
     """Read every benchmark into `benchmark_items`."""
-    return _count("ingest benchmarks", _load_benchmarks(store, recipe, run_id))
+    counts = _count("ingest benchmarks", _load_benchmarks(store, recipe, run_id))
+    return _record(store, run_id, "benchmark", counts)
 
 
 def import_responses(store: Store, recipe: Recipe, run_id: str) -> IngestCounts:
     """Read every response made elsewhere into `responses`; their prompts must be in the store."""
-    return _count("import responses", _load_responses(store, recipe, run_id))
+    counts = _count("import responses", _load_responses(store, recipe, run_id))
+    return _record(store, run_id, "response", counts)
 
 
 def chunk_rows(rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:
@@ -145,6 +149,21 @@ def _count(stage: str, chunks: Iterator[IngestCounts]) -> IngestCounts:
             total = add_counts(total, chunk)
             tracker.advance(chunk.read, failed=chunk.quarantined)
     return total
+
+
+def _record(store: Store, run_id: str, purpose: str, counts: IngestCounts) -> IngestCounts:
+    """Keep a load's counts, for the gate after it; a load of nothing leaves no row."""
+    if counts.read:
+        row = {
+            "run_id": run_id,
+            "purpose": purpose,
+            "rows_read": counts.read,
+            "rows_new": counts.new,
+            "rows_merged": counts.merged,
+            "rows_quarantined": counts.quarantined,
+        }
+        store.append("loads", pl.DataFrame([row]))
+    return counts
 
 
 @task(task_run_name="ingest-seeds", cache_policy=NO_CACHE)

@@ -34,7 +34,9 @@ from tasks.recipe.sources import (
     StoreSettings,
 )
 from tasks.recipe.stages import (
+    Allowances,
     Band,
+    GateSettings,
     ReleaseFormat,
     ReleaseSettings,
     RewriteSettings,
@@ -44,6 +46,7 @@ from tasks.recipe.stages import (
 )
 
 __all__ = [
+    "Allowances",
     "AnswerType",
     "Band",
     "BatchSettings",
@@ -52,6 +55,7 @@ __all__ = [
     "Columns",
     "Constants",
     "Delimited",
+    "GateSettings",
     "ModelSettings",
     "Models",
     "Name",

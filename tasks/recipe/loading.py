@@ -52,6 +52,12 @@ def resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
     if declared["store"]["data"]:
         declared["store"]["data"] = _resolve(declared["store"]["data"], folder)
     declared["release"]["folder"] = _resolve(declared["release"]["folder"], folder)
+    for name in ("rules", "suite"):
+        if declared["release"][name]:
+            declared["release"][name] = _resolve(declared["release"][name], folder)
+    tokenizer = declared["release"]["gate"]["tokenizer"]
+    if tokenizer and tokenizer.endswith(".json"):  # Else a model on the hub.
+        declared["release"]["gate"]["tokenizer"] = _resolve(tokenizer, folder)
     return Recipe.model_validate(declared)
 
 
@@ -100,7 +106,16 @@ def _is_path(place: tuple[str, ...]) -> bool:
     """Whether a place of a recipe holds a path."""
     if len(place) == 3:
         return place[0] in ("seeds", "benchmarks", "responses") and place[2] == "path"
-    return place in (("store", "catalog"), ("store", "data"), ("release", "folder"))
+    return place in _PATHS
+
+
+_PATHS = (
+    ("store", "catalog"),
+    ("store", "data"),
+    ("release", "folder"),
+    ("release", "rules"),
+    ("release", "suite"),
+)
 
 
 def _resolve(path: str, folder: Path) -> str:

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from tasks.recipe.fields import Name, Section, Share
 
 ReleaseFormat = Literal["parquet", "jsonl"]
+Script = Literal["Arabic", "Cyrillic", "Devanagari", "Han", "Hangul", "Hebrew", "Thai"]
 
 
 class RewriteSettings(Section):
@@ -88,6 +89,49 @@ class TeachSettings(Section):
     )
 
 
+class Allowances(Section):
+    """The share of pairs that may break a rule on their texts before the gate closes."""
+
+    foreign_script: Share = 0.0
+    leaked_guideline: Share = 0.0
+    looping: Share = 0.0
+    personal_data: Share = 0.001
+    secret: Share = 0.0
+    unknown_licence: Share = 0.0
+
+
+class GateSettings(Section):
+    """What the gate allows, what it asks besides its own rules, and how it measures length."""
+
+    allow: Allowances = Allowances()
+    severity: dict[str, Literal["critical"]] = Field(
+        default_factory=dict, description="Warnings that are to close the gate, e.g. off_mixture."
+    )
+    tokenizer: str | None = Field(
+        default=None,
+        description="A tokenizer.json, or a model on the Hugging Face hub; without one four "
+        "characters count as a token.",
+    )
+    max_tokens: int = Field(
+        default=32_768, ge=1, description="No conversation may be longer, in tokens."
+    )
+    scripts: tuple[Script, ...] = Field(
+        default=(),
+        description="The scripts, besides Latin and Greek, that a response may be written in; "
+        "empty: those of its question.",
+    )
+    guidelines: tuple[str, ...] = Field(
+        default=(), description="Passages that no response may repeat, e.g. of a policy."
+    )
+    mixture_tolerance: Share = Field(
+        default=0.05, description="How far a domain's share may be from `select.mixture`."
+    )
+    drift: Share = Field(
+        default=0.2,
+        description="How far a figure may be from the previous release's before it is reported.",
+    )
+
+
 class ReleaseSettings(Section):
     """What is exported, where to, and how it is split."""
 
@@ -100,3 +144,10 @@ class ReleaseSettings(Section):
         description="Reasoning as <think>…</think> in the content, as a field, or left out.",
     )
     min_pairs: int = Field(default=1, ge=1, description="The gate refuses a smaller release.")
+    gate: GateSettings = GateSettings()
+    rules: str | None = Field(
+        default=None, description="A folder of SQL files of your own that return bad rows."
+    )
+    suite: str | None = Field(
+        default=None, description="A JSON file with expectations of Great Expectations of your own."
+    )

@@ -21,11 +21,11 @@ from typing import Any
 import polars as pl
 from prefect import task
 
-from tasks.errors import GateFailed, RecipeError, StoreError
+from tasks.errors import RecipeError, StoreError
 from tasks.progress import track
-from tasks.recipe import Band, Recipe
+from tasks.recipe import Recipe
 from tasks.release.card import write_card
-from tasks.release.formats import duckdb_types
+from tasks.release.gate import pass_gate
 from tasks.release.manifest import (
     CARD,
     GATE,
@@ -113,8 +113,8 @@ def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Publis
     release_id = identify_release(manifest)
     target = staging.with_name(f"{recipe.name}-{release_id}")
     found = is_complete(target, manifest)
+    gate = pass_gate(store, recipe, staging, release_id, run_id, known=found)
     if not found:
-        gate = _pass_gate(store, recipe, staging, funnel)
         if "parquet" not in recipe.release.formats:
             shutil.rmtree(staging / "data")  # It was there for the gate only.
         _write_json(staging / GATE, gate)
@@ -132,55 +132,6 @@ def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Publis
         new=not found or recorded,
         gate=gate,
     )
-
-
-def _pass_gate(store: Store, recipe: Recipe, staging: Path, funnel: pl.DataFrame) -> dict[str, Any]:
-    """Return the gate's verdict. Raises GateFailed if a critical rule was broken."""
-    from expectations.gate import Expected, RuleResult, run_gate  # Seconds to import.
-
-    expected = Expected(
-        columns=duckdb_types(with_reasoning=recipe.release.reasoning == "field"),
-        band=_edges(recipe.select.band),
-        domain_bands={name: _edges(band) for name, band in recipe.select.domains.items()},
-        prompts=int(store.query("release_prompt_count")["prompts"][0]),
-        kept=int(funnel.filter("kept")["prompts"].sum()),
-        dropped=int(funnel.filter(~pl.col("kept"))["prompts"].sum()),
-        flagged=frozenset(store.query("release_flagged_prompts")["prompt_id"]),
-        min_pairs=recipe.release.min_pairs,
-        only_correct=recipe.teach.only_correct,
-    )
-    result = run_gate(staging, expected)
-
-    def describe(rule: RuleResult) -> str:
-        pairs = f" (pairs {', '.join(rule.pair_ids[:3])})" if rule.pair_ids else ""
-        return f"{rule.rule}: {rule.found:,} found, e.g. {rule.detail}{pairs}"
-
-    if not result.passed:
-        reasons = "\n  ".join(describe(rule) for rule in result.failed_critical)
-        raise GateFailed(
-            f"nothing was published: {len(result.failed_critical)} critical rule(s) failed over "
-            f"{result.rows:,} pairs\n  {reasons}{describe_losses(store, funnel)}",
-            result.as_json(),
-        )
-    return result.as_json()
-
-
-def describe_losses(store: Store, funnel: pl.DataFrame) -> str:
-    """Say on lines of their own why most prompts were set aside and why calls failed."""
-    dropped = funnel.filter(~pl.col("kept")).group_by("stage", "reason").agg(pl.sum("prompts"))
-    lines = [
-        f"{prompts:,} prompts were set aside by {stage}: {reason}"
-        for stage, reason, prompts in dropped.sort("prompts", "reason", descending=True).rows()[:3]
-    ]
-    lines += [
-        f"{calls:,} calls to {model} as {role} failed: {message[:300]}"
-        for role, model, message, calls in store.query("release_failed_calls").rows()
-    ]
-    return "".join(f"\n  {line}" for line in lines)
-
-
-def _edges(band: Band) -> tuple[float, float]:
-    return band.low, band.high
 
 
 def _make_visible(staging: Path, target: Path) -> None:

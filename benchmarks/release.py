@@ -1,0 +1,300 @@
+"""Release: how fast the gate is, whether it catches every planted fault, whether bytes repeat.
+
+    {"bench": "release", "measure": "gate", "value": 31.4, "unit": "s", "target": "<= 60", …}
+
+Run it with `python -m benchmarks.release`; TEACHSET_PAIRS says how many pairs the gate reads
+(1,400,000 if absent). The pairs are made of the sentences of the bundled problems, each with a
+number of its own, at 2 kB a pair; they are staged as a release stages them.
+"""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from expectations.gate import Book, Expected, GateResult, Limits, run_gate
+from tasks.recipe import Allowances, GateSettings
+from tasks.release.formats import COLUMNS, ROW_GROUP, SHARD, duckdb_types, pair_columns
+
+ROOT = Path(__file__).resolve().parents[1]
+PAIRS = 1_400_000
+GOOD = 100_000
+SENTENCES = 20  # about 2 kB
+MOST_SECONDS, MOST_BYTES = 60, 4 * 1024**3
+_SPAN = 50  # at least as many sentences lie between two that a pair has in common with itself
+_SCHEMA = pa.schema([(name, COLUMNS[name]) for name in pair_columns(with_reasoning=False)])
+MAKE_PAIRS = """
+    -- One row per pair: a question and a response of sentences, no two pairs the same.
+    select
+        md5('pair' || i) as pair_id,
+        [
+            {
+                'role': 'user',
+                'content': 'Problem ' || i || '. ' || sentences[1 + i % len(sentences)]
+            },
+            {
+                'role': 'assistant',
+                'content': e'<think>\n' || array_to_string(list_transform(
+                    range($sentences),
+                    lambda k: sentences[1 + ((hash(i) // 7 + k * $span) % len(sentences))::integer]
+                        || ' Step ' || (hash(i * 64 + k) % 100000)::varchar
+                ), '. ') || e'\n</think>\n\nThe answer is \\boxed{' || i % 1000 || '}.'
+            }
+        ] as messages,
+        ['math', 'code', 'science', 'safety'][1 + i % 4] as domain,
+        if(i % 3 = 0, 'rewrite', 'seed') as kind,
+        if(i % 3 = 0, 'new_numbers', null) as strategy,
+        (i % 1000)::varchar as key,
+        'number' as answer_type,
+        'gold' as key_source,
+        (1 + i % 6) / 8 as pass_rate,
+        0.02 as low,
+        0.95 as high,
+        'sim-teacher' as teacher,
+        'correct' as verdict,
+        'bundled' as source,
+        'Apache-2.0' as licence,
+        md5('prompt' || i) as prompt_id,
+        md5('root' || i // 3) as root_id,
+        md5('response' || i) as response_id,
+        true as simulated,
+        if(hash(i // 3) % 20 = 0, 'validation', 'train') as split
+    from (select range as i from range($first, $first + $pairs)), known
+"""
+
+
+def main() -> None:
+    """Print every measure as one JSON line."""
+    for line in (*measure_faults(), *measure_gate(int(os.environ.get("TEACHSET_PAIRS", PAIRS)))):
+        print(json.dumps({"bench": "release", **line}), flush=True)
+
+
+def read_sentences() -> list[str]:
+    """Return the sentences of the bundled problems and their solutions."""
+    texts: list[str] = []
+    for file in sorted((ROOT / "seeds").glob("*.jsonl")):
+        for line in file.read_text(encoding="utf-8").splitlines():
+            row = json.loads(line)
+            texts += [row["prompt"], row.get("solution") or "", row.get("reference") or ""]
+    parts = (part.strip() for text in texts for part in text.replace("\n\n", "\n").split(". "))
+    return sorted({part for part in parts if 40 < len(part) < 400})
+
+
+def make_pairs(first: int, pairs: int) -> pa.Table:
+    """Return good rows with these numbers, as a release has them."""
+    with duckdb.connect() as connection:
+        connection.execute("set threads = 1")
+        connection.execute(
+            "create table known as select $sentences::varchar[] as sentences",
+            {"sentences": read_sentences()},
+        )
+        asked = {"sentences": SENTENCES, "span": _SPAN, "first": first, "pairs": pairs}
+        return connection.execute(MAKE_PAIRS, asked).to_arrow_table().cast(_SCHEMA)
+
+
+def stage(folder: Path, tables: Iterator[pa.Table]) -> None:
+    """Write tables as the Parquet shards of a release."""
+    (folder / "data").mkdir(parents=True)
+    for number, table in enumerate(tables):
+        file = folder / "data" / f"train-{number:05d}.parquet"
+        pq.write_table(table, file, compression="zstd", row_group_size=ROW_GROUP)
+
+
+def expect(pairs: int, **settings: Any) -> Expected:
+    """Return what the good rows are expected to be."""
+    return Expected(
+        columns=duckdb_types(with_reasoning=False),
+        band=(0.125, 0.75),
+        kept=pairs,
+        books=[Book("prompts that were decided on", pairs, pairs)],
+        mixture=dict.fromkeys(("math", "code", "science", "safety"), 0.25),
+        limits=Limits(**GateSettings(**settings).model_dump()),
+    )
+
+
+def measure_faults() -> Iterator[dict[str, Any]]:
+    """Plant one fault of each kind in good rows: each must be found by its own rule alone."""
+    good = make_pairs(0, GOOD)
+    planted = plant_faults(good.slice(0, 60).to_pylist())
+    bad = pa.Table.from_pylist([row for rows in planted.values() for row in rows], _SCHEMA)
+    total = good.num_rows + bad.num_rows
+    expected = expect(total, allow=Allowances(personal_data=0), max_tokens=2_000)
+    references: dict[str, Any] = {
+        "flagged": [planted["benchmark_item"][0]["prompt_id"]],
+        "untrusted": [planted["untrusted_key"][0]["prompt_id"]],
+        "contradicted": [planted["contradicted_verdict"][0]["response_id"]],
+        "clusters": {
+            planted["shared_cluster"][0]["prompt_id"]: "cluster",
+            good["prompt_id"][_first_of(good, "train")].as_py(): "cluster",
+        },
+    }
+    with tempfile.TemporaryDirectory() as folder:
+        stage(Path(folder), iter([good, bad]))
+        result = run_gate(Path(folder), replace(expected, **references))
+    yield describe_faults(result, planted, {str(name) for name in good["pair_id"].to_pylist()})
+
+
+def describe_faults(
+    result: GateResult, planted: dict[str, list[dict[str, Any]]], good: set[str]
+) -> dict[str, Any]:
+    """Return the measure: faults found by their own rule; anything else that was blamed."""
+    blamed = {rule.rule: set(rule.pair_ids) for rule in result.rules if rule.found}
+    caught = [
+        name
+        for name, rows in planted.items()
+        if {row["pair_id"] for row in rows} <= blamed.get(name, set())
+    ]
+    of_rows = {row["pair_id"]: name for name, rows in planted.items() for row in rows}
+    others = sorted(
+        f"{rule} blames {of_rows.get(pair, 'a good row')}"
+        for rule, pairs in blamed.items()
+        for pair in pairs
+        if of_rows.get(pair) != rule
+    )
+    return {
+        "measure": "planted faults",
+        "value": len(caught) / len(planted),
+        "unit": "share caught by its own rule",
+        "target": "1, and no good row blamed",
+        "ok": len(caught) == len(planted) and not any("good row" in other for other in others),
+        "detail": f"{len(planted)} kinds in {len(good):,} good rows; "
+        f"missed: {sorted(set(planted) - set(caught))}; blamed besides: {others}",
+    }
+
+
+def plant_faults(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
+    """Return bad rows by the rule that is to find them, made of good ones."""
+    fresh = iter(rows)
+
+    def bad(name: str, answer: str | None = None, **changes: Any) -> dict[str, Any]:
+        row = {**next(fresh), **changes}
+        for column in ("pair_id", "prompt_id", "root_id", "response_id"):
+            row[column] = changes.get(column, f"bad-{name}-{row[column][:8]}")
+        question, response = (message["content"] for message in row["messages"])
+        said = f"{question} As {name}?"
+        if "messages" not in changes:
+            content = response if answer is None else answer
+            row["messages"] = [_say("user", said), _say("assistant", content)]
+        return row
+
+    thought = "<think>\nWe count.\n</think>\n\n"
+    again = bad("repeated_conversation")
+    twin = {**again, "pair_id": "bad-twin", "prompt_id": "twin", "response_id": "twin"}
+    double = bad("unique_pair_id")
+    held_out = {"split": "validation"}
+    return {
+        "unique_pair_id": [double, {**bad("unique_pair_id"), "pair_id": double["pair_id"]}],
+        "no_null_teacher": [bad("no_null_teacher", teacher=None)],
+        "known_kind": [bad("known_kind", kind="guess")],
+        "known_split": [bad("known_split", split="test")],
+        "known_key_source": [bad("known_key_source", key_source="a friend")],
+        "repeated_conversation": [again, twin],
+        "malformed_messages": [bad("malformed_messages", messages=_turned(rows[0]))],
+        "empty_answer": [bad("empty_answer", thought + " ")],
+        "malformed_thinking": [bad("malformed_thinking", "<think>\nWe count. It is 4.")],
+        "missing_key": [bad("missing_key", key=" ")],
+        "wrong_verdict": [bad("wrong_verdict", verdict="wrong")],
+        "impossible_pass_rate": [bad("impossible_pass_rate", low=0.9, pass_rate=0.5)],
+        "outside_band": [bad("outside_band", pass_rate=0.9)],
+        "looping": [bad("looping", "Well. " + "We count the apples once more, and then. " * 40)],
+        "leaked_guideline": [bad("leaked_guideline", "My guidelines say that it is 4.")],
+        "secret": [bad("secret", f"Use sk-{'a1B2' * 8} to see that it is 4.")],
+        "personal_data": [bad("personal_data", "Ask jane.doe@mail-box.co.uk: it is 4.")],
+        "foreign_script": [bad("foreign_script", "First, поэтому ответ равен четырём, so 4.")],
+        "too_long": [bad("too_long", ", ".join(str(n) for n in range(3_000)))],
+        "unknown_licence": [bad("unknown_licence", licence=None)],
+        "shared_root": [bad("shared_root", root_id=_root_of(rows), **held_out)],
+        "shared_cluster": [bad("shared_cluster", **held_out)],
+        "benchmark_item": [bad("benchmark_item")],
+        "untrusted_key": [bad("untrusted_key")],
+        "contradicted_verdict": [bad("contradicted_verdict")],
+    }
+
+
+def measure_gate(pairs: int) -> Iterator[dict[str, Any]]:
+    """Gate this many pairs in a process of its own: the seconds it takes and its peak of memory."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TEACHSET_SCRATCH")) as folder:
+        starts = range(0, pairs, SHARD)
+        with ThreadPoolExecutor(2) as pool:
+            tables = pool.map(lambda first: make_pairs(first, min(SHARD, pairs - first)), starts)
+            stage(Path(folder), tables)
+        size = sum(file.stat().st_size for file in (Path(folder) / "data").iterdir())
+        done = subprocess.run(
+            [sys.executable, "-m", "benchmarks.release", folder, str(pairs)],
+            stdout=subprocess.PIPE,
+            text=True,
+            check=True,
+        )
+    measured = json.loads(done.stdout.splitlines()[-1])
+    detail = (
+        f"{pairs:,} pairs of {measured['bytes_a_pair']:,} bytes ({size / 1e9:.2f} GB of Parquet), "
+        f"{measured['rules']} rules, {measured['failed']} failed; processor "
+        f"{measured['processor_s']:.0f} s; load of the machine {os.getloadavg()[0]:.1f}"
+    )
+    yield {
+        "measure": "gate",
+        "value": round(measured["wall_s"], 1),
+        "unit": "s",
+        "target": f"<= {MOST_SECONDS}",
+        "ok": pairs >= PAIRS and measured["wall_s"] <= MOST_SECONDS and not measured["failed"],
+        "detail": detail,
+    }
+    yield {
+        "measure": "memory of the gate",
+        "value": round(measured["peak"] / 1024**3, 2),
+        "unit": "GiB",
+        "target": f"<= {MOST_BYTES // 1024**3}",
+        "ok": pairs >= PAIRS and measured["peak"] <= MOST_BYTES,
+        "detail": "peak of the whole process, Python and Great Expectations included",
+    }
+
+
+def gate_once(folder: str, pairs: int) -> None:
+    """Gate a staged folder and print what it took, as the last line of the output."""
+    wall, processor = time.perf_counter(), time.process_time()
+    result = run_gate(Path(folder), expect(pairs))
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    measured = {
+        "wall_s": time.perf_counter() - wall,
+        "processor_s": time.process_time() - processor,
+        "peak": peak,
+        "rules": len(result.rules),
+        "failed": [(rule.rule, rule.found, rule.detail) for rule in result.rules if rule.found],
+        "bytes_a_pair": int(result.figures["characters, median"]),
+    }
+    print(json.dumps(measured))
+
+
+def _say(role: str, content: str) -> dict[str, str]:
+    return {"role": role, "content": content}
+
+
+def _turned(row: dict[str, Any]) -> list[dict[str, str]]:
+    return [_say("assistant", "It is 4."), _say("user", f"{row['pair_id']}?")]
+
+
+def _root_of(rows: list[dict[str, Any]]) -> str:
+    return str(next(row["root_id"] for row in rows if row["split"] == "train"))
+
+
+def _first_of(table: pa.Table, split: str) -> int:
+    return int(table["split"].to_pylist().index(split))
+
+
+if __name__ == "__main__":
+    if len(sys.argv) == 3:
+        gate_once(sys.argv[1], int(sys.argv[2]))
+    else:
+        main()

@@ -1,0 +1,19 @@
+-- One row per teacher response that two verifiers, each in its newest version, disagree about.
+with newest as (
+    select grades.response_id, grades.verifier, grades.verdict
+    from grades
+    inner join responses on grades.response_id = responses.response_id
+    inner join current_keys
+        on responses.prompt_id = current_keys.prompt_id and grades.key_id = current_keys.key_id
+    where responses.role = 'teacher'
+    qualify row_number() over (
+        partition by grades.response_id, grades.verifier order by grades.version desc
+    ) = 1
+)
+
+select response_id
+from newest
+where verdict in ('correct', 'wrong')
+group by response_id
+having count(distinct verdict) > 1
+order by response_id

@@ -1,0 +1,3 @@
+-- One row: how many prompts the store holds.
+select count(*) as rows
+from prompts

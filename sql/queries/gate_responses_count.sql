@@ -1,0 +1,3 @@
+-- One row: how many responses the store holds.
+select count(*) as rows
+from responses

@@ -1,0 +1,19 @@
+-- warning: Every sample asked of the student was drawn or failed with a reason.
+with drawn as (
+    select prompt_id, count(distinct sample_index) as samples
+    from (
+        select prompt_id, sample_index from responses where role = 'student' and model = $student
+        union
+        select prompt_id, sample_index from failures where role = 'student' and model = $student
+    )
+    where sample_index < $samples
+    group by prompt_id
+)
+
+select
+    null::varchar as response_id,
+    'prompt ' || sampled_prompts.prompt_id || ': ' || coalesce(drawn.samples, 0) || ' of ' || $samples as detail
+from sampled_prompts
+left join drawn on sampled_prompts.prompt_id = drawn.prompt_id
+where sampled_prompts.role = 'student' and coalesce(drawn.samples, 0) < $samples
+order by sampled_prompts.prompt_id

@@ -1,0 +1,59 @@
+"""Gates on the way: what came in, and what models answered, judged before the next money is spent.
+
+suite      passed  rows   rules
+ingest     true    433    [{"rule": "unsourced_seed", "passed": true, "found": 0, …}, …]
+responses  true    5,794  [{"rule": "ungraded", "passed": true, "found": 0, …}, …]
+"""
+
+from typing import Any, Literal
+
+import pyarrow as pa
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from tasks.artifacts import show_verdict
+from tasks.errors import GateFailed
+from tasks.recipe import Recipe
+from tasks.release.gate import describe_failures, record_gate
+from tasks.store import Store, open_store
+
+Suite = Literal["ingest", "responses"]
+_JUDGED = {"ingest": "prompts", "responses": "responses"}
+
+
+def judge_store(store: Store, recipe: Recipe, run_id: str, suite: Suite) -> dict[str, Any]:
+    """Judge what is in the store, keep the verdict in `gates` and return it.
+
+    The verdict stands whether it is good or bad; GateBroken is raised where there is none.
+    """
+    from expectations.store_gate import run_store_gate  # Seconds to import.
+
+    parameters = {"student": recipe.models.student.model, "samples": recipe.sample.student}
+
+    def read(statement: str) -> pa.Table:
+        named = {name: value for name, value in parameters.items() if f"${name}" in statement}
+        return store.sql(statement, named).to_arrow()
+
+    rows = int(store.query(f"gate_{_JUDGED[suite]}_count")["rows"][0])
+    result = run_store_gate(suite, read, rows)
+    record_gate(store, recipe, run_id, result)
+    verdict = result.as_json()
+    if not result.passed:
+        raise GateFailed(
+            f"the run stops after {suite}: {len(result.failed_critical)} critical rule(s) failed "
+            f"over {rows:,} {_JUDGED[suite]}\n  {describe_failures(result)}",
+            verdict,
+        )
+    return verdict
+
+
+@task(task_run_name="gate-{suite}", cache_policy=NO_CACHE)
+def check_store(recipe: Recipe, run_id: str, suite: Suite) -> None:
+    """Judge the store by a suite, show the verdict, and stop the run if it is critical."""
+    try:
+        verdict = judge_store(open_store(recipe.store), recipe, run_id, suite)
+    except GateFailed as error:
+        if error.verdict is not None:
+            show_verdict(recipe, suite, error.verdict)
+        raise
+    show_verdict(recipe, suite, verdict)

@@ -1,0 +1,163 @@
+"""The gate of a release: what it must be by recipe and store, and the verdict on what is staged.
+
+suite    passed  rows  rules
+release  true    431   [{"rule": "looping", "severity": "critical", "passed": true, "found": 0, …}]
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from tasks.errors import GateFailed
+from tasks.identity import content_id
+from tasks.recipe import Allowances, Band, Recipe
+from tasks.release.formats import duckdb_types
+from tasks.store import Store
+
+if TYPE_CHECKING:  # Great Expectations takes seconds to import.
+    from expectations.gate import Expected
+    from expectations.judge import GateResult, RuleResult
+
+_WORTH_TELLING = 40  # characters; a shorter sentence of a system prompt may be anybody's
+
+
+def pass_gate(
+    store: Store, recipe: Recipe, staging: Path, release_id: str, run_id: str, *, known: bool
+) -> dict[str, Any]:
+    """Return the verdict on the staged files. Raises GateFailed if a critical rule was broken.
+
+    What is `known` was published before: it is judged again only if rules or settings are others.
+    """
+    from expectations.gate import digest_rules, run_gate
+
+    expected = expect(store, recipe, release_id)
+    if known:
+        asked = {"release_id": release_id, "digest": digest_rules(expected)}
+        if not store.query("gate_passed", **asked).is_empty():
+            return {}
+    result = run_gate(staging, expected)
+    record_gate(store, recipe, run_id, result, release_id)
+    if not result.passed:
+        raise GateFailed(
+            f"nothing was published: {len(result.failed_critical)} critical rule(s) failed over "
+            f"{result.rows:,} pairs\n  {describe_failures(result)}{describe_losses(store, recipe)}",
+            result.as_json(),
+        )
+    return result.as_json()
+
+
+def expect(store: Store, recipe: Recipe, release_id: str) -> "Expected":
+    """Return what the recipe and the store say that a release must be."""
+    from expectations.gate import Book, Expected, Limits
+
+    settings = recipe.release
+    policy = recipe.policy_version()
+    funnel = store.query("funnel_of_policy", policy=policy)
+    books = store.query("gate_books", policy=policy)
+    return Expected(
+        columns=duckdb_types(with_reasoning=settings.reasoning == "field"),
+        band=_edges(recipe.select.band),
+        domain_bands={name: _edges(band) for name, band in recipe.select.domains.items()},
+        mixture=recipe.select.mixture,
+        kept=int(funnel.filter("kept")["prompts"].sum()),
+        books=[Book(*row) for row in books.rows()],
+        flagged=store.query("release_flagged_prompts")["prompt_id"].to_list(),
+        untrusted=store.query("gate_untrusted_prompts")["prompt_id"].to_list(),
+        contradicted=store.query("gate_contradicted_responses")["response_id"].to_list(),
+        clusters=dict(store.query("gate_clusters").iter_rows()),
+        previous=find_previous(store, recipe, release_id),
+        guidelines=split_guidelines(_told(recipe)),
+        min_pairs=settings.min_pairs,
+        only_correct=recipe.teach.only_correct,
+        reasoning=settings.reasoning,
+        limits=Limits(**settings.gate.model_dump()),
+        rules=settings.rules,
+        suite=settings.suite,
+    )
+
+
+def find_previous(store: Store, recipe: Recipe, release_id: str) -> dict[str, float]:
+    """Return the figures of the newest other release of this recipe; none if it is the first."""
+    past = store.query("release_versions", recipe=recipe.name)
+    known = past.filter(release_id=release_id)
+    if not known.is_empty():  # It was published before: what came before it is still the same.
+        past = past.filter(pl.col("version") < known["version"][0])
+    for gate in reversed(past["gate"].to_list()):
+        figures = json.loads(gate).get("figures")
+        if figures:
+            return {str(name): float(value) for name, value in figures.items()}
+    return {}
+
+
+def split_guidelines(texts: Sequence[str]) -> list[str]:
+    """Return the lines of what models were told that are long enough to be told from chance."""
+    lines = (line.strip() for text in texts for line in text.splitlines())
+    return sorted({line for line in lines if len(line) >= _WORTH_TELLING})
+
+
+def record_gate(
+    store: Store,
+    recipe: Recipe,
+    run_id: str,
+    result: "GateResult",
+    release_id: str | None = None,
+) -> None:
+    """Keep a verdict in `gates`, passed or not."""
+    row = {
+        "gate_id": content_id("gate", run_id, result.suite, release_id, result.digest),
+        "suite": result.suite,
+        "recipe": recipe.name,
+        "release_id": release_id,
+        "digest": result.digest,
+        "passed": result.passed,
+        "rows": result.rows,
+        "verdict": json.dumps(result.as_json(), sort_keys=True),
+    }
+    store.append("gates", pl.DataFrame([row], schema_overrides=_TEXTS), run_id=run_id)
+
+
+def describe_failures(result: "GateResult") -> str:
+    """Say a line for each critical rule that failed: how much, an example, and where it is set."""
+    return "\n  ".join(_describe(rule) for rule in result.failed_critical)
+
+
+def describe_losses(store: Store, recipe: Recipe) -> str:
+    """Say on lines of their own why most prompts were set aside and why calls failed."""
+    funnel = store.query("funnel_of_policy", policy=recipe.policy_version())
+    dropped = funnel.filter(~pl.col("kept")).group_by("stage", "reason").agg(pl.sum("prompts"))
+    lines = [
+        f"{prompts:,} prompts were set aside by {stage}: {reason}"
+        for stage, reason, prompts in dropped.sort("prompts", "reason", descending=True).rows()[:3]
+    ]
+    lines += [
+        f"{calls:,} calls to {model} as {role} failed: {message[:300]}"
+        for role, model, message, calls in store.query("release_failed_calls").rows()
+    ]
+    return "".join(f"\n  {line}" for line in lines)
+
+
+def _describe(rule: "RuleResult") -> str:
+    pairs = f" ({', '.join(rule.pair_ids[:3])})" if rule.pair_ids else ""
+    allowance = (
+        f"; release.gate.allow.{rule.rule} is the share that may"
+        if rule.rule in Allowances.model_fields
+        else ""
+    )
+    return f"{rule.rule}: {rule.found or 0:,} found, e.g. {rule.detail}{pairs}{allowance}"
+
+
+def _told(recipe: Recipe) -> list[str]:
+    """Return the system prompts that models and the release are given."""
+    models: Mapping[str, Any] = dict(recipe.models)
+    told = [model.system_prompt for model in models.values() if model is not None]
+    return [text for text in (recipe.release.system_prompt, *told) if text]
+
+
+def _edges(band: Band) -> tuple[float, float]:
+    return band.low, band.high
+
+
+_TEXTS = {"release_id": pl.String}

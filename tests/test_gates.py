@@ -1,0 +1,224 @@
+"""Gates on the way: a bad row a rule, each blamed by its own rule; verdicts kept; when a release is
+judged again."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from conftest import MakeRecipe
+from taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, taught
+
+from tasks.errors import GateBroken, GateFailed
+from tasks.gates import judge_store
+from tasks.recipe import Recipe
+from tasks.release.gate import expect, find_previous, split_guidelines
+from tasks.release.publish import release
+from tasks.select.decide import decide_after_teach
+from tasks.store import Store
+
+MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
+
+
+@pytest.fixture
+def recipe(make_recipe: MakeRecipe) -> Recipe:
+    """A recipe of the models that `taught_store` fills a store with."""
+    return make_recipe(models=MODELS, release={"validation_share": 0.3})
+
+
+def found(verdict: Mapping[str, Any]) -> dict[str, tuple[int, str | None]]:
+    """Return what the rules found that found anything."""
+    rules = verdict["rules"]
+    return {rule["rule"]: (rule["found"], rule["detail"]) for rule in rules if rule["found"]}
+
+
+def add(store: Store, table: str, *rows: dict[str, Any]) -> None:
+    """Put rows into a table past every check that the store makes."""
+    frame = pl.DataFrame(rows, infer_schema_length=None)
+    store.append(table, frame, run_id=RUN, known_new=True)
+
+
+def test_what_came_in_is_judged(store: Store, recipe: Recipe) -> None:
+    fill(store, taught("good"), taught("child", kind="rewrite", root="good"))
+    add(store, "loads", {"run_id": RUN, "purpose": "seed", "rows_read": 1})
+    assert found(judge_store(store, recipe, RUN, "ingest")) == {}
+    orphan, whole = identify("orphan"), {"text": "2 + 2?", "answer_type": "number"}
+    add(
+        store,
+        "prompts",
+        {"prompt_id": identify("good"), "root_id": identify("good"), "kind": "seed", **whole},
+        {"prompt_id": orphan, "root_id": "gone", "kind": "rewrite", **whole},
+        {"prompt_id": "mute", "root_id": "mute", "kind": "seed", **whole, "text": " "},
+    )
+    bad = {"uri": "seeds.jsonl", "row_number": 2, "purpose": "seed", "reason": "bad_json"}
+    add(store, "quarantine", {"quarantine_id": "q", **bad})
+    add(store, "loads", {"run_id": "later", "purpose": "seed", "rows_read": 9})
+    store.execute("update prompt_sources set licence = null")
+    with pytest.raises(GateFailed, match=r"the run stops after ingest: 4 critical") as failure:
+        judge_store(store, recipe, "run-2", "ingest")
+    assert failure.value.verdict is not None
+    assert found(failure.value.verdict) == {
+        "incomplete_prompt": (1, "no text"),
+        "many_quarantined": (1, "seeds.jsonl: 1 of 2 rows"),
+        "missing_root": (1, "root gone is not there"),
+        "repeated_prompt_id": (1, "2 rows"),
+        "unlicensed_seed": (1, "no licence"),
+        "unsourced_seed": (1, "no file and row"),
+        "vanished_rows": (1, "9 rows read, 2 accounted for"),
+    }
+    kept = store.sql("select run_id, suite, passed, rows from gates order by created_at").rows()
+    assert kept == [(RUN, "ingest", True, 2), ("run-2", "ingest", False, 5)]
+    told = store.sql("select rule, found from gate_rules where run_id = 'run-2' and passed")
+    assert told.is_empty()
+
+
+def answer(name: str, prompt: str, index: int, **changes: Any) -> dict[str, Any]:
+    """Return a response of the student, stopped by itself and paid for."""
+    row = {
+        "response_id": name,
+        "prompt_id": identify(prompt),
+        "role": "student",
+        "model": STUDENT,
+        "server": "simulator",
+        "sample_index": index,
+        "content": "4",
+        "finish_reason": "stop",
+        "cost_usd": 0.01,
+    }
+    return {**row, **changes}
+
+
+def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
+    recipe = recipe.model_copy(update={"sample": recipe.sample.model_copy(update={"student": 2})})
+    fill(store, taught("good", correct=1, wrong=1))
+    key = store.sql("select key_id from current_keys")["key_id"][0]
+
+    def graded(response: str, verdict: str) -> dict[str, Any]:
+        judged = {"key_id": key, "verifier": "math", "version": 1, "extracted": "4"}
+        return {"response_id": response, "verdict": verdict, **judged}
+
+    add(store, "responses", answer("a", "good", 0), answer("b", "good", 1, content="5"))
+    add(store, "grades", graded("a", "correct"), {**graded("b", "wrong"), "extracted": "5"})
+    assert found(judge_store(store, recipe, RUN, "responses")) == {}
+    add(
+        store,
+        "responses",
+        answer("a", "good", 0),
+        answer("c", "good", 2, cost_usd=-1.0),
+        answer("d", "good", 3, content=" ", finish_reason="stop"),
+        answer("e", "elsewhere", 0),
+        *(answer(f"cut-{n}", "good", 4 + n, finish_reason="length") for n in range(2)),
+    )
+    add(store, "grades", graded("c", "wrong"), *(graded(f"cut-{n}", "correct") for n in range(2)))
+    fill(store, taught("unasked"))
+    with pytest.raises(GateFailed, match=r"the run stops after responses: 6 critical") as failure:
+        judge_store(store, recipe, "run-2", "responses")
+    assert failure.value.verdict is not None
+    verdict = found(failure.value.verdict)
+    assert {name: number for name, (number, _) in verdict.items()} == {
+        "blank": 1,
+        "impossible_bill": 1,
+        "incomplete_response": 1,
+        "inconsistent_verdict": 1,
+        "many_truncated": 1,
+        "missing_samples": 1,
+        "repeated_response_id": 1,
+        "unbalanced_pass_rate": 1,
+        "ungraded": 1,
+    }
+    assert verdict["incomplete_response"][1] == "its prompt is not there"
+    assert verdict["inconsistent_verdict"][1] == "the answer 4 is both correct and wrong"
+    assert verdict["missing_samples"][1] == f"prompt {identify('unasked')}: 0 of 2"
+
+
+def test_a_store_s_rule_that_raises_is_a_broken_gate(store: Store, recipe: Recipe) -> None:
+    store.execute("alter table quarantine drop column purpose")
+    with pytest.raises(GateBroken, match=r"cannot be evaluated: mend ingest_many_quarantined\.sql"):
+        judge_store(store, recipe, RUN, "ingest")
+    assert store.sql("select * from gates").is_empty()
+
+
+def test_what_the_store_says_a_release_must_be(store: Store, recipe: Recipe) -> None:
+    fill(store, taught("good"), taught("doubted", trusted=False), taught("disputed"))
+    decide_after_teach(store, recipe, RUN)
+    key = store.sql("select key_id from grades where response_id = $id", {"id": _of("disputed")})
+    other = {"response_id": _of("disputed"), "key_id": key["key_id"][0], "verifier": "judge"}
+    add(store, "grades", {**other, "version": 1, "verdict": "wrong"})
+    twins = {"prompt_id": identify("disputed"), "representative_id": identify("good")}
+    add(store, "duplicates", {**twins, "method": "near", "score": 0.9})
+    expected = expect(store, recipe, "new")
+    assert (list(expected.untrusted), list(expected.contradicted)) == (
+        [identify("doubted")],
+        [_of("disputed")],
+    )
+    assert expected.clusters == dict.fromkeys(
+        (identify("disputed"), identify("good")), identify("good")
+    )
+    assert {book.book: (book.expected, book.found) for book in expected.books} == {
+        "prompts that were decided on": (3, 3),
+        "seeds that came from a row of a file": (3, 3),
+        "rewrites that were accepted": (0, 0),
+        "answers of the rewriter with an outcome": (0, 0),
+        "dollars spent on calls": (0, 0),
+    }
+
+
+def _of(name: str) -> str:
+    return response_of(name)
+
+
+def test_a_published_release_is_judged_again_only_by_other_rules(
+    store: Store, recipe: Recipe, tmp_path: Path
+) -> None:
+    fill(store, *(taught(f"p{number}") for number in range(8)))
+    decide_after_teach(store, recipe, RUN)
+    first = release(store, recipe, RUN)
+    assert first.gate["figures"]["pairs"] == 8
+    release(store, recipe, "run-2")
+    assert store.sql("select count(*) from gates").item() == 1
+    assert first.gate["suite"] == "release"
+    (tmp_path / "mine").mkdir()
+    rule = tmp_path / "mine" / "no_fours.sql"
+    rule.write_text("-- critical: Nothing is four.\nselect pair_id, key as detail from pairs")
+    stricter = recipe.release.model_copy(update={"rules": str(rule.parent)})
+    with pytest.raises(GateFailed, match=r"no_fours: 8 found, e\.g\. 4 \("):
+        release(store, recipe.model_copy(update={"release": stricter}), "run-3")
+    rule.write_text("-- warning: Nothing is four.\nselect pair_id, key as detail from pairs")
+    again = release(store, recipe.model_copy(update={"release": stricter}), "run-4")
+    assert (again.new, again.release_id) == (False, first.release_id)
+    verdicts = store.sql("select run_id, release_id, passed from gates order by created_at").rows()
+    assert verdicts == [
+        (RUN, first.release_id, True),
+        ("run-3", first.release_id, False),
+        ("run-4", first.release_id, True),
+    ]
+    assert find_previous(store, recipe, first.release_id) == {}
+    assert find_previous(store, recipe, "another") == first.gate["figures"]
+
+
+@pytest.mark.slow
+def test_a_release_elsewhere_has_the_same_bytes_the_verdict_too(
+    store: Store, recipe: Recipe, tmp_path: Path
+) -> None:
+    fill(store, *(taught(f"p{number}") for number in range(8)))
+    decide_after_teach(store, recipe, RUN)
+    elsewhere = recipe.release.model_copy(update={"folder": str(tmp_path / "elsewhere")})
+    first = release(store, recipe, RUN)
+    second = release(store, recipe.model_copy(update={"release": elsewhere}), "run-2")
+    assert second.folder.parent == tmp_path / "elsewhere"
+    both = [
+        {str(file.relative_to(each.folder)): file.read_bytes() for file in _files(each.folder)}
+        for each in (first, second)
+    ]
+    assert both[0] == both[1]
+    assert {"gate.json", "manifest.json", "train.jsonl"} <= both[0].keys()
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.rglob("*") if file.is_file())
+
+
+def test_only_lines_long_enough_to_be_told_from_chance_are_guidelines() -> None:
+    long = "Always show each step of your work before you state it."
+    assert split_guidelines([f"Be brief.\n  {long}\n", long]) == [long]
