@@ -22,8 +22,8 @@ from tasks.errors import GateFailed, InputError, RecipeError, StoreError
 from tasks.recipe import Recipe
 from tasks.release import publish
 from tasks.release.card import escape
-from tasks.release.manifest import verify_release
 from tasks.release.publish import release
+from tasks.release.verify import verify_release
 from tasks.select.contamination import find_contamination
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
@@ -122,6 +122,7 @@ def test_what_the_manifest_and_the_card_say(store: Store, recipe: Recipe) -> Non
     assert str(done.folder.parent.parent) not in text
     header, _, body = (done.folder / "README.md").read_text()[4:].partition("---\n")
     card = yaml.safe_load(header)
+    assert (card["configs"][0]["config_name"], card["configs"][0]["default"]) == ("parquet", True)
     assert card["configs"][0]["data_files"] == [
         {"split": "train", "path": "data/train-*.parquet"},
         {"split": "validation", "path": "data/validation-*.parquet"},
@@ -136,7 +137,7 @@ def test_only_the_formats_asked_for_are_published(store: Store, recipe: Recipe) 
     done = release(store, recipe.model_copy(update={"release": only}), RUN)
     assert not (done.folder / "data").exists()
     assert verify_release(done.folder).faults == ()
-    assert "path: train.jsonl" in (done.folder / "README.md").read_text()
+    assert "path: jsonl/train-*.jsonl" in (done.folder / "README.md").read_text()
 
 
 def test_a_closed_gate_leaves_nothing(store: Store, recipe: Recipe) -> None:
@@ -150,7 +151,7 @@ def test_a_closed_gate_leaves_nothing(store: Store, recipe: Recipe) -> None:
     assert f"prompt {identify('leaked')} holds a benchmark item" in str(failure.value)
     assert failure.value.verdict is not None
     assert failure.value.verdict["passed"] is False
-    assert seen(recipe) == []
+    assert seen(recipe) == ["refused.html"]
     assert (count(store, "releases"), count(store, "release_pairs")) == (0, 0)
 
 
@@ -186,12 +187,12 @@ def test_a_kill_at_any_moment_is_mended(store: Store, recipe: Recipe) -> None:
 
 def test_a_damaged_release_is_told_and_replaced(store: Store, recipe: Recipe) -> None:
     done = release(store, recipe, RUN)
-    (done.folder / "train.jsonl").write_text("{}\n")
+    (done.folder / "jsonl" / "train-00000-of-00001.jsonl").write_text("{}\n")
     (done.folder / "notes.txt").write_text("mine")
     (done.folder / "README.md").unlink()
     assert verify_release(done.folder).faults == (
         "README.md: is missing",
-        "train.jsonl: its content was changed",
+        "jsonl/train-00000-of-00001.jsonl: its content was changed",
         "notes.txt: is not in the manifest",
     )
     again = release(store, recipe, RUN)

@@ -105,7 +105,7 @@ def test_seeds_become_a_release_and_a_second_run_changes_nothing(tmp_path: Path)
     assert counts["quarantined"] == 1
     assert funnel["benchmark_13_gram"] + funnel.get("benchmark_exact", 0) >= 1
     assert funnel["kept"] == counts["pairs"] > 8
-    assert {"README.md", "manifest.json", "train.jsonl", "validation.jsonl"} <= set(files)
+    assert {"README.md", "manifest.json", "pairs.parquet", "report.html"} <= set(files)
     assert "release 1 (new, simulated)" in first
 
     second = _run(recipe, home)

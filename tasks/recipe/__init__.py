@@ -27,6 +27,8 @@ from tasks.recipe.sources import (
 )
 from tasks.recipe.stages import (
     Band,
+    LicenceSettings,
+    ReleaseField,
     ReleaseFormat,
     ReleaseSettings,
     RewriteSettings,
@@ -43,12 +45,14 @@ __all__ = [
     "Columns",
     "Constants",
     "Delimited",
+    "LicenceSettings",
     "ModelSettings",
     "Models",
     "Name",
     "Prices",
     "Recipe",
     "RecipeFile",
+    "ReleaseField",
     "ReleaseFormat",
     "ReleaseSettings",
     "ResponseColumns",
