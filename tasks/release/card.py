@@ -9,17 +9,18 @@ configs: [{config_name: parquet, data_files: [{split: train, path: data/train-*.
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pyarrow as pa
 import yaml
 
-from tasks.recipe import Recipe
+from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.facts import Facts
-from tasks.release.formats import FORMATS, columns_of
+from tasks.release.formats import FORMATS, columns_of, loaded_by_name
 from tasks.release.stage import Staged
-from tasks.release.verify import SPLITS
+from tasks.release.verify import CARD, SPLITS
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 _KNOWN_LICENCES = frozenset(
@@ -29,6 +30,19 @@ _KNOWN_LICENCES = frozenset(
     }
 )
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
+
+
+def write_cards(recipe: Recipe, staged: Staged, facts: Facts, folder: Path) -> None:
+    """Write the release's card, and one into the folder of each format without types of its own."""
+    (folder / CARD).write_text(write_card(recipe, staged, facts), encoding="utf-8")
+    for name in typeless_formats(recipe.release):
+        text = write_format_card(name, staged, recipe.release)
+        (folder / FORMATS[name].folder / CARD).write_text(text, encoding="utf-8")
+
+
+def typeless_formats(settings: ReleaseSettings) -> list[str]:
+    """Return the formats whose files do not say what types their columns have."""
+    return [name for name in settings.formats if FORMATS[name].container == "jsonl"]
 
 
 def write_card(recipe: Recipe, staged: Staged, facts: Facts) -> str:
@@ -66,6 +80,16 @@ def write_card(recipe: Recipe, staged: Staged, facts: Facts) -> str:
     return f"---\n{header}---\n\n" + "\n\n".join(filter(None, sections)) + "\n"
 
 
+def write_format_card(name: str, staged: Staged, settings: ReleaseSettings) -> str:
+    """Return the card of one format's own folder: how its files are split and typed."""
+    described = {
+        "configs": [_configure(name, staged, folder="")],
+        "dataset_info": _describe_columns(name, settings),
+    }
+    header = yaml.safe_dump(described, sort_keys=True, allow_unicode=True)
+    return f"---\n{header}---\n\nThe format `{name}` of the release one folder up.\n"
+
+
 def escape(text: object) -> str:
     """Return text that Markdown shows as it is, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
@@ -101,7 +125,7 @@ def _exceptions(recipe: Recipe) -> str:
 def _describe(recipe: Recipe, staged: Staged) -> dict[str, Any]:
     """Return the YAML header: what `load_dataset` and the hub read."""
     total = staged.links.height
-    formats = recipe.release.formats
+    formats = loaded_by_name(recipe.release)
     return {
         "pretty_name": recipe.name,
         "license": _licences(staged.facts["licence"].to_list()),
@@ -114,24 +138,22 @@ def _describe(recipe: Recipe, staged: Staged) -> dict[str, Any]:
             for name in formats
         ],
         # Without its types a JSONL column that begins with nulls could not be loaded.
-        "dataset_info": [
-            {
-                "config_name": name,
-                "features": [
-                    {"name": column, **_describe_type(kind)}
-                    for column, kind in columns_of(name, recipe.release).items()
-                ],
-            }
-            for name in formats
-        ],
+        "dataset_info": [_describe_columns(name, recipe.release) for name in formats],
     }
 
 
-def _configure(name: str, staged: Staged) -> dict[str, Any]:
+def _describe_columns(name: str, settings: ReleaseSettings) -> dict[str, Any]:
+    columns = columns_of(name, settings).items()
+    features = [{"name": column, **_describe_type(kind)} for column, kind in columns]
+    return {"config_name": name, "features": features}
+
+
+def _configure(name: str, staged: Staged, folder: str | None = None) -> dict[str, Any]:
     form = FORMATS[name]
     paths = [file.path for file in staged.files if file.format == name]
     splits = [split for split in SPLITS if any(f"/{split}-" in path for path in paths)]
-    pattern = f"{form.folder}/{{}}-*.{form.container}"
+    prefix = f"{form.folder}/" if folder is None else folder
+    pattern = f"{prefix}{{}}-*.{form.container}"
     files = [{"split": split, "path": pattern.format(split)} for split in splits]
     return {"config_name": name, "data_files": files}
 
@@ -176,12 +198,15 @@ def _cell(value: object) -> str:
 
 
 def _usage(recipe: Recipe) -> str:
-    first, *others = recipe.release.formats
+    first, *named = loaded_by_name(recipe.release)
+    apart = [name for name in recipe.release.formats if name not in (first, *named)]
+    folder = '"path/to/this/folder'
     lines = [
         "from datasets import load_dataset",
         "",
-        f'load_dataset("path/to/this/folder", split="train")  # {first}',
-        *(f'load_dataset("path/to/this/folder", "{name}", split="train")' for name in others),
+        f'load_dataset({folder}", split="train")  # {first}',
+        *(f'load_dataset({folder}", "{name}", split="train")' for name in named),
+        *(f'load_dataset({folder}/{FORMATS[name].folder}", split="train")' for name in apart),
     ]
     return "\n".join(lines)
 

@@ -139,6 +139,16 @@ def columns_of(name: str, settings: ReleaseSettings) -> dict[str, pa.DataType]:
     return columns | {field: COLUMNS[field] for field in carried}
 
 
+def loaded_by_name(settings: ReleaseSettings) -> list[str]:
+    """Return the formats that `load_dataset(folder, name)` finds, the default first.
+
+    It reads all configurations of a folder with one reader, that of the first; formats in the other
+    container are loaded by their own folder.
+    """
+    first = FORMATS[settings.formats[0]].container
+    return [name for name in settings.formats if FORMATS[name].container == first]
+
+
 def ships_what_is_gated(settings: ReleaseSettings) -> bool:
     """Whether the Parquet that the gate reads is, byte for byte, the one that is released."""
     weighted = settings.weights.repeats or settings.weights.is_column

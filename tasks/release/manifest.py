@@ -14,7 +14,9 @@ from typing import Any
 import polars as pl
 
 from tasks.recipe import Recipe
+from tasks.release.card import typeless_formats
 from tasks.release.facts import Facts
+from tasks.release.formats import FORMATS
 from tasks.release.shards import StagedFile
 from tasks.release.stage import Staged
 from tasks.release.verify import CARD, GATE, REPORT, SPLITS, hash_file
@@ -25,7 +27,8 @@ FORMAT = 2  # raise it when a reader of the manifest has to be changed
 
 def build_manifest(recipe: Recipe, staged: Staged, folder: Path, facts: Facts) -> bytes:
     """Return the bytes of the manifest: of the card, the index and the files of every format."""
-    files = [_describe(folder, StagedFile(CARD, 0, "card")) | {"rows": None}]
+    cards = [CARD, *(f"{FORMATS[name].folder}/{CARD}" for name in typeless_formats(recipe.release))]
+    files = [_describe(folder, StagedFile(path, 0, "card")) | {"rows": None} for path in cards]
     files += [_describe(folder, file) for file in staged.files]
     licences = staged.facts.group_by("source", "licence").agg(pl.col("pairs").sum())
     domains = staged.facts.group_by("domain").agg(pl.col("pairs").sum()).sort("domain")

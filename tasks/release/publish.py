@@ -24,7 +24,7 @@ from prefect import task
 from tasks.errors import GateFailed, InputError, RecipeError, StoreError
 from tasks.progress import track
 from tasks.recipe import Band, Recipe
-from tasks.release.card import write_card
+from tasks.release.card import write_cards
 from tasks.release.diff import Contents, read_contents
 from tasks.release.facts import gather_facts
 from tasks.release.formats import duckdb_types
@@ -32,7 +32,6 @@ from tasks.release.manifest import build_manifest, describe_origin
 from tasks.release.report.page import Story, write_report
 from tasks.release.stage import Staged, stage_pairs
 from tasks.release.verify import (
-    CARD,
     GATE,
     MANIFEST,
     ORIGIN,
@@ -113,7 +112,7 @@ def publish_release(recipe: Recipe, run_id: str) -> Published:
 def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Published:
     staged = stage_pairs(store, recipe, staging)
     facts = gather_facts(store, recipe, run_id)
-    (staging / CARD).write_text(write_card(recipe, staged, facts), encoding="utf-8")
+    write_cards(recipe, staged, facts, staging)
     manifest = build_manifest(recipe, staged, staging, facts)
     release_id = identify_release(manifest)
     target = staging.with_name(f"{recipe.name}-{release_id}")
