@@ -148,6 +148,7 @@ def test_every_format_is_loaded_by_its_name(
     assert not any(file.path.startswith("gated/") for file in staged.files)
 
 
+@pytest.mark.slow
 def test_formats_of_one_container_are_configurations_of_one_folder(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
 ) -> None:
@@ -161,6 +162,7 @@ def test_formats_of_one_container_are_configurations_of_one_folder(
     assert load("rl") == load(folder="rl")
 
 
+@pytest.mark.slow
 def test_no_field_at_all_leaves_what_the_trainer_reads(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
 ) -> None:
@@ -257,6 +259,7 @@ def test_weights_repeat_rows_to_train_on_and_nothing_else(
     assert pl.read_parquet(staged.gated / "data" / "*.parquet")["pair_id"].is_unique().all()
 
 
+@pytest.mark.slow
 def test_weights_as_a_column(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
 ) -> None:
@@ -317,6 +320,7 @@ def test_the_index_names_every_pair(store: Store, make_recipe: MakeRecipe, tmp_p
     }
 
 
+@pytest.mark.slow
 def test_trl_prepares_what_is_released(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
 ) -> None:
