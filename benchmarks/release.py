@@ -26,7 +26,8 @@ import pyarrow.parquet as pq
 
 from expectations.gate import Book, Expected, GateResult, Limits, run_gate
 from tasks.recipe import Allowances, GateSettings
-from tasks.release.formats import COLUMNS, ROW_GROUP, SHARD, duckdb_types, pair_columns
+from tasks.release.formats import COLUMNS, duckdb_types, pair_columns
+from tasks.release.shards import ROW_GROUP, SHARD
 
 ROOT = Path(__file__).resolve().parents[1]
 PAIRS = 1_400_000

@@ -46,7 +46,7 @@ def explain(connection: duckdb.DuckDBPyConnection, identifier: str) -> dict[str,
         prompt["making"] = read_rows(connection, "explain_rewrite", prompt_id=prompt["prompt_id"])
     samples = read_rows(connection, "explain_samples", prompt_id=prompt_id)
     parts = {part: read_rows(connection, f"explain_{part}", prompt_id=prompt_id) for part in _PARTS}
-    spend = read_rows(connection, "explain_spend", prompt_id=prompt_id)
+    spend = read_rows(connection, "explain_spend", prompt_id=prompt_id) + add_up_making(line)
     return {
         "id": found["id"],
         "kind": found["kind"],
@@ -56,7 +56,7 @@ def explain(connection: duckdb.DuckDBPyConnection, identifier: str) -> dict[str,
         "samples": samples,
         **parts,
         "spend": spend,
-        "cost_usd": total_cost(spend, line),
+        "cost_usd": total_cost(spend),
     }
 
 
@@ -77,13 +77,28 @@ def find(connection: duckdb.DuckDBPyConnection, identifier: str) -> Row:
     return matches[0]
 
 
-def total_cost(spend: list[Row], line: list[Row]) -> float | None:
+def add_up_making(line: list[Row]) -> list[Row]:
+    """Return a row of spend for the rewriter's calls that made a prompt and those it stems from."""
+    made = [row for prompt in line for row in prompt["making"]]
+    if not made:
+        return []
+    return [
+        {
+            "role": "rewriter",
+            "calls": sum(row["attempts"] or 1 for row in made),
+            "prompt_tokens": sum(row["prompt_tokens"] or 0 for row in made),
+            "completion_tokens": sum(row["completion_tokens"] or 0 for row in made),
+            "cost_usd": sum(row["cost_usd"] or 0 for row in made),
+            "unpriced": sum(row["cost_usd"] is None for row in made),
+        }
+    ]
+
+
+def total_cost(spend: list[Row]) -> float | None:
     """Add up the prompt's own calls and those that made it; None if one of them has no price."""
-    costs = [row["cost_usd"] for row in spend if not row["unpriced"]]
-    making = [made["cost_usd"] for prompt in line for made in prompt["making"]]
-    if any(row["unpriced"] for row in spend) or None in making:
+    if any(row["unpriced"] for row in spend):
         return None
-    return float(sum(costs) + sum(making))
+    return float(sum(row["cost_usd"] for row in spend))
 
 
 def draw(story: dict[str, Any]) -> Tree:

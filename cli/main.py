@@ -141,6 +141,21 @@ def explain(
 
 
 @app.command()
+def lineage(
+    identifier: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP)],
+    recipe: RecipeOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The chain as JSON.")] = False,
+) -> None:
+    """Trace a pair to the row of the file that it began as.
+
+    Pair, response, prompt, what that was made of, seed, file and row.
+    """
+    from cli.lineage import show_lineage
+
+    show_lineage(identifier, recipe, as_json=as_json)
+
+
+@app.command()
 def simulate(
     items: Annotated[
         list[Path] | None,
@@ -197,13 +212,28 @@ def verify(
     """Check a release against its manifest."""
     from cli.boundary import plain
     from tasks.errors import TeachsetError
-    from tasks.release.manifest import verify_release
+    from tasks.release.verify import verify_release
 
     verified = verify_release(folder)
     if verified.faults:
         listed = "".join(f"\n  {plain(fault)}" for fault in verified.faults)
         raise TeachsetError(f"{folder}: this release is not what was published:{listed}")
     typer.echo(f"{folder}: whole; release {verified.release_id}, {verified.pairs:,} pairs")
+
+
+@app.command()
+def diff(
+    before: Annotated[Path, typer.Argument(help="A release's folder.")],
+    after: Annotated[Path, typer.Argument(help="Another one, e.g. releases/latest.")],
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+) -> None:
+    """Say what changed from one release to another.
+
+    Pairs added, removed and changed by domain, and the settings that differ.
+    """
+    from cli.comparing import show_difference
+
+    show_difference(before, after, as_json=as_json)
 
 
 @app.command()

@@ -36,7 +36,9 @@ class Taught:
     wrong: int = 4
     truncated: int = 0
     teacher: tuple[tuple[str, str], ...] = (("It is 4.", "correct"),)  # content, verdict
+    student: tuple[tuple[str, str], ...] = ()  # recorded samples of the student: content, verdict
     reasoning: str | None = "2 + 2 = 4"
+    source: str = "test-set"
     licence: str | None = "MIT"
 
 
@@ -53,6 +55,11 @@ def identify(name: str) -> str:
 def response_of(name: str, index: int = 0) -> str:
     """Return the response_id of a prompt's teacher response."""
     return content_id("test-response", name, index)
+
+
+def sample_of(name: str, index: int = 0) -> str:
+    """Return the response_id of a prompt's student sample."""
+    return content_id("test-sample", name, index)
 
 
 def fill(store: Store, *prompts: Taught) -> None:
@@ -107,7 +114,7 @@ def _prompt(prompt: Taught) -> dict[str, Any]:
 def _source(row: int, prompt: Taught) -> dict[str, Any]:
     return {
         "prompt_id": identify(prompt.name),
-        "source": "test-set",
+        "source": prompt.source,
         "licence": prompt.licence,
         "uri": "seeds.jsonl",
         "row_number": row + 1,
@@ -143,31 +150,57 @@ def _difficulty(prompt: Taught) -> dict[str, Any]:
 
 
 def _responses(prompt: Taught) -> list[dict[str, Any]]:
-    return [
+    teacher = [
         {
+            **_response(prompt, "teacher", TEACHER, index, answer),
             "response_id": response_of(prompt.name, index),
-            "prompt_id": identify(prompt.name),
-            "role": "teacher",
-            "model": TEACHER,
-            "server": "simulator",
-            "sample_index": index,
-            "content": content,
             "reasoning": prompt.reasoning,
-            "finish_reason": "length" if verdict == "truncated" else "stop",
-            "simulated": True,
         }
-        for index, (content, verdict) in enumerate(prompt.teacher)
+        for index, answer in enumerate(prompt.teacher)
     ]
+    student = [
+        {
+            **_response(prompt, "student", STUDENT, index, answer),
+            "response_id": sample_of(prompt.name, index),
+            "completion_tokens": 10 + index,
+        }
+        for index, answer in enumerate(prompt.student)
+    ]
+    return teacher + student
+
+
+def _response(
+    prompt: Taught, role: str, model: str, index: int, answer: tuple[str, str]
+) -> dict[str, Any]:
+    content, verdict = answer
+    return {
+        "prompt_id": identify(prompt.name),
+        "role": role,
+        "model": model,
+        "server": "simulator",
+        "sample_index": index,
+        "content": content,
+        "finish_reason": "length" if verdict == "truncated" else "stop",
+        "simulated": True,
+    }
 
 
 def _grades(prompt: Taught) -> list[dict[str, Any]]:
+    answers = [
+        (response_of(prompt.name, index), verdict)
+        for index, (_, verdict) in enumerate(prompt.teacher)
+    ]
+    answers += [
+        (sample_of(prompt.name, index), verdict)
+        for index, (_, verdict) in enumerate(prompt.student)
+    ]
     return [
         {
-            "response_id": response_of(prompt.name, index),
+            "response_id": response_id,
             "key_id": _key_id(prompt),
             "verifier": "number",
             "version": 1,
             "verdict": verdict,
         }
-        for index, (_, verdict) in enumerate(prompt.teacher)
+        for response_id, verdict in answers
     ]

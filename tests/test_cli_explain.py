@@ -107,6 +107,12 @@ def test_pair_leads_to_its_seed_key_grades_decision_and_cost(project: Path) -> N
     assert [(d["policy"], d["kept"]) for d in story["decisions"]] == [("p@1", True)]
     assert story["releases"][0]["pair_id"] == "cccccc11"
     assert story["cost_usd"] == 0.25 + 1.0 + 0.5  # both samples and the rewriter's call
+    spent = {row["role"]: row["cost_usd"] for row in story["spend"]}
+    assert spent == {"student": 0.25, "teacher": 1.0, "rewriter": 0.5}
+
+
+def test_a_seed_does_not_bear_the_cost_of_what_was_made_of_it(project: Path) -> None:
+    assert ask(SEED)["cost_usd"] == 0
 
 
 def test_tree_reads_from_the_pair_to_the_source(
@@ -126,6 +132,7 @@ def test_tree_reads_from_the_pair_to_the_source(
         "kept by p@1 (kept)",
         "in test version 1, train, as cccccc11",
         "cost $1.75",
+        "rewriter: 1 calls, $0.5000",
     ):
         assert line in shown
 
@@ -177,6 +184,27 @@ def test_twin_and_test_item_are_shown_with_their_evidence(project: Path, store: 
     story = ask(SEED)
     assert story["duplicates"][0]["twin"] == "What is 3 + 5?"
     assert story["contamination"][0]["span"] == "what is two"
+
+
+def test_lineage_is_the_chain_from_the_pair_to_the_row(project: Path) -> None:
+    shown = CliRunner().invoke(app, ["lineage", "cccccc11"]).stdout.splitlines()
+    assert [line.strip("│├└─ ") for line in shown] == [
+        "pair cccccc11 (test version 1, train)",
+        "response bbbbbb33 by t as teacher, correct",
+        f"rewrite {REWRITE} (math, made by w with new_numbers@1): What is 3 + 5?",
+        f"seed {SEED} (math): What is 2 + 2?",
+        "seeds.jsonl, row 7 (primer, MIT)",
+    ]
+    chain = json.loads(CliRunner().invoke(app, ["lineage", "cccccc11", "--json"]).stdout)
+    assert [link["link"] for link in chain] == ["pair", "response", "prompt", "prompt", "row"]
+    assert chain[2]["made_by"] == {
+        "response_id": "bbbbbb11",
+        "model": "w",
+        "strategy": "new_numbers",
+        "template": "new_numbers@1",
+    }
+    prompt_only = json.loads(CliRunner().invoke(app, ["lineage", SEED, "--json"]).stdout)
+    assert [link["link"] for link in prompt_only] == ["prompt", "row"]
 
 
 def test_snapshot_is_a_plain_duckdb_file_with_tables_and_views(project: Path) -> None:

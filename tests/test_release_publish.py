@@ -16,14 +16,28 @@ import polars as pl
 import pytest
 import yaml
 from conftest import MakeRecipe
-from taught_store import BENCHMARK_TEXT, RUN, STUDENT, TEACHER, add_item, fill, identify, taught
+from taught_store import (
+    BENCHMARK_TEXT,
+    RUN,
+    STUDENT,
+    TEACHER,
+    add_item,
+    fill,
+    identify,
+    response_of,
+    taught,
+)
+from typer.testing import CliRunner
 
+from cli.main import app
 from tasks.errors import GateFailed, InputError, RecipeError, StoreError
-from tasks.recipe import Recipe
+from tasks.identity import content_id
+from tasks.recipe import Band, Recipe
 from tasks.release import publish
 from tasks.release.card import escape
-from tasks.release.manifest import verify_release
+from tasks.release.diff import compare, read_contents
 from tasks.release.publish import release
+from tasks.release.verify import verify_release
 from tasks.select.contamination import find_contamination
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
@@ -31,7 +45,8 @@ from tasks.store import Store
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
 KILLED_CHILD = """
 import os, signal, sys
-from tasks.recipe import Recipe
+from tasks.identity import content_id
+from tasks.recipe import Band, Recipe
 from tasks.release import publish
 from tasks.store import open_store
 
@@ -62,6 +77,24 @@ def seen(recipe: Recipe) -> list[str]:
     """Return what a person who lists the folder sees."""
     folder = Path(recipe.release.folder)
     return sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
+
+
+def regrade(store: Store, name: str) -> None:
+    """Find a prompt's released answer wrong, where another one is right."""
+    key_id = store.sql(
+        "select key_id from current_keys where prompt_id = $id", {"id": identify(name)}
+    ).item()
+    second = content_id("second", name)
+    row = {"response_id": second, "prompt_id": identify(name), "role": "teacher", "model": TEACHER,
+           "server": "simulator", "sample_index": 1, "content": "It is 4!", "finish_reason": "stop",
+           "simulated": True}  # fmt: skip
+    store.append("responses", pl.DataFrame([row]), run_id=RUN)
+    grade = {"key_id": key_id, "verifier": "number"}
+    verdicts = [
+        {"response_id": response_of(name), "version": 2, "verdict": "wrong", **grade},
+        {"response_id": second, "version": 2, "verdict": "correct", **grade},
+    ]
+    store.append("grades", pl.DataFrame(verdicts), run_id=RUN)
 
 
 def count(store: Store, table: str) -> int:
@@ -96,16 +129,6 @@ def test_a_release_and_the_same_again(store: Store, recipe: Recipe) -> None:
     assert (count(store, "releases"), count(store, "release_pairs")) == (1, 8)
 
 
-def test_the_second_release_is_version_two_and_latest(store: Store, recipe: Recipe) -> None:
-    first = release(store, recipe, RUN)
-    fill(store, taught("more"))
-    decide_after_teach(store, recipe, RUN)
-    second = release(store, recipe, RUN)
-    assert (second.new, second.version, second.pairs) == (True, 2, 9)
-    assert os.readlink(second.folder.parent / "latest") == second.folder.name
-    assert verify_release(first.folder).faults == ()
-
-
 def test_what_the_manifest_and_the_card_say(store: Store, recipe: Recipe) -> None:
     done = release(store, recipe, RUN)
     text = (done.folder / "manifest.json").read_text()
@@ -122,6 +145,7 @@ def test_what_the_manifest_and_the_card_say(store: Store, recipe: Recipe) -> Non
     assert str(done.folder.parent.parent) not in text
     header, _, body = (done.folder / "README.md").read_text()[4:].partition("---\n")
     card = yaml.safe_load(header)
+    assert (card["configs"][0]["config_name"], card["configs"][0]["default"]) == ("parquet", True)
     assert card["configs"][0]["data_files"] == [
         {"split": "train", "path": "data/train-*.parquet"},
         {"split": "validation", "path": "data/validation-*.parquet"},
@@ -131,12 +155,86 @@ def test_what_the_manifest_and_the_card_say(store: Store, recipe: Recipe) -> Non
     assert "**Simulated.** 8 of the pairs" in body
 
 
+def test_what_may_not_decide_the_id_is_in_the_origin_and_counts_are_recomputed(
+    store: Store, recipe: Recipe
+) -> None:
+    done = release(store, recipe, RUN)
+    origin = json.loads((done.folder / "origin.json").read_text())
+    assert (origin["run_id"], origin["version"], origin["release_id"]) == (RUN, 1, done.release_id)
+    rows = store.sql(
+        "select count(*) from responses at (version => $version)",
+        {"version": origin["store"]["snapshot"]},
+    )
+    assert rows.item() == 9  # every teacher response; the untaught prompt has none
+    assert {file["path"] for file in origin["files"]} == {"gate.json", "report.html"}
+    (done.folder / "gate.json").write_text("{}")
+    (done.folder / "report.html").unlink()
+    assert verify_release(done.folder).faults == (
+        "gate.json: its content was changed",
+        "report.html: is missing",
+    )
+    # A manifest that is wrong about its own files is told, even if every hash in it is right.
+    manifest = json.loads((done.folder / "manifest.json").read_text())
+    manifest["pairs"]["train"] += 1
+    manifest["domains"] = {"math": 7, "code": 1}
+    manifest["rows"]["jsonl"]["train"] = 99
+    (done.folder / "manifest.json").write_text(json.dumps(manifest))
+    faults = "\n".join(verify_release(done.folder).faults)
+    for name in ("pairs", "domains", "rows"):
+        assert f"manifest.json: says {name} " in faults
+
+
+@pytest.mark.slow
+def test_a_release_that_carries_less_than_the_gate_reads(store: Store, recipe: Recipe) -> None:
+    few = recipe.release.model_copy(update={"fields": ("domain",), "formats": ("parquet",)})
+    done = release(store, recipe.model_copy(update={"release": few}), RUN)
+    assert pl.read_parquet(done.folder / "data" / "*.parquet").columns == ["messages", "domain"]
+    assert not (done.folder / "gated").exists()
+    assert verify_release(done.folder).faults == ()
+    assert done.gate["rows"] == 8
+
+
+def test_the_second_release_is_latest_and_tells_what_changed(store: Store, recipe: Recipe) -> None:
+    first = release(store, recipe, RUN)
+    fill(store, taught("more"), taught("novel", domain="code"))
+    wider = recipe.model_copy(
+        update={"select": recipe.select.model_copy(update={"band": Band(low=0, high=1)})}
+    )
+    decide_after_teach(store, wider, RUN)
+    # The teacher's answer to p0 is found wrong and a second one takes its place.
+    regrade(store, "p0")
+    second = release(store, wider, RUN)
+    assert (second.new, second.version, second.pairs) == (True, 2, 11)
+    assert os.readlink(second.folder.parent / "latest") == second.folder.name
+    assert verify_release(first.folder).faults == ()
+    difference = compare(read_contents(first.folder), read_contents(second.folder))
+    assert difference.domains.to_dicts() == [
+        {"domain": "code", "before": 0, "after": 1, "added": 1, "removed": 0, "changed": 0},
+        {"domain": "math", "before": 8, "after": 10, "added": 2, "removed": 0, "changed": 1},
+    ]
+    assert [path for path, _, _ in difference.settings] == ["select.band.high", "select.band.low"]
+    assert len(difference.added) == 3 and len(difference.changed) == 1
+    backwards = compare(read_contents(second.folder), read_contents(first.folder))
+    assert (backwards.total("removed"), backwards.total("added")) == (3, 0)
+    shown = CliRunner().invoke(app, ["diff", str(first.folder), str(second.folder)])
+    assert "select.band.high: 0.75 → 1.0" in shown.stdout
+    as_json = CliRunner().invoke(app, ["diff", str(first.folder), str(second.folder), "--json"])
+    assert json.loads(as_json.stdout)["pairs"]["changed"] == 1
+    report = (second.folder / "report.html").read_text()
+    assert f"Since release <code>{first.release_id}</code>" in report
+
+
+def test_a_difference_needs_two_releases(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"expected a release, with manifest\.json and pairs\."):
+        read_contents(tmp_path)
+
+
 def test_only_the_formats_asked_for_are_published(store: Store, recipe: Recipe) -> None:
     only = recipe.release.model_copy(update={"formats": ("jsonl",)})
     done = release(store, recipe.model_copy(update={"release": only}), RUN)
     assert not (done.folder / "data").exists()
     assert verify_release(done.folder).faults == ()
-    assert "path: train.jsonl" in (done.folder / "README.md").read_text()
+    assert "path: jsonl/train-*.jsonl" in (done.folder / "README.md").read_text()
 
 
 def test_a_closed_gate_leaves_nothing(store: Store, recipe: Recipe) -> None:
@@ -150,8 +248,15 @@ def test_a_closed_gate_leaves_nothing(store: Store, recipe: Recipe) -> None:
     assert f"prompt {identify('leaked')} holds a benchmark item" in str(failure.value)
     assert failure.value.verdict is not None
     assert failure.value.verdict["passed"] is False
-    assert seen(recipe) == []
     assert (count(store, "releases"), count(store, "release_pairs")) == (0, 0)
+    assert seen(recipe) == ["refused.html"]
+    report = Path(recipe.release.folder) / "refused.html"
+    assert f"report: {report}" in str(failure.value)
+    told = report.read_text()
+    assert "Nothing was published." in told and BENCHMARK_TEXT in told
+    decide_after_teach(store, recipe, RUN)  # Now the policy knows, and sets the prompt aside.
+    release(store, recipe, RUN)
+    assert not report.exists()
 
 
 @pytest.mark.slow
@@ -186,12 +291,12 @@ def test_a_kill_at_any_moment_is_mended(store: Store, recipe: Recipe) -> None:
 
 def test_a_damaged_release_is_told_and_replaced(store: Store, recipe: Recipe) -> None:
     done = release(store, recipe, RUN)
-    (done.folder / "train.jsonl").write_text("{}\n")
+    (done.folder / "jsonl" / "train-00000-of-00001.jsonl").write_text("{}\n")
     (done.folder / "notes.txt").write_text("mine")
     (done.folder / "README.md").unlink()
     assert verify_release(done.folder).faults == (
         "README.md: is missing",
-        "train.jsonl: its content was changed",
+        "jsonl/train-00000-of-00001.jsonl: its content was changed",
         "notes.txt: is not in the manifest",
     )
     again = release(store, recipe, RUN)

@@ -15,8 +15,9 @@ from taught_store import RUN, STUDENT, TEACHER, Taught, fill, identify, response
 
 from tasks.identity import content_id
 from tasks.recipe import Recipe
-from tasks.release import formats
-from tasks.release.formats import ParquetShards, to_rows
+from tasks.release import formats, shards
+from tasks.release.formats import ParquetShards
+from tasks.release.shards import to_lines
 from tasks.release.stage import Staged, stage_pairs, validation_bound
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
@@ -67,7 +68,7 @@ def test_a_pair_as_it_is_released(store: Store, make_recipe: MakeRecipe, tmp_pat
         "simulated": True,
         "split": "train",
     }
-    assert read_jsonl(tmp_path / "out" / "train.jsonl") == [pair]
+    assert read_jsonl(tmp_path / "out" / "jsonl" / "train-00000-of-00001.jsonl") == [pair]
 
 
 def test_the_first_correct_response_is_released(
@@ -140,7 +141,9 @@ def test_a_root_is_in_one_split_and_the_shares_are_kept(
     splits = pl.DataFrame(pairs, infer_schema_length=None).group_by("root_id").agg("split")
     assert splits["split"].list.n_unique().to_list() == [1] * 200
     assert 70 <= staged.count("validation") <= 130  # 100 expected, three deviations
-    assert len(read_jsonl(tmp_path / "out" / "validation.jsonl")) == staged.count("validation")
+    assert len(
+        read_jsonl(tmp_path / "out" / "jsonl" / "validation-00000-of-00001.jsonl")
+    ) == staged.count("validation")
 
 
 def test_the_bound_of_a_split() -> None:
@@ -168,25 +171,26 @@ def test_the_same_rows_in_any_order_are_the_same_bytes(
     assert contents[0] == contents[1]
     assert {*contents[0]} == {
         *("data/train-00000-of-00001.parquet", "data/validation-00000-of-00001.parquet"),
-        *("train.jsonl", "validation.jsonl"),
+        *("jsonl/train-00000-of-00001.jsonl", "jsonl/validation-00000-of-00001.jsonl"),
+        "pairs.parquet",
     }
 
 
 def test_shards_are_cut_at_fixed_places_however_rows_arrive(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(formats, "ROW_GROUP", 4)
-    monkeypatch.setattr(formats, "SHARD", 8)
+    monkeypatch.setattr(shards, "ROW_GROUP", 4)
+    monkeypatch.setattr(shards, "SHARD", 8)
     columns = formats.pair_columns(with_reasoning=False)
     rows = pl.DataFrame({"pair_id": [f"{index:02d}" for index in range(18)]})
     rows = rows.with_columns(pl.lit(None).alias(name) for name in columns[1:])
     contents = []
     for size in (18, 1, 5):
         (tmp_path / str(size)).mkdir()
-        shards = ParquetShards(tmp_path / str(size), with_reasoning=False)
+        written = ParquetShards(tmp_path / str(size), with_reasoning=False)
         for start in range(0, 18, size):
-            shards.write("train", rows[start : start + size])
-        files = shards.close()
+            written.write("train", rows[start : start + size])
+        files = written.close()
         contents.append([(tmp_path / str(size) / file.path).read_bytes() for file in files])
     assert [(file.path, file.rows) for file in files] == [
         ("data/train-00000-of-00003.parquet", 8),
@@ -200,6 +204,6 @@ def test_shards_are_cut_at_fixed_places_however_rows_arrive(
 
 def test_a_number_that_is_none_is_null_in_json() -> None:
     pairs = pl.DataFrame({"pass_rate": [float("nan"), float("inf"), 0.5], "text": ["é\u2028"] * 3})
-    lines = to_rows(pairs).split(b"\n")
+    lines = to_lines(pairs).split(b"\n")
     assert [orjson.loads(line)["pass_rate"] for line in lines[:3]] == [None, None, 0.5]
     assert len(lines) == 4

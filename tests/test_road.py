@@ -79,8 +79,10 @@ def _read(recipe: Path, statement: str) -> pl.DataFrame:
 
 
 def _release_files(recipe: Path) -> dict[str, bytes]:
+    """Return what a release consists of; its origin and report also tell when and by which run."""
     release = (recipe.parent / "releases" / "latest").resolve()
     files = sorted(file for file in release.rglob("*") if file.is_file())
+    files = [file for file in files if file.name not in ("origin.json", "report.html")]
     return {str(file.relative_to(release)): file.read_bytes() for file in files}
 
 
@@ -105,7 +107,7 @@ def test_seeds_become_a_release_and_a_second_run_changes_nothing(tmp_path: Path)
     assert counts["quarantined"] == 1
     assert funnel["benchmark_13_gram"] + funnel.get("benchmark_exact", 0) >= 1
     assert funnel["kept"] == counts["pairs"] > 8
-    assert {"README.md", "manifest.json", "train.jsonl", "validation.jsonl"} <= set(files)
+    assert {"README.md", "manifest.json", "pairs.parquet"} <= set(files)
     assert "release 1 (new, simulated)" in first
 
     second = _run(recipe, home)

@@ -311,3 +311,46 @@ def test_nothing_vanishes_and_order_never_matters(
     assert dropped["detail"].null_count() == 0
     shuffled = data.draw(st.permutations(range(len(rows)))) if rows else []
     assert decide(evidence[list(shuffled)], policy, TeachSettings()).equals(found)
+
+
+@pytest.mark.parametrize(
+    ("licences", "verdicts"),
+    [
+        ({"refuse": ["CC-BY-NC-4.0"]}, {"mit": None, "nc": "CC-BY-NC-4.0", "both": "CC-BY-NC-4.0"}),
+        ({"allow": ["mit"]}, {"nc": "CC-BY-NC-4.0", "none": "unknown", "both": "CC-BY-NC-4.0"}),
+        ({"refuse": ["unknown"]}, {"mit": None, "nc": None, "none": "unknown", "rewrite": None}),
+        ({"refuse": ["CC-BY-NC-4.0"]}, {"rewrite": "CC-BY-NC-4.0", "none": None}),
+        ({}, dict.fromkeys(["mit", "nc", "both", "none", "rewrite"])),
+    ],
+)
+def test_a_licence_may_be_refused_for_a_seed_and_all_that_was_made_of_it(
+    store: Store,
+    make_recipe: MakeRecipe,
+    licences: dict[str, list[str]],
+    verdicts: dict[str, str | None],
+) -> None:
+    """A seed that came with several licences needs them all; books balance as for any reason."""
+    fill(
+        store,
+        taught("mit", licence="MIT"),
+        taught("nc", licence="CC-BY-NC-4.0"),
+        taught("none", licence=None),
+        taught("both", licence="MIT"),
+        taught("rewrite", kind="rewrite", root="nc"),
+    )
+    second = {"prompt_id": identify("both"), "licence": "CC-BY-NC-4.0", "uri": "x", "row_number": 1}
+    store.append("prompt_sources", pl.DataFrame([second]), run_id=RUN)
+    recipe = make_recipe(models=MODELS, select={"licences": licences})
+    decided = decide_after_teach(store, recipe, RUN)
+    said = decisions(store, recipe)
+    assert decided.prompts == len(said) == 5
+    for name, refused in verdicts.items():
+        expected = (True, "select", "kept", None)
+        if refused is not None:
+            expected = (False, "select", "licence_refused", f"licence {refused}")
+        assert said[identify(name)] == expected, name
+
+
+def test_a_licence_is_not_both_allowed_and_refused() -> None:
+    with pytest.raises(ValueError, match="mit is both allowed and refused"):
+        SelectSettings.model_validate({"licences": {"allow": ["MIT"], "refuse": ["mit"]}})

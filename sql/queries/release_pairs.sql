@@ -1,14 +1,6 @@
--- One row per kept prompt: the prompt, its key and the teacher response that is released with it.
-with origins as (
-    select
-        prompt_id as root_id,
-        array_to_string(list_sort(list_distinct(list(licence))), ', ') as licence,
-        array_to_string(list_sort(list_distinct(list(source))), ', ') as source
-    from prompt_sources
-    group by prompt_id
-),
-
-chosen as (
+-- One row per kept prompt and copy: the prompt, its key and the teacher response that goes with it.
+-- The second copy and the next ones, if the weights ask for them, lie scattered among the first.
+with chosen as (
     select prompt_id, response_id, verdict
     from teacher_responses
     where
@@ -19,44 +11,85 @@ chosen as (
         partition by prompt_id
         order by coalesce(verdict = 'correct', false) desc, sample_index, response_id
     ) = 1
+),
+
+pairs as (
+    select
+        kept.*,
+        left(sha256('["' || kept.prompt_id || '","' || chosen.response_id || '"]'), 32) as pair_id,
+        chosen.response_id,
+        chosen.verdict,
+        coalesce(map($domains::varchar[], $domain_weights::double[])[kept.domain], 1)
+        * coalesce(
+            list_max(list_transform(
+                kept.sources,
+                lambda name: coalesce(map($sources::varchar[], $source_weights::double[])[name], 1)
+            )),
+            1
+        ) as weight,
+        if(
+            left(sha256('split:' || kept.root_id), 8) < $validation_below, 'validation', 'train'
+        ) as split
+    from kept_prompts as kept
+    inner join chosen on kept.prompt_id = chosen.prompt_id
+    where kept.policy = $policy
+),
+
+-- 1.5 epochs: every pair once, and each a second time with a chance of one half, by its hash.
+counted as (
+    select
+        pairs.*,
+        ('0x' || left(sha256('epoch:' || pair_id), 8))::ubigint / 4294967296.0 as chance
+    from pairs
+),
+
+copied as (
+    select
+        counted.*,
+        unnest(range(
+            1,
+            if($repeat and split = 'train', floor(weight)::bigint + (chance < weight % 1)::bigint, 1)
+            + 1
+        )) as copy
+    from counted
 )
 
 select
-    left(sha256('["' || prompts.prompt_id || '","' || chosen.response_id || '"]'), 32) as pair_id,
-    prompts.prompt_id,
-    prompts.root_id,
-    chosen.response_id,
-    prompts.domain,
-    prompts.kind,
-    prompts.text,
-    prompts.choices,
+    copied.pair_id,
+    copied.copy,
+    copied.weight,
+    copied.prompt_id,
+    copied.root_id,
+    copied.response_id,
+    copied.domain,
+    copied.kind,
+    copied.text,
+    copied.choices,
     responses.content,
     responses.reasoning,
-    current_keys.answer as key,
-    current_keys.answer_type,
-    current_keys.source as key_source,
+    responses.completion_tokens,
+    copied.key,
+    copied.answer_type,
+    copied.key_source,
     current_difficulty.pass_rate,
     current_difficulty.low,
     current_difficulty.high,
-    nullif(origins.licence, '') as licence,
-    nullif(origins.source, '') as source,
-    prompts.strategy,
+    copied.licence,
+    copied.source,
+    copied.strategy,
     coalesce(responses.resolved_model, responses.model) as teacher,
-    chosen.verdict,
-    coalesce(prompts.simulated, false) or coalesce(responses.simulated, false) as simulated,
-    if(
-        left(sha256('split:' || prompts.root_id), 8) < $validation_below, 'validation', 'train'
-    ) as split
-from current_decisions
-inner join prompts on current_decisions.prompt_id = prompts.prompt_id
-inner join chosen on current_decisions.prompt_id = chosen.prompt_id
-inner join responses on chosen.response_id = responses.response_id
-left join current_keys on current_decisions.prompt_id = current_keys.prompt_id
+    copied.verdict,
+    copied.simulated or coalesce(responses.simulated, false) as simulated,
+    copied.split
+from copied
+inner join responses on copied.response_id = responses.response_id and responses.role = 'teacher'
 left join current_difficulty
     on
-        current_keys.key_id = current_difficulty.key_id
-        and current_decisions.prompt_id = current_difficulty.prompt_id
+        copied.key_id = current_difficulty.key_id
+        and copied.prompt_id = current_difficulty.prompt_id
         and current_difficulty.student = $student
-left join origins on prompts.root_id = origins.root_id
-where current_decisions.policy = $policy and current_decisions.kept
-order by split, pair_id
+order by
+    copied.split,
+    if(copied.copy = 1, copied.pair_id, left(sha256(copied.pair_id || ':' || copied.copy), 32)),
+    copied.pair_id,
+    copied.copy

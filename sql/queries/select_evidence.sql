@@ -34,6 +34,7 @@ select
     hits.item_id,
     hits.benchmark,
     hits.method,
+    prompt_origins.licences,
     current_keys.trusted,
     current_keys.source as key_source,
     current_keys.share as key_share,
@@ -48,6 +49,7 @@ select
 from prompts
 left join doubles on prompts.prompt_id = doubles.prompt_id
 left join hits on prompts.prompt_id = hits.prompt_id
+left join prompt_origins on prompts.root_id = prompt_origins.root_id
 left join current_keys on prompts.prompt_id = current_keys.prompt_id
 left join current_difficulty
     on

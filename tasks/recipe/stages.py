@@ -6,8 +6,16 @@ from pydantic import Field, model_validator
 
 from tasks.recipe.fields import Name, Section, Share
 
-ReleaseFormat = Literal["parquet", "jsonl"]
+ReleaseFormat = Literal[
+    "parquet", "jsonl", "sharegpt", "alpaca", "prompt-completion", "rl", "preference"
+]
+ReleaseField = Literal[
+    "pair_id", "domain", "kind", "strategy", "key", "answer_type", "key_source", "pass_rate",
+    "low", "high", "teacher", "verdict", "source", "licence", "prompt_id", "root_id",
+    "response_id", "simulated", "split",
+]  # fmt: skip
 Script = Literal["Arabic", "Cyrillic", "Devanagari", "Han", "Hangul", "Hebrew", "Thai"]
+Epochs = Annotated[float, Field(ge=1, le=100)]
 
 
 class RewriteSettings(Section):
@@ -53,6 +61,23 @@ class Band(Section):
         return self
 
 
+class LicenceSettings(Section):
+    """Which licences a seed may have; a rewrite has those of its seed. `unknown` is one as well."""
+
+    allow: tuple[str, ...] = Field(
+        default=(), description="If any is named, a seed with another licence is set aside."
+    )
+    refuse: tuple[str, ...] = Field(
+        default=(), description="A seed with one of these is set aside, e.g. `cc-by-nc-4.0`."
+    )
+
+    @model_validator(mode="after")
+    def _check_overlap(self) -> Self:
+        if both := {name.lower() for name in self.allow} & {name.lower() for name in self.refuse}:
+            raise ValueError(f"{min(both)} is both allowed and refused")
+        return self
+
+
 class SelectSettings(Section):
     """The policy by which a prompt is kept or set aside."""
 
@@ -72,6 +97,7 @@ class SelectSettings(Section):
         description="The share of each domain in the release, summing to 1; empty keeps all.",
     )
     max_per_root: int | None = Field(default=None, ge=1)
+    licences: LicenceSettings = LicenceSettings()
 
     @model_validator(mode="after")
     def _check_mixture(self) -> Self:
@@ -132,17 +158,59 @@ class GateSettings(Section):
     )
 
 
+class WeightSettings(Section):
+    """How many epochs of a domain or source are released, e.g. 2 or 1.5; 1 for what is not named.
+
+    Fewer of a domain is the mixture's business (`select.mixture`).
+    """
+
+    domains: dict[str, Epochs] = Field(default_factory=dict)
+    sources: dict[str, Epochs] = Field(
+        default_factory=dict, description="Times the domain's; the largest, if a pair has several."
+    )
+    written_as: Literal["rows", "column"] = Field(
+        default="rows",
+        description="Repeat the pairs to train on, or carry the number as the field `weight`.",
+    )
+
+    @property
+    def repeats(self) -> bool:
+        """Whether a pair may be released more than once."""
+        return self.written_as == "rows" and bool(self.domains or self.sources)
+
+    @property
+    def is_column(self) -> bool:
+        """Whether rows carry their weight."""
+        return self.written_as == "column" and bool(self.domains or self.sources)
+
+
+class PreferenceSettings(Section):
+    """Which recorded answers are set against each other in preference pairs."""
+
+    roles: tuple[Literal["student", "teacher"], ...] = Field(
+        default=("student", "teacher"), min_length=1, description="Whose answers are taken."
+    )
+    max_length_ratio: float = Field(
+        default=2.0, ge=1, description="How many times as long the longer of two may be."
+    )
+
+
 class ReleaseSettings(Section):
     """What is exported, where to, and how it is split."""
 
     folder: str
-    formats: tuple[ReleaseFormat, ...] = ("parquet", "jsonl")
+    formats: tuple[ReleaseFormat, ...] = Field(default=("parquet", "jsonl"), min_length=1)
+    fields: tuple[ReleaseField, ...] | None = Field(
+        default=None, description="What a row carries beside what its trainer reads; all if absent."
+    )
     validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
     system_prompt: str | None = None
     reasoning: Literal["think", "field", "drop"] = Field(
         default="think",
         description="Reasoning as <think>…</think> in the content, as a field, or left out.",
     )
+    weights: WeightSettings = WeightSettings()
+    preference: PreferenceSettings = PreferenceSettings()
     min_pairs: int = Field(default=1, ge=1, description="The gate refuses a smaller release.")
     gate: GateSettings = GateSettings()
     rules: str | None = Field(
@@ -151,3 +219,10 @@ class ReleaseSettings(Section):
     suite: str | None = Field(
         default=None, description="A JSON file with expectations of Great Expectations of your own."
     )
+
+    @model_validator(mode="after")
+    def _check_repetition(self) -> Self:
+        for name, values in (("formats", self.formats), ("fields", self.fields or ())):
+            if repeated := sorted({value for value in values if values.count(value) > 1}):
+                raise ValueError(f"{name}: {repeated[0]} is named twice")
+        return self

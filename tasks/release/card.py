@@ -2,20 +2,25 @@
 
 ---
 pretty_name: quickstart
-configs: [{config_name: default, data_files: [{split: train, path: data/train-*.parquet}]}]
+configs: [{config_name: parquet, data_files: [{split: train, path: data/train-*.parquet}]}]
 ---
 # quickstart
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
 import yaml
 
-from tasks.recipe import Recipe
+from tasks.recipe import Recipe, ReleaseSettings
+from tasks.release.facts import Facts
+from tasks.release.formats import FORMATS, columns_of, loaded_by_name
 from tasks.release.stage import Staged
+from tasks.release.verify import CARD, SPLITS
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 _KNOWN_LICENCES = frozenset(
@@ -27,7 +32,20 @@ _KNOWN_LICENCES = frozenset(
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
-def write_card(recipe: Recipe, staged: Staged, funnel: pl.DataFrame, models: pl.DataFrame) -> str:
+def write_cards(recipe: Recipe, staged: Staged, facts: Facts, folder: Path) -> None:
+    """Write the release's card, and one into the folder of each format without types of its own."""
+    (folder / CARD).write_text(write_card(recipe, staged, facts), encoding="utf-8")
+    for name in typeless_formats(recipe.release):
+        text = write_format_card(name, staged, recipe.release)
+        (folder / FORMATS[name].folder / CARD).write_text(text, encoding="utf-8")
+
+
+def typeless_formats(settings: ReleaseSettings) -> list[str]:
+    """Return the formats whose files do not say what types their columns have."""
+    return [name for name in settings.formats if FORMATS[name].container == "jsonl"]
+
+
+def write_card(recipe: Recipe, staged: Staged, facts: Facts) -> str:
     """Return the card. Everything that came from data or a recipe is escaped."""
     band = recipe.select.band
     sections = [
@@ -41,19 +59,35 @@ def write_card(recipe: Recipe, staged: Staged, funnel: pl.DataFrame, models: pl.
             ("split", "domain", "kind", "key", "pairs"),
             _count(staged, "split", "domain", "kind", "key_source"),
         ),
+        "## Formats",
+        _table(("configuration", "split", "rows"), _count_rows(recipe, staged)),
+        _explain_rows(recipe, staged),
+        f"```python\n{_usage(recipe)}\n```",
         "## What became of every prompt",
-        _table(("stage", "reason", "domain", "prompts"), _count_funnel(funnel)),
+        _table(("stage", "reason", "domain", "prompts"), _count_funnel(facts.funnel)),
         "## Models",
-        _table(("role", "model", "simulated"), models.iter_rows()),
+        _table(("role", "model", "simulated"), facts.models.iter_rows()),
         "## Sources and licences",
         _table(("source", "licence", "pairs"), _count(staged, "source", "licence")),
-        "## Use",
-        f"```python\n{_usage(recipe)}\n```",
-        "`manifest.json` has the hash of every file, the recipe and the counts; `gate.json` the "
-        "verdict of every rule that guarded the door.",
+        *_name_refused(facts),
+        "## Provenance",
+        "`manifest.json` has the hash of every file, the settings, models, prices and counts; "
+        "`gate.json` the verdict of every rule that guarded the door; `pairs.parquet` the ids of "
+        "every pair; `origin.json` when, by which run and from which snapshot of the store it was "
+        "made; `report.html` is for reading. `teachset verify` recomputes every hash and count.",
     ]
     header = yaml.safe_dump(_describe(recipe, staged), sort_keys=True, allow_unicode=True)
     return f"---\n{header}---\n\n" + "\n\n".join(filter(None, sections)) + "\n"
+
+
+def write_format_card(name: str, staged: Staged, settings: ReleaseSettings) -> str:
+    """Return the card of one format's own folder: how its files are split and typed."""
+    described = {
+        "configs": [_configure(name, staged, folder="")],
+        "dataset_info": _describe_columns(name, settings),
+    }
+    header = yaml.safe_dump(described, sort_keys=True, allow_unicode=True)
+    return f"---\n{header}---\n\nThe format `{name}` of the release one folder up.\n"
 
 
 def escape(text: object) -> str:
@@ -89,22 +123,49 @@ def _exceptions(recipe: Recipe) -> str:
 
 
 def _describe(recipe: Recipe, staged: Staged) -> dict[str, Any]:
-    splits = [split for split in ("train", "validation") if split == "train" or staged.count(split)]
-    pattern = "data/{}-*.parquet" if "parquet" in recipe.release.formats else "{}.jsonl"
+    """Return the YAML header: what `load_dataset` and the hub read."""
     total = staged.links.height
+    formats = loaded_by_name(recipe.release)
     return {
         "pretty_name": recipe.name,
         "license": _licences(staged.facts["licence"].to_list()),
         "task_categories": ["text-generation"],
+        "annotations_creators": ["machine-generated"],
         "size_categories": [next((name for top, name in _SIZES if total < top), "n>1M")],
         "tags": ["teachset", *(["simulated"] if staged.facts["simulated"].any() else [])],
         "configs": [
-            {
-                "config_name": "default",
-                "data_files": [{"split": name, "path": pattern.format(name)} for name in splits],
-            }
+            _configure(name, staged) | ({"default": True} if name == formats[0] else {})
+            for name in formats
         ],
+        # Without its types a JSONL column that begins with nulls could not be loaded.
+        "dataset_info": [_describe_columns(name, recipe.release) for name in formats],
     }
+
+
+def _describe_columns(name: str, settings: ReleaseSettings) -> dict[str, Any]:
+    columns = columns_of(name, settings).items()
+    features = [{"name": column, **_describe_type(kind)} for column, kind in columns]
+    return {"config_name": name, "features": features}
+
+
+def _configure(name: str, staged: Staged, folder: str | None = None) -> dict[str, Any]:
+    form = FORMATS[name]
+    paths = [file.path for file in staged.files if file.format == name]
+    splits = [split for split in SPLITS if any(f"/{split}-" in path for path in paths)]
+    prefix = f"{form.folder}/" if folder is None else folder
+    pattern = f"{prefix}{{}}-*.{form.container}"
+    files = [{"split": split, "path": pattern.format(split)} for split in splits]
+    return {"config_name": name, "data_files": files}
+
+
+def _describe_type(kind: pa.DataType) -> dict[str, Any]:
+    """Return an Arrow type as the header of a card has it."""
+    if pa.types.is_list(kind):
+        inner = _describe_type(kind.value_type)
+        return {"list": inner.get("struct") or inner["dtype"]}
+    if pa.types.is_struct(kind):
+        return {"struct": [{"name": each.name, **_describe_type(each.type)} for each in kind]}
+    return {"dtype": {"double": "float64"}.get(str(kind), str(kind))}
 
 
 def _licences(declared: Iterable[str | None]) -> list[str]:
@@ -137,8 +198,49 @@ def _cell(value: object) -> str:
 
 
 def _usage(recipe: Recipe) -> str:
-    return (
-        "from datasets import load_dataset\n\n"
-        'pairs = load_dataset("path/to/this/folder", split="train")\n'
-        'pairs[0]["messages"]  # as TRL and OpenAI expect them'
-    )
+    first, *named = loaded_by_name(recipe.release)
+    apart = [name for name in recipe.release.formats if name not in (first, *named)]
+    folder = '"path/to/this/folder'
+    lines = [
+        "from datasets import load_dataset",
+        "",
+        f'load_dataset({folder}", split="train")  # {first}',
+        *(f'load_dataset({folder}", "{name}", split="train")' for name in named),
+        *(f'load_dataset({folder}/{FORMATS[name].folder}", split="train")' for name in apart),
+    ]
+    return "\n".join(lines)
+
+
+def _count_rows(recipe: Recipe, staged: Staged) -> Iterator[Sequence[object]]:
+    for name in recipe.release.formats:
+        for split in SPLITS:
+            rows = sum(
+                file.rows
+                for file in staged.files
+                if file.format == name and f"/{split}-" in file.path
+            )
+            if rows:
+                yield name, split, rows
+
+
+def _explain_rows(recipe: Recipe, staged: Staged) -> str:
+    """Say why a format has more or fewer rows than there are pairs."""
+    said = []
+    weights = recipe.release.weights
+    if weights.domains or weights.sources:
+        epochs = ", ".join(
+            f"{escape(name)} {weight:g}"
+            for name, weight in sorted({**weights.domains, **weights.sources}.items())
+        )
+        how = "rows are repeated" if weights.repeats else "the field `weight` says so"
+        said.append(f"Epochs of the pairs to train on: {epochs}, of others 1; {how}.")
+    if staged.unpaired:
+        reasons = ", ".join(f"{escape(why)} {count:,}" for why, count in staged.unpaired.items())
+        said.append(f"Kept prompts without a preference pair: {reasons}.")
+    return " ".join(said)
+
+
+def _name_refused(facts: Facts) -> Iterator[str]:
+    if not facts.refused.is_empty():
+        yield "Set aside for their licence:"
+        yield _table(("source", "licence", "prompts"), facts.refused.iter_rows())

@@ -1,22 +1,27 @@
-"""Formats: the same rows as Parquet shards and as chat JSONL, byte for byte the same every time.
+"""Formats: which columns a row has in each of them, with their types.
 
-data/train-00000-of-00002.parquet   train.jsonl
-{"pair_id":"41ce…","messages":[{"role":"user","content":"What is …"},…],"domain":"math",…}
+jsonl/train-00000-of-00001.jsonl
+{"messages":[{"role":"user","content":"What is …"},…],"pair_id":"41ce…","domain":"math",…}
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import IO, Any
+from typing import Literal
 
-import orjson
-import polars as pl
 import pyarrow as pa
-import pyarrow.parquet as pq
 
-_TEXT, _NUMBER = pa.string(), pa.float64()
+from tasks.recipe import ReleaseSettings
+from tasks.release.shards import Container, Shards
+
+_TEXT, _NUMBER, _COUNT, _FLAG = pa.string(), pa.float64(), pa.int64(), pa.bool_()
 _MESSAGES = pa.list_(pa.struct([("role", _TEXT), ("content", _TEXT)]))
-COLUMNS = MappingProxyType(
+_TURNS = pa.list_(pa.struct([("from", _TEXT), ("value", _TEXT)]))
+_SAMPLES = pa.list_(
+    pa.struct([("response_id", _TEXT), ("verdict", _TEXT), ("completion_tokens", _COUNT)])
+)
+COLUMNS: Mapping[str, pa.DataType] = MappingProxyType(
     {
         "pair_id": _TEXT,  # content hash of prompt and response
         "messages": _MESSAGES,  # system (optional), user, assistant
@@ -37,134 +42,123 @@ COLUMNS = MappingProxyType(
         "prompt_id": _TEXT,
         "root_id": _TEXT,
         "response_id": _TEXT,
-        "simulated": pa.bool_(),
+        "simulated": _FLAG,
         "split": _TEXT,  # train | validation, by root_id
     }
 )
-SPLITS = ("train", "validation")
-ROW_GROUP = 5_000  # rows; about 10 MB of pairs
-SHARD = 100_000  # rows; about 200 MB of pairs, a multiple of ROW_GROUP
+FIELDS = tuple(name for name in COLUMNS if name not in ("messages", "reasoning"))
+_OF_A_PAIR = ("pair_id", "teacher", "verdict", "response_id")
+Rows = Literal["pairs", "tasks", "preferences"]
 
 
 @dataclass(frozen=True, slots=True)
-class StagedFile:
-    """A written data file, its path relative to the release's folder, and its rows."""
+class Format:
+    """A format: where its files are, what they are, what one row is, what its trainer reads."""
 
-    path: str
-    rows: int
+    folder: str
+    container: Container
+    rows: Rows
+    reads: Mapping[str, pa.DataType]
 
-    @property
-    def format(self) -> str:
-        """The format as a recipe names it."""
-        return self.path.rpartition(".")[2]
+
+_PAIRS_READ: Mapping[str, Mapping[str, pa.DataType]] = {
+    "jsonl": {"messages": _MESSAGES},
+    "sharegpt": {"conversations": _TURNS},
+    "alpaca": {"instruction": _TEXT, "input": _TEXT, "output": _TEXT, "system": _TEXT},
+    "prompt-completion": {"prompt": _MESSAGES, "completion": _MESSAGES},
+}
+FORMATS: Mapping[str, Format] = MappingProxyType(
+    {
+        "parquet": Format("data", "parquet", "pairs", {"messages": _MESSAGES}),
+        **{name: Format(name, "jsonl", "pairs", reads) for name, reads in _PAIRS_READ.items()},
+        "rl": Format(
+            "rl",
+            "jsonl",
+            "tasks",
+            {
+                "prompt": _MESSAGES,  # as the student was asked
+                "ground_truth": _TEXT,
+                "answer_type": _TEXT,
+                "verifier": _TEXT,
+                "choices": pa.list_(_TEXT),
+                "tests": pa.list_(_TEXT),  # of a code problem
+                "pass_rate": _NUMBER,
+                "low": _NUMBER,
+                "high": _NUMBER,
+                "correct": _COUNT,
+                "wrong": _COUNT,
+                "samples": _SAMPLES,
+            },
+        ),
+        "preference": Format(
+            "preference",
+            "jsonl",
+            "preferences",
+            {
+                "prompt": _MESSAGES,
+                "chosen": _MESSAGES,
+                "rejected": _MESSAGES,
+                "chosen_id": _TEXT,  # response_ids
+                "rejected_id": _TEXT,
+                "chosen_model": _TEXT,
+                "rejected_model": _TEXT,
+                "length_ratio": _NUMBER,
+            },
+        ),
+    }
+)
 
 
 def pair_columns(*, with_reasoning: bool) -> list[str]:
-    """Return the columns of a released row, in order."""
+    """Return the columns of a staged row, as the gate reads it, in order."""
     return [name for name in COLUMNS if with_reasoning or name != "reasoning"]
 
 
 def duckdb_types(*, with_reasoning: bool) -> dict[str, str]:
     """Return the same columns with their types as DuckDB names them."""
-    names = {_TEXT: "VARCHAR", _NUMBER: "DOUBLE", pa.bool_(): "BOOLEAN"}
+    names = {_TEXT: "VARCHAR", _NUMBER: "DOUBLE", _FLAG: "BOOLEAN"}
     names[_MESSAGES] = 'STRUCT("role" VARCHAR, "content" VARCHAR)[]'
     return {name: names[COLUMNS[name]] for name in pair_columns(with_reasoning=with_reasoning)}
 
 
-def to_rows(pairs: pl.DataFrame) -> bytes:
-    """Return pairs as JSON lines; a number that is not finite becomes null."""
-    return b"".join(
-        orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in pairs.iter_rows(named=True)
-    )
+def columns_of(name: str, settings: ReleaseSettings) -> dict[str, pa.DataType]:
+    """Return a format's columns in order: what its trainer reads, then the fields asked for."""
+    form = FORMATS[name]
+    columns = dict(form.reads)
+    if settings.reasoning == "field":
+        if form.rows == "pairs":
+            columns["reasoning"] = _TEXT
+        elif form.rows == "preferences":
+            columns |= {"chosen_reasoning": _TEXT, "rejected_reasoning": _TEXT}
+    asked = FIELDS if settings.fields is None else settings.fields
+    carried = [field for field in FIELDS if field in asked]
+    if form.rows != "pairs":
+        carried = [field for field in carried if field not in _OF_A_PAIR]
+    elif settings.weights.is_column:
+        columns["weight"] = _NUMBER
+    return columns | {field: COLUMNS[field] for field in carried}
 
 
-class JsonlFiles:
-    """One growing JSONL file a split."""
+def loaded_by_name(settings: ReleaseSettings) -> list[str]:
+    """Return the formats that `load_dataset(folder, name)` finds, the default first.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._open: dict[str, IO[bytes]] = {}
-        self._rows: dict[str, int] = {}
-        self._open_split("train")
-
-    def write(self, split: str, pairs: pl.DataFrame) -> None:
-        """Add rows to a split's file."""
-        if split not in self._open:
-            self._open_split(split)
-        self._open[split].write(to_rows(pairs))
-        self._rows[split] += pairs.height
-
-    def close(self) -> tuple[StagedFile, ...]:
-        """Close the files and return them."""
-        for file in self._open.values():
-            file.close()
-        return tuple(StagedFile(f"{split}.jsonl", rows) for split, rows in self._rows.items())
-
-    def _open_split(self, split: str) -> None:
-        self._open[split] = (self._folder / f"{split}.jsonl").open("wb")
-        self._rows[split] = 0
-
-
-class ParquetShards:
-    """Parquet files of at most `SHARD` rows a split, named when it is known how many there are.
-
-    Row groups are cut at fixed places, however the rows arrive, so that the bytes never differ.
+    It reads all configurations of a folder with one reader, that of the first; formats in the other
+    container are loaded by their own folder.
     """
+    first = FORMATS[settings.formats[0]].container
+    return [name for name in settings.formats if FORMATS[name].container == first]
+
+
+def ships_what_is_gated(settings: ReleaseSettings) -> bool:
+    """Whether the Parquet that the gate reads is, byte for byte, the one that is released."""
+    weighted = settings.weights.repeats or settings.weights.is_column
+    return "parquet" in settings.formats and settings.fields is None and not weighted
+
+
+class ParquetShards(Shards):
+    """The staged rows with all their columns, in `folder`/data, as the gate reads them."""
 
     def __init__(self, folder: Path, *, with_reasoning: bool) -> None:
-        self._folder = folder / "data"
-        self._folder.mkdir()
-        fields = pair_columns(with_reasoning=with_reasoning)
-        self._schema = pa.schema([(name, COLUMNS[name]) for name in fields])
-        self._waiting: dict[str, list[pa.Table]] = {"train": []}
-        self._shards: dict[str, list[int]] = {"train": []}
-        self._writers: dict[str, pq.ParquetWriter] = {}
-
-    def write(self, split: str, pairs: pl.DataFrame) -> None:
-        """Add rows to a split, whole row groups at once."""
-        waiting = self._waiting.setdefault(split, [])
-        self._shards.setdefault(split, [])
-        waiting.append(pairs.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(self._schema))
-        table = pa.concat_tables(waiting)
-        whole = table.num_rows - table.num_rows % ROW_GROUP
-        for start in range(0, whole, ROW_GROUP):
-            self._write_group(split, table.slice(start, ROW_GROUP))
-        self._waiting[split] = [table.slice(whole)]
-
-    def close(self) -> tuple[StagedFile, ...]:
-        """Write what is left, name the files and return them. A split without rows has no file.
-
-        Except train: an empty release is a file of no rows, for the gate to refuse.
-        """
-        files = []
-        for split, waiting in self._waiting.items():
-            rest = pa.concat_tables([self._schema.empty_table(), *waiting])
-            if rest.num_rows or not self._shards[split]:
-                self._write_group(split, rest)
-            self._finish(split)
-            rows = self._shards[split]
-            for index, count in enumerate(rows):
-                name = f"{split}-{index:05d}-of-{len(rows):05d}.parquet"
-                self._part(split, index).rename(self._folder / name)
-                files.append(StagedFile(f"data/{name}", count))
-        return tuple(files)
-
-    def _write_group(self, split: str, table: pa.Table) -> None:
-        shards = self._shards[split]
-        if not shards or shards[-1] + table.num_rows > SHARD:
-            self._finish(split)
-            shards.append(0)
-            path = self._part(split, len(shards) - 1)
-            self._writers[split] = pq.ParquetWriter(path, self._schema, **_PARQUET)
-        self._writers[split].write_table(table.combine_chunks(), row_group_size=ROW_GROUP)
-        shards[-1] += table.num_rows
-
-    def _finish(self, split: str) -> None:
-        if split in self._writers:
-            self._writers.pop(split).close()
-
-    def _part(self, split: str, index: int) -> Path:
-        return self._folder / f"{split}-{index:05d}.part"
-
-
-_PARQUET: dict[str, Any] = {"compression": "zstd", "version": "2.6", "write_statistics": True}
+        names = pair_columns(with_reasoning=with_reasoning)
+        schema = pa.schema([(name, COLUMNS[name]) for name in names])
+        super().__init__(folder, FORMATS["parquet"].folder, schema, "parquet")

@@ -1,45 +1,37 @@
 """Manifest: what a release consists of. Its hash is the release's id, so it holds no time or place.
 
-{"files": [{"bytes": 81231, "path": "train.jsonl", "rows": 412, "sha256": "9c…"}, …],
+{"files": [{"bytes": 81231, "path": "jsonl/train-00000-of-00001.jsonl", "rows": 412, …}, …],
  "pairs": {"train": 412, "validation": 21}, "policy": "teachable@4f0c21aa9b3e", …}
 """
 
-import hashlib
 import json
-from dataclasses import dataclass
+import platform
+from datetime import UTC, datetime
+from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import pyarrow.parquet as pq
 
-from tasks.errors import InputError
 from tasks.recipe import Recipe
-from tasks.release.formats import SPLITS
+from tasks.release.card import typeless_formats
+from tasks.release.facts import Facts
+from tasks.release.formats import FORMATS
+from tasks.release.shards import StagedFile
 from tasks.release.stage import Staged
+from tasks.release.verify import CARD, GATE, REPORT, SPLITS, hash_file
 from tasks.run import code_version
 
-MANIFEST, GATE, CARD = "manifest.json", "gate.json", "README.md"
-FORMAT = 1  # raise it when a reader of the manifest has to be changed
-ID_DIGITS = 12
+FORMAT = 2  # raise it when a reader of the manifest has to be changed
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """What a release says of itself, and in what its files differ from that."""
-
-    release_id: str
-    pairs: int
-    faults: tuple[str, ...]
-
-
-def build_manifest(
-    recipe: Recipe, staged: Staged, folder: Path, funnel: pl.DataFrame, models: pl.DataFrame
-) -> bytes:
-    """Return the bytes of the manifest: of the card, and of the files in the formats asked for."""
-    rows = {file.path: file.rows for file in staged.files if file.format in recipe.release.formats}
-    paths = sorted([CARD, *rows])
+def build_manifest(recipe: Recipe, staged: Staged, folder: Path, facts: Facts) -> bytes:
+    """Return the bytes of the manifest: of the card, the index and the files of every format."""
+    cards = [CARD, *(f"{FORMATS[name].folder}/{CARD}" for name in typeless_formats(recipe.release))]
+    files = [_describe(folder, StagedFile(path, 0, "card")) | {"rows": None} for path in cards]
+    files += [_describe(folder, file) for file in staged.files]
     licences = staged.facts.group_by("source", "licence").agg(pl.col("pairs").sum())
+    domains = staged.facts.group_by("domain").agg(pl.col("pairs").sum()).sort("domain")
     manifest = {
         "format": FORMAT,
         "recipe": recipe.name,
@@ -47,80 +39,63 @@ def build_manifest(
         "policy": recipe.policy_version(),
         "code_version": code_version(),
         "pairs": {split: staged.count(split) for split in SPLITS},
+        "domains": dict(domains.iter_rows()),
+        "rows": _count_rows_of_formats(staged),
+        "prompts_without_preference": dict(staged.unpaired),
         "simulated": bool(staged.facts["simulated"].any()),
-        "files": [_describe(folder, path, rows.get(path)) for path in paths],
-        "funnel": funnel.to_dicts(),
-        "models": models.to_dicts(),
+        "files": sorted(files, key=lambda file: str(file["path"])),
+        "funnel": facts.funnel.to_dicts(),
+        "models": facts.models.to_dicts(),
+        "prices_per_million_tokens": facts.prices,
         "licences": licences.sort("source", "licence").to_dicts(),
+        "licences_refused": facts.refused.to_dicts(),
     }
-    return (json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()
+    return _to_json(manifest)
 
 
-def identify_release(manifest: bytes) -> str:
-    """Return the id of the release that has this manifest."""
-    return hashlib.sha256(manifest).hexdigest()[:ID_DIGITS]
+def describe_origin(
+    recipe: Recipe, facts: Facts, release_id: str, folder: Path, *, run_id: str, version: int
+) -> bytes:
+    """Return where, when and at what cost a release was made: all that its id must not depend on.
+
+    It has the hashes of the files that are not in the manifest for the same reason.
+    """
+    files = [_describe(folder, StagedFile(name, 0, "")) for name in (GATE, REPORT)]
+    origin = {
+        "release_id": release_id,
+        "recipe": recipe.name,
+        "version": version,
+        "published_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "run_id": run_id,
+        "store": facts.snapshot,
+        "python": platform.python_version(),
+        "libraries": {name: version_of(name) for name in ("duckdb", "polars", "pyarrow")},
+        "spend": facts.spend.to_dicts(),
+        "files": [{name: file[name] for name in ("path", "sha256", "bytes")} for file in files],
+    }
+    return _to_json(origin)
 
 
-def is_complete(folder: Path, manifest: bytes) -> bool:
-    """Tell whether a release with this manifest lies in `folder`, every file of its size."""
-    try:
-        if (folder / MANIFEST).read_bytes() != manifest or not (folder / GATE).is_file():
-            return False
-        listed = json.loads(manifest)["files"]
-        return all((folder / file["path"]).stat().st_size == file["bytes"] for file in listed)
-    except OSError:
-        return False
+def _describe(folder: Path, file: StagedFile) -> dict[str, Any]:
+    place = folder / file.path
+    return {
+        "path": file.path,
+        "format": file.format,
+        "sha256": hash_file(place),
+        "bytes": place.stat().st_size,
+        "rows": file.rows,
+    }
 
 
-def verify_release(folder: Path) -> Verified:
-    """Recompute every hash and count of a release. Raises InputError if there is no manifest."""
-    try:
-        content = (folder / MANIFEST).read_bytes()
-        manifest = json.loads(content)
-        listed = {str(file["path"]): file for file in manifest["files"]}
-        pairs = sum(manifest["pairs"].values())
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{folder / MANIFEST}: not the manifest of a release: {error!r}"
-        ) from error
-    release_id = identify_release(content)
-    faults = []
-    if not folder.resolve().name.endswith(f"-{release_id}"):
-        faults.append(f"{MANIFEST}: was changed, or its folder renamed: its id is {release_id}")
-    for path, file in listed.items():
-        faults += _compare(folder, path, file)
-    known = {*listed, MANIFEST, GATE}
-    found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    faults += [f"{path}: is not in the manifest" for path in sorted(found) if path not in known]
-    return Verified(release_id, pairs, tuple(faults))
+def _count_rows_of_formats(staged: Staged) -> dict[str, dict[str, int]]:
+    """Return, by format and split, how many rows were written: more than pairs if some repeat."""
+    rows: dict[str, dict[str, int]] = {}
+    for file in staged.files:
+        if file.format != "index":
+            splits = rows.setdefault(file.format, dict.fromkeys(SPLITS, 0))
+            splits[Path(file.path).name.partition("-")[0]] += file.rows
+    return rows
 
 
-def _describe(folder: Path, path: str, rows: int | None) -> dict[str, Any]:
-    file = folder / path
-    return {"path": path, "sha256": _hash(file), "bytes": file.stat().st_size, "rows": rows}
-
-
-def _compare(folder: Path, path: str, file: dict[str, Any]) -> list[str]:
-    """Return what is wrong with one listed file; a path that leaves the folder is not followed."""
-    place = folder / path
-    if not place.resolve().is_relative_to(folder.resolve()):
-        return [f"{path}: lies outside the release"]
-    if not place.is_file():
-        return [f"{path}: is missing"]
-    if _hash(place) != file["sha256"]:
-        return [f"{path}: its content was changed"]
-    if file["rows"] is not None and (rows := _count_rows(place)) != file["rows"]:
-        return [f"{path}: has {rows} rows, the manifest says {file['rows']}"]
-    return []
-
-
-def _hash(file: Path) -> str:
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _count_rows(file: Path) -> int:
-    if file.suffix == ".parquet":
-        return int(pq.read_metadata(file).num_rows)
-    with file.open("rb") as lines:
-        return sum(1 for _ in lines)
+def _to_json(value: Any) -> bytes:
+    return (json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n").encode()

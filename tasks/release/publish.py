@@ -13,7 +13,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,23 +21,28 @@ from typing import Any
 import polars as pl
 from prefect import task
 
-from tasks.errors import RecipeError, StoreError
+from tasks.errors import GateFailed, InputError, RecipeError, StoreError
 from tasks.progress import track
 from tasks.recipe import Recipe
-from tasks.release.card import write_card
+from tasks.release.card import write_cards
+from tasks.release.diff import Contents, read_contents
+from tasks.release.facts import gather_facts
 from tasks.release.gate import pass_gate
-from tasks.release.manifest import (
-    CARD,
+from tasks.release.manifest import build_manifest, describe_origin
+from tasks.release.report.page import Story, write_report
+from tasks.release.stage import Staged, stage_pairs
+from tasks.release.verify import (
     GATE,
     MANIFEST,
-    build_manifest,
+    ORIGIN,
+    REPORT,
     identify_release,
     is_complete,
 )
-from tasks.release.stage import Staged, stage_pairs
 from tasks.store import Store, open_store
 
 STAGING, LATEST, LOCK = ".staging-", "latest", ".lock"
+REFUSED = "refused.html"  # the report on an attempt that the gate refused, until one passes
 _NEXT_LATEST = ".latest-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -106,32 +111,80 @@ def publish_release(recipe: Recipe, run_id: str) -> Published:
 
 def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Published:
     staged = stage_pairs(store, recipe, staging)
-    funnel = store.query("funnel_of_policy", policy=recipe.policy_version())
-    models = store.query("release_models")
-    (staging / CARD).write_text(write_card(recipe, staged, funnel, models), encoding="utf-8")
-    manifest = build_manifest(recipe, staged, staging, funnel, models)
+    facts = gather_facts(store, recipe, run_id)
+    write_cards(recipe, staged, facts, staging)
+    manifest = build_manifest(recipe, staged, staging, facts)
     release_id = identify_release(manifest)
     target = staging.with_name(f"{recipe.name}-{release_id}")
+    past = store.query("release_versions", recipe=recipe.name)
+    version = _number(past, release_id)
     found = is_complete(target, manifest)
-    gate = pass_gate(store, recipe, staging, release_id, run_id, known=found)
+    (staging / MANIFEST).write_bytes(manifest)
+    story = Story(recipe, facts, staged, manifest, version, _find_previous(past, target))
+    with _told_by_report(story, staging):
+        gate = pass_gate(store, recipe, staged.gated, release_id, run_id, known=found)
     if not found:
-        if "parquet" not in recipe.release.formats:
-            shutil.rmtree(staging / "data")  # It was there for the gate only.
+        if staged.gated != staging:
+            shutil.rmtree(staged.gated)  # It was there for the gate only.
         _write_json(staging / GATE, gate)
-        (staging / MANIFEST).write_bytes(manifest)
+        (staging / REPORT).write_text(write_report(story, gate), encoding="utf-8")
+        origin = describe_origin(recipe, facts, release_id, staging, run_id=run_id, version=version)
+        (staging / ORIGIN).write_bytes(origin)
         _make_visible(staging, target)
     _point_latest(target)
+    target.with_name(REFUSED).unlink(missing_ok=True)
     gate = json.loads((target / GATE).read_text(encoding="utf-8"))
-    version, recorded = _record(store, recipe, run_id, release_id, staged, target, gate)
+    known = release_id in past["release_id"]
+    if not known:
+        row = {
+            "release_id": release_id,
+            "version": version,
+            "recipe": recipe.name,
+            "policy": recipe.policy_version(),
+            "folder": str(target),
+            "gate": json.dumps(gate, sort_keys=True),
+        }
+        _record(store, run_id, staged, row)
     return Published(
         release_id=release_id,
         folder=target,
         version=version,
         pairs=staged.links.height,
         validation_pairs=staged.count("validation"),
-        new=not found or recorded,
+        new=not found or not known,
         gate=gate,
     )
+
+
+def _number(past: pl.DataFrame, release_id: str) -> int:
+    """Return the version that a release has or will have."""
+    known = past.filter(release_id=release_id)
+    if not known.is_empty():
+        return int(known["version"][0])
+    return int(max(past["version"].to_list(), default=0)) + 1
+
+
+def _find_previous(past: pl.DataFrame, target: Path) -> Contents | None:
+    """Return the newest other release that still lies beside the new one."""
+    for release_id in past.sort("version", descending=True)["release_id"]:
+        folder = target.with_name(f"{target.name.rpartition('-')[0]}-{release_id}")
+        if folder != target and folder.is_dir():
+            with suppress(InputError):
+                return read_contents(folder)
+    return None
+
+
+@contextmanager
+def _told_by_report(story: Story, staging: Path) -> Iterator[None]:
+    """Leave a report on why the gate was closed, if it closes."""
+    try:
+        yield
+    except GateFailed as error:
+        if error.verdict is None:
+            raise
+        report = staging.with_name(REFUSED)
+        report.write_text(write_report(story, error.verdict), encoding="utf-8")
+        raise GateFailed(f"{error}\n  report: {report}", error.verdict) from None
 
 
 def _make_visible(staging: Path, target: Path) -> None:
@@ -157,35 +210,16 @@ def _point_latest(target: Path) -> None:
     _sync(target.parent)
 
 
-def _record(
-    store: Store,
-    recipe: Recipe,
-    run_id: str,
-    release_id: str,
-    staged: Staged,
-    target: Path,
-    gate: Mapping[str, Any],
-) -> tuple[int, bool]:
-    """Record the release, its pairs first; return its version and whether it was not there yet."""
-    past = store.query("release_versions", recipe=recipe.name)
-    known = past.filter(release_id=release_id)
-    if not known.is_empty():
-        return int(known["version"][0]), False
-    version = max(past["version"].to_list(), default=0) + 1
-    store.append("release_pairs", staged.links.with_columns(pl.lit(release_id).alias("release_id")))
-    row = {
-        "release_id": release_id,
-        "version": version,
-        "recipe": recipe.name,
-        "policy": recipe.policy_version(),
-        "folder": str(target),
+def _record(store: Store, run_id: str, staged: Staged, row: Mapping[str, Any]) -> None:
+    """Record a release, its pairs first."""
+    release_id = pl.lit(row["release_id"]).alias("release_id")
+    store.append("release_pairs", staged.links.drop("domain").with_columns(release_id))
+    counted = {
         "pairs": staged.links.height,
         "validation_pairs": staged.count("validation"),
-        "gate": json.dumps(gate, sort_keys=True),
         "simulated": bool(staged.facts["simulated"].any()),
     }
-    store.append("releases", pl.DataFrame([row]), run_id=run_id)
-    return version, True
+    store.append("releases", pl.DataFrame([{**row, **counted}]), run_id=run_id)
 
 
 def _write_json(path: Path, value: Mapping[str, Any]) -> None:

@@ -4,58 +4,53 @@ pair_id  prompt_id  domain  messages                                        spli
 41ce…    9f2c…      math    [{user, What is …}, {assistant, <think>\\n…}]   train
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 
-from tasks.messages import render_prompt
 from tasks.recipe import Recipe, ReleaseSettings
-from tasks.release.formats import JsonlFiles, ParquetShards, StagedFile, pair_columns
+from tasks.release.formats import FORMATS, ParquetShards, columns_of, ships_what_is_gated
+from tasks.release.shapes import build_pairs, build_preferences, build_tasks, shape_pairs
+from tasks.release.shards import Shards, StagedFile
+from tasks.release.verify import INDEX
 from tasks.store import Store
 
 ROWS_AT_A_TIME = 5_000
-_FACTS = ("split", "domain", "kind", "key_source", "licence", "source", "teacher", "simulated")
-_LINKS = ("pair_id", "prompt_id", "response_id", "split")
+SAMPLES_PER_DOMAIN = 3
+GATED = "gated"  # where the gate's Parquet lies if another one is released, or none
+_FACTS = (
+    *("split", "domain", "kind", "strategy", "key_source", "licence", "source", "teacher"),
+    "simulated",
+)
+_LINKS = ("pair_id", "prompt_id", "response_id", "domain", "split")
+_LENGTHS = ("domain", "part", "octave")
+_SAMPLED = (
+    *("pair_id", "domain", "kind", "source", "key", "pass_rate", "teacher"),
+    *("question", "reasoning", "content"),
+)
 _ID_SPACE = 2**32  # a root's split is decided by 32 bits of its hash
 
 
 @dataclass(frozen=True, slots=True)
 class Staged:
-    """What was staged: the files, the pairs' ids and what the card tells of them."""
+    """What was staged: the files, the pairs' ids and what the card and the report tell of them."""
 
     files: tuple[StagedFile, ...]
-    links: pl.DataFrame
+    gated: Path  # the folder whose data/*.parquet the gate reads
+    links: pl.DataFrame  # pair_id, prompt_id, response_id, domain, split
     facts: pl.DataFrame  # split, domain, kind, …, pairs
+    lengths: pl.DataFrame  # domain, part (question | response), octave of characters, pairs
+    samples: pl.DataFrame  # a few pairs of each domain
+    unpaired: Mapping[str, int] = field(default_factory=dict)  # prompts without a preference, why
 
     def count(self, split: str) -> int:
         """Return the number of pairs in a split."""
         return self.links.filter(split=split).height
-
-
-def build_pairs(rows: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
-    """Turn rows of sql/queries/release_pairs.sql into released rows, with their columns."""
-    questions = [
-        render_prompt(text, choices)
-        for text, choices in zip(rows["text"], rows["choices"].to_list(), strict=True)
-    ]
-    answer = pl.col("content").str.strip_chars()
-    thought = pl.col("reasoning").str.strip_chars().replace("", None)
-    if settings.reasoning == "think":
-        thinking = pl.format("<think>\n{}\n</think>\n\n{}", thought, answer)
-        answer = pl.when(thought.is_null()).then(answer).otherwise(thinking)
-    parts = [("user", pl.col("question")), ("assistant", answer)]
-    if settings.system_prompt is not None:
-        parts.insert(0, ("system", pl.lit(settings.system_prompt)))
-    messages = [
-        pl.struct(pl.lit(role).alias("role"), content.alias("content")) for role, content in parts
-    ]
-    return (
-        rows.with_columns(pl.Series("question", questions, dtype=pl.String))
-        .with_columns(pl.concat_list(messages).alias("messages"), thought.alias("reasoning"))
-        .select(pair_columns(with_reasoning=settings.reasoning == "field"))
-    )
 
 
 def validation_bound(share: float) -> str:
@@ -64,47 +59,177 @@ def validation_bound(share: float) -> str:
 
 
 def stage_pairs(store: Store, recipe: Recipe, folder: Path) -> Staged:
-    """Write the pairs into `folder` and say what was written. Raises OSError if the disk refuses.
+    """Write every format into `folder`, say what was written. Raises OSError if the disk refuses.
 
-    Parquet is always written, because it is what the gate reads.
+    Parquet with all columns is always written, because it is what the gate reads.
     """
     settings = recipe.release
-    parquet = ParquetShards(folder, with_reasoning=settings.reasoning == "field")
-    jsonl = JsonlFiles(folder) if "jsonl" in settings.formats else None
-    links: list[pl.DataFrame] = []
-    summaries: list[pl.DataFrame] = []
-    try:
-        for rows in _read_rows(store, recipe):
-            pairs = build_pairs(rows, settings)
-            for (split,), part in pairs.group_by("split", maintain_order=True):
-                parquet.write(str(split), part)
-                if jsonl is not None:
-                    jsonl.write(str(split), part)
-            links.append(pairs.select(_LINKS))
-            summaries.append(pairs.group_by(_FACTS).len("pairs"))
-    finally:
-        files = parquet.close() + (jsonl.close() if jsonl is not None else ())
-    return Staged(files, _concat(links, _LINKS), _add_up(summaries))
-
-
-def _read_rows(store: Store, recipe: Recipe) -> Iterator[pl.DataFrame]:
-    return store.stream(
-        "release_pairs",
-        ROWS_AT_A_TIME,
-        policy=recipe.policy_version(),
-        student=recipe.models.student.model,
-        teacher=recipe.models.teacher.model if recipe.models.teacher else None,
-        only_correct=recipe.teach.only_correct,
-        validation_below=validation_bound(recipe.release.validation_share),
+    gated = folder if ships_what_is_gated(settings) else folder / GATED
+    tally = _Tally()
+    files = _write_pairs(store, recipe, folder, gated, tally)
+    links = tally.links()
+    index = links.to_arrow(compat_level=pl.CompatLevel.oldest())
+    pq.write_table(index.cast(_INDEX_SCHEMA), folder / INDEX, compression="zstd")
+    files.append(StagedFile(INDEX, links.height, "index"))
+    unpaired: dict[str, int] = {}
+    if "rl" in settings.formats:
+        files += _write_tasks(store, recipe, folder)
+    if "preference" in settings.formats:
+        written, unpaired = _write_preferences(store, recipe, folder)
+        files += written
+    return Staged(
+        files=tuple(files),
+        gated=gated,
+        links=links,
+        facts=_add_up(tally.facts, _FACTS, {"simulated": pl.Boolean}),
+        lengths=_add_up(tally.lengths, _LENGTHS, {"octave": pl.Int64}),
+        samples=tally.samples,
+        unpaired=unpaired,
     )
 
 
-def _concat(frames: list[pl.DataFrame], columns: tuple[str, ...]) -> pl.DataFrame:
-    empty = pl.DataFrame(schema=dict.fromkeys(columns, pl.String))
-    return pl.concat([empty, *frames])
+class _Tally:
+    """What is kept of rows that pass by."""
+
+    def __init__(self) -> None:
+        self.facts: list[pl.DataFrame] = []
+        self.lengths: list[pl.DataFrame] = []
+        self.samples = pl.DataFrame(
+            schema={name: pl.Float64 if name == "pass_rate" else pl.String for name in _SAMPLED}
+        )
+        self._links: list[pl.DataFrame] = []
+
+    def add(self, pairs: pl.DataFrame) -> None:
+        """Take note of pairs, each of them once."""
+        self._links.append(pairs.select(_LINKS))
+        self.facts.append(pairs.group_by(_FACTS).len("pairs"))
+        self.lengths.append(count_lengths(pairs))
+        seen = pl.concat([self.samples, pairs.select(_SAMPLED)], how="vertical_relaxed")
+        self.samples = seen.group_by("domain", maintain_order=True).head(SAMPLES_PER_DOMAIN)
+        self.samples = self.samples.select(_SAMPLED)
+
+    def links(self) -> pl.DataFrame:
+        """Return the ids of all pairs, in the order of the release."""
+        empty = pl.DataFrame(schema=dict.fromkeys(_LINKS, pl.String))
+        return pl.concat([empty, *self._links])
 
 
-def _add_up(summaries: list[pl.DataFrame]) -> pl.DataFrame:
-    schema = dict.fromkeys(_FACTS, pl.String) | {"simulated": pl.Boolean, "pairs": pl.UInt32}
-    counted = pl.concat([pl.DataFrame(schema=schema), *summaries])
-    return counted.group_by(_FACTS).agg(pl.col("pairs").sum()).sort(_FACTS)
+def count_lengths(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Count questions and responses by the octave of their length: 10 is 1,024 to 2,047 characters.
+
+    A response's reasoning is part of its length, wherever it is written.
+    """
+    response = pl.col("content").str.len_chars() + pl.col("reasoning").str.len_chars().fill_null(0)
+    parts = {"question": pl.col("question").str.len_chars(), "response": response}
+    counted = [
+        pairs.select(
+            "domain",
+            pl.lit(part).alias("part"),
+            length.clip(lower_bound=1).log(2).floor().cast(pl.Int64).alias("octave"),
+        )
+        for part, length in parts.items()
+    ]
+    return pl.concat(counted).group_by(_LENGTHS).len("pairs")
+
+
+def _write_pairs(
+    store: Store, recipe: Recipe, folder: Path, gated: Path, tally: _Tally
+) -> list[StagedFile]:
+    settings = recipe.release
+    full = ParquetShards(gated, with_reasoning=settings.reasoning == "field")
+    names = [name for name in settings.formats if FORMATS[name].rows == "pairs"]
+    if gated == folder:
+        names.remove("parquet")
+    shards = {name: _open_shards(folder, name, settings) for name in names}
+    try:
+        for rows in _read_pairs(store, recipe):
+            pairs = build_pairs(rows, settings)
+            first = pairs.filter(pl.col("copy") == 1)
+            tally.add(first)
+            for split, part in _by_split(first):
+                full.write(split, part)
+            for name, each in shards.items():
+                for split, part in _by_split(shape_pairs(pairs, name, settings)):
+                    each.write(split, part)
+    finally:
+        staged = full.close()
+        files = [file for name, each in shards.items() for file in each.close(name)]
+    return [*staged, *files] if gated == folder else files
+
+
+def _write_tasks(store: Store, recipe: Recipe, folder: Path) -> tuple[StagedFile, ...]:
+    shards = _open_shards(folder, "rl", recipe.release)
+    parameters = {
+        "policy": recipe.policy_version(),
+        "student": recipe.models.student.model,
+        "validation_below": validation_bound(recipe.release.validation_share),
+    }
+    for rows in store.stream("release_tasks", ROWS_AT_A_TIME, **parameters):
+        tasks = build_tasks(rows, recipe.release, recipe.models.student)
+        for split, part in _by_split(tasks):
+            shards.write(split, part)
+    return shards.close("rl")
+
+
+def _write_preferences(
+    store: Store, recipe: Recipe, folder: Path
+) -> tuple[tuple[StagedFile, ...], dict[str, int]]:
+    """Write the preference pairs; return their files and, by reason, how many prompts have none."""
+    settings = recipe.release
+    shards = _open_shards(folder, "preference", settings)
+    parameters = {
+        "policy": recipe.policy_version(),
+        "student": recipe.models.student.model,
+        "teacher": recipe.models.teacher.model if recipe.models.teacher else None,
+        "roles": list(settings.preference.roles),
+        "with_reasoning": settings.reasoning != "drop",
+        "max_length_ratio": settings.preference.max_length_ratio,
+        "validation_below": validation_bound(settings.validation_share),
+    }
+    unpaired: dict[str, int] = {}
+    for rows in store.stream("release_preferences", ROWS_AT_A_TIME, **parameters):
+        for reason, prompts in rows["missing"].drop_nulls().value_counts().iter_rows():
+            unpaired[reason] = unpaired.get(reason, 0) + prompts
+        complete = build_preferences(rows.filter(pl.col("missing").is_null()), settings)
+        for split, part in _by_split(complete):
+            shards.write(split, part)
+    return shards.close("preference"), dict(sorted(unpaired.items()))
+
+
+def _open_shards(folder: Path, name: str, settings: ReleaseSettings) -> Shards:
+    form = FORMATS[name]
+    schema = pa.schema(list(columns_of(name, settings).items()))
+    return Shards(folder, form.folder, schema, form.container)
+
+
+def _read_pairs(store: Store, recipe: Recipe) -> Iterator[pl.DataFrame]:
+    weights = recipe.release.weights
+    parameters: dict[str, Any] = {
+        "policy": recipe.policy_version(),
+        "student": recipe.models.student.model,
+        "teacher": recipe.models.teacher.model if recipe.models.teacher else None,
+        "only_correct": recipe.teach.only_correct,
+        "validation_below": validation_bound(recipe.release.validation_share),
+        "domains": list(weights.domains),
+        "domain_weights": list(weights.domains.values()),
+        "sources": list(weights.sources),
+        "source_weights": list(weights.sources.values()),
+        "repeat": weights.repeats,
+    }
+    return store.stream("release_pairs", ROWS_AT_A_TIME, **parameters)
+
+
+def _by_split(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
+    for (split,), part in rows.group_by("split", maintain_order=True):
+        yield str(split), part
+
+
+def _add_up(
+    counted: list[pl.DataFrame], columns: tuple[str, ...], types: Mapping[str, Any]
+) -> pl.DataFrame:
+    schema = dict.fromkeys(columns, pl.String) | dict(types) | {"pairs": pl.UInt32}
+    rows = pl.concat([pl.DataFrame(schema=schema), *counted])
+    return rows.group_by(columns).agg(pl.col("pairs").sum()).sort(columns)
+
+
+_INDEX_SCHEMA = pa.schema([(name, pa.string()) for name in _LINKS])

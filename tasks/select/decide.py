@@ -13,6 +13,7 @@ import polars as pl
 from prefect import task
 
 from tasks.recipe import Recipe, SelectSettings, TeachSettings
+from tasks.select.licences import find_refused
 from tasks.store import Store, open_store
 
 MIDDLE = 0.5  # where a prompt teaches most: its pass rate varies most
@@ -43,6 +44,7 @@ def decide(
     decided = (
         undecided.pipe(_drop_duplicates)
         .pipe(_drop_contaminated)
+        .pipe(_drop_unlicensed, settings)
         .pipe(_drop_unassessed, settings)
         .pipe(_drop_outside_band, settings)
         .pipe(_drop_over_per_root, settings)
@@ -142,6 +144,12 @@ def _drop_contaminated(prompts: pl.DataFrame) -> pl.DataFrame:
     return prompts.pipe(_drop, grams, "contamination", "benchmark_13_gram", detail).pipe(
         _drop, exact, "contamination", "benchmark_exact", detail
     )
+
+
+def _drop_unlicensed(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    refused = find_refused(pl.col("licences"), settings.licences)
+    detail = pl.format("licence {}", refused)
+    return prompts.pipe(_drop, refused.is_not_null(), "select", "licence_refused", detail)
 
 
 def _drop_unassessed(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:

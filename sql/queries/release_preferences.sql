@@ -1,0 +1,92 @@
+-- One row per kept prompt: the right and the wrong recorded answer that are nearest in length, or
+-- why there are none. Answers with and without reasoning are never set against each other.
+with answers as (
+    select
+        responses.prompt_id,
+        responses.response_id,
+        current_grades.verdict,
+        $with_reasoning and regexp_matches(coalesce(responses.reasoning, ''), '\S') as thinks,
+        length(responses.content)
+        + if($with_reasoning, length(coalesce(responses.reasoning, '')), 0) as size
+    from responses
+    inner join current_grades on responses.response_id = current_grades.response_id
+    where
+        list_contains($roles::varchar[], responses.role)
+        and (responses.model in ($student, $teacher) or responses.server = 'import')
+        and current_grades.verdict in ('correct', 'wrong')
+        and responses.finish_reason is distinct from 'length'
+        and regexp_matches(coalesce(responses.content, ''), '\S')
+),
+
+counted as (
+    select
+        prompt_id,
+        count(*) filter (where verdict = 'correct') as correct,
+        count(*) filter (where verdict = 'wrong') as wrong
+    from answers
+    group by prompt_id
+),
+
+matched as (
+    select
+        chosen.prompt_id,
+        chosen.response_id as chosen_id,
+        rejected.response_id as rejected_id,
+        greatest(chosen.size, rejected.size) / least(chosen.size, rejected.size) as length_ratio
+    from answers as chosen
+    inner join answers as rejected
+        on chosen.prompt_id = rejected.prompt_id and chosen.thinks = rejected.thinks
+    where chosen.verdict = 'correct' and rejected.verdict = 'wrong'
+    qualify row_number() over (
+        partition by chosen.prompt_id
+        order by length_ratio, chosen.response_id, rejected.response_id
+    ) = 1
+)
+
+select
+    kept.prompt_id,
+    kept.root_id,
+    kept.domain,
+    kept.kind,
+    kept.strategy,
+    kept.text,
+    kept.choices,
+    kept.key,
+    kept.answer_type,
+    kept.key_source,
+    kept.licence,
+    kept.source,
+    kept.simulated or coalesce(chosen.simulated or rejected.simulated, false) as simulated,
+    current_difficulty.pass_rate,
+    current_difficulty.low,
+    current_difficulty.high,
+    case
+        when coalesce(counted.correct, 0) = 0 then 'no_right_answer'
+        when counted.wrong = 0 then 'no_wrong_answer'
+        when matched.chosen_id is null then 'reasoning_on_one_side_only'
+        when matched.length_ratio > $max_length_ratio then 'too_different_in_length'
+    end as missing,
+    matched.length_ratio,
+    chosen.response_id as chosen_id,
+    coalesce(chosen.resolved_model, chosen.model) as chosen_model,
+    chosen.content as chosen_content,
+    chosen.reasoning as chosen_reasoning,
+    rejected.response_id as rejected_id,
+    coalesce(rejected.resolved_model, rejected.model) as rejected_model,
+    rejected.content as rejected_content,
+    rejected.reasoning as rejected_reasoning,
+    if(
+        left(sha256('split:' || kept.root_id), 8) < $validation_below, 'validation', 'train'
+    ) as split
+from kept_prompts as kept
+left join counted on kept.prompt_id = counted.prompt_id
+left join matched on kept.prompt_id = matched.prompt_id
+left join responses as chosen on matched.chosen_id = chosen.response_id
+left join responses as rejected on matched.rejected_id = rejected.response_id
+left join current_difficulty
+    on
+        kept.key_id = current_difficulty.key_id
+        and kept.prompt_id = current_difficulty.prompt_id
+        and current_difficulty.student = $student
+where kept.policy = $policy
+order by split, kept.prompt_id

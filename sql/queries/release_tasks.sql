@@ -1,0 +1,55 @@
+-- One row per kept prompt: what a reinforcement learner needs to ask it and to check the answer,
+-- and how each recorded sample of the student fared.
+with sampled as (
+    select
+        responses.prompt_id,
+        max(current_grades.verifier) as verifier,
+        bool_or(coalesce(responses.simulated, false)) as simulated,
+        list(
+            struct_pack(
+                response_id := responses.response_id,
+                verdict := current_grades.verdict,
+                completion_tokens := responses.completion_tokens
+            )
+            order by responses.sample_index, responses.response_id
+        ) as samples
+    from responses
+    left join current_grades on responses.response_id = current_grades.response_id
+    where responses.role = 'student' and responses.model = $student
+    group by responses.prompt_id
+)
+
+select
+    kept.prompt_id,
+    kept.root_id,
+    kept.domain,
+    kept.kind,
+    kept.strategy,
+    kept.text,
+    kept.choices,
+    kept.tests,
+    kept.key,
+    kept.answer_type,
+    kept.key_source,
+    kept.licence,
+    kept.source,
+    kept.simulated or coalesce(sampled.simulated, false) as simulated,
+    sampled.verifier,
+    sampled.samples,
+    current_difficulty.correct,
+    current_difficulty.wrong,
+    current_difficulty.pass_rate,
+    current_difficulty.low,
+    current_difficulty.high,
+    if(
+        left(sha256('split:' || kept.root_id), 8) < $validation_below, 'validation', 'train'
+    ) as split
+from kept_prompts as kept
+left join sampled on kept.prompt_id = sampled.prompt_id
+left join current_difficulty
+    on
+        kept.key_id = current_difficulty.key_id
+        and kept.prompt_id = current_difficulty.prompt_id
+        and current_difficulty.student = $student
+where kept.policy = $policy
+order by split, kept.prompt_id

@@ -1,0 +1,48 @@
+"""Facts: what the card, the manifest and the report tell of a release beside its pairs.
+
+funnel: domain  kind  kept   stage   reason    prompts
+        math    seed  false  select  too_easy       70
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from tasks.recipe import Recipe
+from tasks.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """Aggregates of the store as it is when a release is made."""
+
+    funnel: pl.DataFrame  # domain, kind, kept, stage, reason, prompts
+    models: pl.DataFrame  # role, model, simulated
+    refused: pl.DataFrame  # source, licence, prompts
+    spend: pl.DataFrame  # role, model, calls, failed, tokens, cost_usd
+    difficulty: pl.DataFrame  # domain, pass_rate, kept, prompts
+    contamination: pl.DataFrame  # benchmark, items, prompts, methods, example
+    sizes: Mapping[str, int]
+    prices: Mapping[str, Mapping[str, Any]]  # of each role's model
+    snapshot: Mapping[str, Any]  # of the store: snapshot, taken_at
+
+
+def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
+    """Read the facts from the store; each is a handful of rows, however large the store is."""
+    policy, student = recipe.policy_version(), recipe.models.student.model
+    roles = recipe.models.model_dump(mode="json", exclude_none=True)
+    return Facts(
+        funnel=store.query("funnel_of_policy", policy=policy),
+        models=store.query("release_models"),
+        refused=store.query("release_refused", policy=policy),
+        spend=store.query("spend_by_role", run_id=run_id),
+        difficulty=store.query("report_difficulty", policy=policy, student=student),
+        contamination=store.query("report_contamination"),
+        sizes=store.query("report_sizes").row(0, named=True),
+        prices={
+            role: {"model": model["model"], **model["prices"]} for role, model in roles.items()
+        },
+        snapshot=store.query("release_snapshot").row(0, named=True),
+    )

@@ -1,0 +1,130 @@
+"""Shapes: rows of the store as rows of each format, pure and columnar.
+
+{"conversations":[{"from":"human","value":"What is …"},{"from":"gpt","value":"<think>…"}],…}
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+
+import polars as pl
+
+from tasks.messages import render_prompt, solve_messages
+from tasks.recipe import ModelSettings, ReleaseSettings
+
+Parts = Sequence[tuple[str, pl.Expr]]
+_SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
+
+
+def build_pairs(rows: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
+    """Add question, answer, messages and reasoning to rows of sql/queries/release_pairs.sql.
+
+    `answer` is what the assistant says, with its reasoning where the recipe wants it there.
+    """
+    answer, thought = read_answer("content", "reasoning", settings)
+    return (
+        rows.with_columns(_questions(rows))
+        .with_columns(answer.alias("answer"), thought.alias("reasoning"))
+        .with_columns(_chat(_parts(settings)).alias("messages"))
+    )
+
+
+def build_tasks(
+    rows: pl.DataFrame, settings: ReleaseSettings, student: ModelSettings
+) -> pl.DataFrame:
+    """Turn rows of sql/queries/release_tasks.sql into those of the format `rl`.
+
+    The prompt is what the student was asked, its instruction on the answer's form included: the
+    pass rate was measured with it, and the verifier looks for that form. A system prompt of the
+    release takes the place of the student's own.
+    """
+    asked = student
+    if settings.system_prompt is not None:
+        asked = student.model_copy(update={"system_prompt": settings.system_prompt})
+    prompts = [
+        [
+            {"role": role, "content": content}
+            for role, content in solve_messages(text, choices, answer_type, asked)
+        ]
+        for text, choices, answer_type in zip(
+            rows["text"], rows["choices"].to_list(), rows["answer_type"], strict=True
+        )
+    ]
+    dtype = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+    return rows.with_columns(
+        pl.Series("prompt", prompts, dtype=dtype), pl.col("key").alias("ground_truth")
+    )
+
+
+def build_preferences(rows: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
+    """Turn complete rows of sql/queries/release_preferences.sql into those of `preference`."""
+    columns = []
+    for side in ("chosen", "rejected"):
+        answer, thought = read_answer(f"{side}_content", f"{side}_reasoning", settings)
+        columns += [_chat([("assistant", answer)]).alias(side), thought.alias(f"{side}_reasoning")]
+    prompt = _chat(_parts(settings)[:-1]).alias("prompt")
+    return rows.with_columns(_questions(rows)).with_columns(prompt, *columns)
+
+
+def shape_pairs(pairs: pl.DataFrame, name: str, settings: ReleaseSettings) -> pl.DataFrame:
+    """Add to `build_pairs`' rows the columns that the trainers of a format read."""
+    return _SHAPES[name](pairs, settings) if name in _SHAPES else pairs
+
+
+def read_answer(content: str, reasoning: str, settings: ReleaseSettings) -> tuple[pl.Expr, pl.Expr]:
+    """Return the answer to release, of two columns, and the reasoning behind it."""
+    answer = pl.col(content).str.strip_chars()
+    thought = pl.col(reasoning).str.strip_chars().replace("", None)
+    if settings.reasoning == "think":
+        thinking = pl.format("<think>\n{}\n</think>\n\n{}", thought, answer)
+        answer = pl.when(thought.is_null()).then(answer).otherwise(thinking)
+    return answer, thought
+
+
+def _questions(rows: pl.DataFrame) -> pl.Series:
+    questions = [
+        render_prompt(text, choices)
+        for text, choices in zip(rows["text"], rows["choices"].to_list(), strict=True)
+    ]
+    return pl.Series("question", questions, dtype=pl.String)
+
+
+def _parts(settings: ReleaseSettings) -> list[tuple[str, pl.Expr]]:
+    """Return who says what, the assistant last."""
+    system = [] if settings.system_prompt is None else [("system", pl.lit(settings.system_prompt))]
+    return [*system, ("user", pl.col("question")), ("assistant", pl.col("answer"))]
+
+
+def _chat(parts: Parts) -> pl.Expr:
+    return pl.concat_list(
+        pl.struct(pl.lit(role).alias("role"), content.alias("content")) for role, content in parts
+    )
+
+
+def _shape_sharegpt(pairs: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
+    turns = pl.concat_list(
+        pl.struct(pl.lit(_SPEAKERS[role]).alias("from"), content.alias("value"))
+        for role, content in _parts(settings)
+    )
+    return pairs.with_columns(turns.alias("conversations"))
+
+
+def _shape_alpaca(pairs: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
+    return pairs.with_columns(
+        pl.col("question").alias("instruction"),
+        pl.lit("").alias("input"),
+        pl.col("answer").alias("output"),
+        pl.lit(settings.system_prompt or "").alias("system"),
+    )
+
+
+def _shape_completion(pairs: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
+    parts = _parts(settings)
+    return pairs.with_columns(
+        _chat(parts[:-1]).alias("prompt"), _chat(parts[-1:]).alias("completion")
+    )
+
+
+_SHAPES: Mapping[str, Callable[[pl.DataFrame, ReleaseSettings], pl.DataFrame]] = {
+    "sharegpt": _shape_sharegpt,
+    "alpaca": _shape_alpaca,
+    "prompt-completion": _shape_completion,
+}

@@ -1,0 +1,357 @@
+"""Formats: every one loaded by the library that its trainers load it with, row by row."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import datasets
+import polars as pl
+import pyarrow as pa
+import pytest
+from conftest import MakeRecipe
+from taught_store import (
+    RUN,
+    STUDENT,
+    TEACHER,
+    Taught,
+    fill,
+    identify,
+    response_of,
+    sample_of,
+    taught,
+)
+
+from tasks.messages import solve_messages
+from tasks.recipe import Recipe
+from tasks.release import shards
+from tasks.release.card import _describe_type, write_cards
+from tasks.release.facts import gather_facts
+from tasks.release.formats import COLUMNS, FIELDS, FORMATS, columns_of
+from tasks.release.stage import Staged, stage_pairs
+from tasks.select.decide import decide_after_teach
+from tasks.store import Store
+
+MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
+ALL = list(FORMATS)
+QUESTION = "What is two plus two, asked as a?"
+ANSWER = "<think>\n2 + 2 = 4\n</think>\n\nIt is 4."
+SYSTEM = {"role": "system", "content": "Be brief."}
+USER = {"role": "user", "content": QUESTION}
+ASSISTANT = {"role": "assistant", "content": ANSWER}
+SAMPLES = (("It is 5.", "wrong"), ("It is surely 4.", "correct"), ("It is", "truncated"))
+
+
+def stage(store: Store, recipe: Recipe, folder: Path, prompts: Sequence[Taught]) -> Staged:
+    """Decide and stage into a new folder, with the card that `load_dataset` reads."""
+    fill(store, *prompts)
+    decide_after_teach(store, recipe, RUN)
+    folder.mkdir()
+    staged = stage_pairs(store, recipe, folder)
+    write_cards(recipe, staged, gather_facts(store, recipe, RUN), folder)
+    return staged
+
+
+@pytest.fixture
+def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Load a configuration of a release, or of a folder in it, as a user would."""
+    datasets.disable_progress_bars()
+
+    def load_rows(
+        name: str | None = None, split: str = "train", folder: str = ""
+    ) -> list[dict[str, Any]]:
+        loaded = datasets.load_dataset(
+            str(tmp_path / "out" / folder), name, split=split, cache_dir=str(tmp_path / "cache")
+        )
+        return list(loaded)
+
+    return load_rows
+
+
+def test_every_format_is_loaded_by_its_name(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
+) -> None:
+    """One release in all formats; each loaded row is what its trainer reads and the field asked."""
+    settings = {
+        "formats": ALL,
+        "fields": ["domain", "pass_rate"],
+        "system_prompt": "Be brief.",
+        "validation_share": 0,
+    }
+    recipe = make_recipe(models=MODELS, release=settings)
+    staged = stage(store, recipe, tmp_path / "out", [taught("a", student=SAMPLES)])
+    carried = {"domain": "math", "pass_rate": 0.5}
+    messages = {"messages": [SYSTEM, USER, ASSISTANT], **carried}
+
+    assert load() == load("parquet") == load(folder="data") == load(folder="jsonl") == [messages]
+    assert load(folder="sharegpt") == [
+        {
+            "conversations": [
+                {"from": "system", "value": "Be brief."},
+                {"from": "human", "value": QUESTION},
+                {"from": "gpt", "value": ANSWER},
+            ],
+            **carried,
+        }
+    ]
+    assert load(folder="alpaca") == [
+        {
+            "instruction": QUESTION,
+            "input": "",
+            "output": ANSWER,
+            "system": "Be brief.",
+            **carried,
+        }
+    ]
+    assert load(folder="prompt-completion") == [
+        {"prompt": [SYSTEM, USER], "completion": [ASSISTANT], **carried}
+    ]
+    (task,) = load(folder="rl")
+    student = recipe.models.student.model_copy(update={"system_prompt": "Be brief."})
+    asked = solve_messages(QUESTION, None, "number", student)
+    assert task == {
+        "prompt": [{"role": role, "content": content} for role, content in asked],
+        "ground_truth": "4",
+        "answer_type": "number",
+        "verifier": "number",
+        "choices": None,
+        "tests": None,
+        "pass_rate": 0.5,
+        "low": 0.1,
+        "high": 0.9,
+        "correct": 4,
+        "wrong": 4,
+        "samples": [
+            {"response_id": sample_of("a", index), "verdict": verdict, "completion_tokens": tokens}
+            for index, (verdict, tokens) in enumerate(
+                [("wrong", 10), ("correct", 11), ("truncated", 12)]
+            )
+        ],
+        "domain": "math",
+    }
+    assert load(folder="preference") == [
+        {
+            "prompt": [SYSTEM, USER],
+            "chosen": [{"role": "assistant", "content": "It is surely 4."}],
+            "rejected": [{"role": "assistant", "content": "It is 5."}],
+            "chosen_id": sample_of("a", 1),
+            "rejected_id": sample_of("a", 0),
+            "chosen_model": STUDENT,
+            "rejected_model": STUDENT,
+            "length_ratio": 15 / 8,
+            **carried,
+        }
+    ]
+    # What the gate reads has every column, whatever is carried along; it is not released.
+    gated = pl.read_parquet(staged.gated / "data" / "*.parquet")
+    assert gated.columns == [name for name in COLUMNS if name != "reasoning"]
+    assert not any(file.path.startswith("gated/") for file in staged.files)
+
+
+@pytest.mark.slow
+def test_formats_of_one_container_are_configurations_of_one_folder(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
+) -> None:
+    """`load_dataset` reads a folder with one reader, so Parquet beside JSONL has its own folder."""
+    recipe = make_recipe(models=MODELS, release={"formats": [*ALL[1:], "parquet"]})
+    stage(store, recipe, tmp_path / "out", [taught("a", student=SAMPLES)])
+    names = datasets.get_dataset_config_names(str(tmp_path / "out"))
+    assert names == ["jsonl", "sharegpt", "alpaca", "prompt-completion", "rl", "preference"]
+    assert load() == load("jsonl") == load(folder="data")
+    assert [turn["from"] for turn in load("sharegpt")[0]["conversations"]] == ["human", "gpt"]
+    assert load("rl") == load(folder="rl")
+
+
+@pytest.mark.slow
+def test_no_field_at_all_leaves_what_the_trainer_reads(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
+) -> None:
+    recipe = make_recipe(
+        models=MODELS,
+        release={"formats": ["jsonl"], "fields": [], "reasoning": "field", "validation_share": 0},
+    )
+    stage(store, recipe, tmp_path / "out", [taught("a")])
+    answer = {"role": "assistant", "content": "It is 4."}
+    assert load() == [{"messages": [USER, answer], "reasoning": "2 + 2 = 4"}]
+
+
+def test_a_column_that_begins_with_nulls_is_loaded(
+    store: Store,
+    make_recipe: MakeRecipe,
+    tmp_path: Path,
+    load: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Types are in the card: without them a null column of the first shard would refuse text."""
+    monkeypatch.setattr(shards, "ROW_GROUP", 1)
+    monkeypatch.setattr(shards, "SHARD", 1)
+    recipe = make_recipe(
+        models=MODELS,
+        release={"formats": ["jsonl"], "fields": ["strategy"], "validation_share": 0},
+    )
+    prompts = [taught("a"), taught("b", kind="rewrite", root="a")]
+    stage(store, recipe, tmp_path / "out", prompts)
+    assert len(list((tmp_path / "out" / "jsonl").glob("*.jsonl"))) == 2
+    assert {row["strategy"] for row in load()} == {None, "new_numbers"}
+
+
+def test_the_card_describes_types_as_datasets_does() -> None:
+    for name in FORMATS:
+        from tasks.recipe import ReleaseSettings
+
+        columns = columns_of(name, ReleaseSettings(folder="x", reasoning="field"))
+        schema = pa.schema(list(columns.items()))
+        ours = [{"name": column, **_describe_type(kind)} for column, kind in columns.items()]
+        theirs = datasets.Features.from_arrow_schema(schema)
+        assert datasets.Features._from_yaml_list(ours) == theirs, name
+
+
+def test_fields_of_the_recipe_are_those_of_the_rows() -> None:
+    from typing import get_args
+
+    from tasks.recipe import ReleaseField, ReleaseFormat
+
+    assert get_args(ReleaseField) == FIELDS
+    assert get_args(ReleaseFormat) == tuple(FORMATS)
+
+
+def test_weights_repeat_rows_to_train_on_and_nothing_else(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
+) -> None:
+    """Math 2.5 epochs, of which one source has 4 more times as many; validation stays as it is."""
+    weights = {"domains": {"math": 2.5}, "sources": {"gold-mine": 4}}
+    recipe = make_recipe(
+        models=MODELS,
+        release={
+            "formats": ["parquet", "alpaca", "rl"],
+            "fields": ["pair_id", "domain", "source", "split", "prompt_id"],
+            "weights": weights,
+            "validation_share": 0.3,
+        },
+    )
+    prompts = [
+        *(taught(f"m{index}") for index in range(40)),
+        *(taught(f"s{index}", domain="science") for index in range(10)),
+        taught("gold", source="gold-mine"),
+    ]
+    staged = stage(store, recipe, tmp_path / "out", prompts)
+    rows = pl.DataFrame(load("parquet") + load("parquet", "validation"))
+    copies = rows.group_by("pair_id", "domain", "source", "split").len()
+    assert copies.height == staged.links.height == 51
+    assert set(copies.filter(split="validation")["len"]) == {1}
+    train = copies.filter(split="train")
+    assert set(train.filter(domain="science")["len"]) == {1}
+    gold = train.filter(source="gold-mine")
+    assert gold["len"].to_list() == [10] * gold.height
+    counts = train.filter(domain="math", source="test-set")["len"].value_counts().sort("len")
+    assert counts["len"].to_list() == [2, 3]
+    assert 0.25 < counts["count"][1] / counts["count"].sum() < 0.75
+    assert pl.DataFrame(load(folder="alpaca"))["pair_id"].equals(
+        rows.filter(split="train")["pair_id"]
+    )
+    # A second copy does not lie beside the first, and tasks to learn on are there once.
+    assert rows.filter(split="train")["pair_id"].rle().struct.field("len").max() <= 2
+    assert (
+        pl.DataFrame(load(folder="rl") + load(folder="rl", split="validation"))["prompt_id"]
+        .is_unique()
+        .all()
+    )
+    assert pl.read_parquet(staged.gated / "data" / "*.parquet")["pair_id"].is_unique().all()
+
+
+@pytest.mark.slow
+def test_weights_as_a_column(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
+) -> None:
+    weights = {"domains": {"math": 1.5}, "written_as": "column"}
+    recipe = make_recipe(
+        models=MODELS,
+        release={"formats": ["sharegpt"], "fields": ["domain"], "weights": weights},
+    )
+    stage(store, recipe, tmp_path / "out", [taught("a"), taught("b", domain="code")])
+    assert sorted((row["domain"], row["weight"]) for row in load()) == [
+        ("code", 1.0),
+        ("math", 1.5),
+    ]
+
+
+RIGHT, WRONG = ("It is 4", "correct"), ("It is 5", "wrong")
+PREFERENCES: list[tuple[str, dict[str, Any], tuple[str, str] | str]] = [
+    ("nearest", {"student": (("4.", "correct"), RIGHT, WRONG)}, ("It is 4", "It is 5")),
+    ("own words", {"student": (RIGHT, ("It's 5!", "wrong"))}, ("It is 4", "It's 5!")),
+    ("only right", {"student": (RIGHT,)}, "no_wrong_answer"),
+    ("cut off", {"student": (RIGHT, ("It is 5", "truncated"))}, "no_wrong_answer"),
+    ("blank", {"student": (RIGHT, ("  ", "wrong"))}, "no_wrong_answer"),
+    ("unlike", {"student": (("4", "correct"), WRONG)}, "too_different_in_length"),
+    # The teacher's right answer has reasoning, the student's wrong one none.
+    ("thinker", {"student": (WRONG,)}, "reasoning_on_one_side_only"),
+    ("two models", {"reasoning": None, "student": (WRONG,)}, ("It is 4.", "It is 5")),
+]
+
+
+def test_preference_pairs_and_why_there_are_none(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    recipe = make_recipe(models=MODELS, release={"formats": ["preference"], "validation_share": 0})
+    prompts = [taught(name, **changes) for name, changes, _ in PREFERENCES]
+    staged = stage(store, recipe, tmp_path / "out", prompts)
+    lines = (tmp_path / "out" / "preference" / "train-00000-of-00001.jsonl").read_text()
+    found = {
+        row["prompt_id"]: (row["chosen"][0]["content"], row["rejected"][0]["content"])
+        for row in map(json.loads, lines.splitlines())
+    }
+    expected = {identify(name): pair for name, _, pair in PREFERENCES if not isinstance(pair, str)}
+    assert found == expected
+    reasons = [pair for _, _, pair in PREFERENCES if isinstance(pair, str)]
+    assert staged.unpaired == {reason: reasons.count(reason) for reason in sorted(set(reasons))}
+    assert len(found) + sum(staged.unpaired.values()) == staged.links.height
+
+
+def test_the_index_names_every_pair(store: Store, make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    recipe = make_recipe(models=MODELS, release={"fields": [], "validation_share": 0})
+    staged = stage(store, recipe, tmp_path / "out", [taught("a")])
+    (row,) = pl.read_parquet(tmp_path / "out" / "pairs.parquet").to_dicts()
+    assert row == {
+        "pair_id": staged.links["pair_id"][0],
+        "prompt_id": identify("a"),
+        "response_id": response_of("a"),
+        "domain": "math",
+        "split": "train",
+    }
+
+
+@pytest.mark.slow
+def test_trl_prepares_what_is_released(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
+) -> None:
+    """TRL's own preparation of SFT, DPO and GRPO rows, with a chat template and no model."""
+    data_utils = pytest.importorskip("trl.data_utils", reason="trl needs torch: docs/releases.md")
+    tokenizers = pytest.importorskip("tokenizers")
+    transformers = pytest.importorskip("transformers")
+    words = tokenizers.Tokenizer(tokenizers.models.WordLevel({"?": 0}, unk_token="?"))
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words, unk_token="?")
+    tokenizer.chat_template = (
+        "{% for m in messages %}<{{ m.role }}>{{ m.content }}</{{ m.role }}>{% endfor %}"
+        "{% if add_generation_prompt %}<assistant>{% endif %}"
+    )
+    recipe = make_recipe(models=MODELS, release={"formats": ALL, "validation_share": 0})
+    stage(store, recipe, tmp_path / "out", [taught("a", student=SAMPLES)])
+
+    def prepare(name: str) -> dict[str, str]:
+        (row,) = load(folder=FORMATS[name].folder)
+        assert data_utils.is_conversational(row)
+        kept = {key: row[key] for key in FORMATS[name].reads if key in row}
+        prepared: dict[str, str] = data_utils.maybe_apply_chat_template(kept, tokenizer)
+        return prepared
+
+    question = f"<user>{QUESTION}</user><assistant>"
+    for name in ("parquet", "jsonl"):
+        assert prepare(name)["text"] == f"<user>{QUESTION}</user><assistant>{ANSWER}</assistant>"
+    completion = prepare("prompt-completion")
+    assert completion["prompt"] == question
+    assert completion["completion"] == f"{ANSWER}</assistant>"
+    preference = prepare("preference")
+    assert preference["prompt"] == question
+    assert preference["chosen"] == "It is surely 4.</assistant>"
+    assert preference["rejected"] == "It is 5.</assistant>"
+    assert prepare("rl")["prompt"].endswith(question)
