@@ -6,6 +6,7 @@ from tasks.assess.grade import grade_task
 from tasks.llm.chunks import run_ranges, two_at_a_time
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
+from tasks.select.contamination import mark_contaminated_responses
 from tasks.select.decide import select_taught_prompts
 from tasks.store import open_store
 from tasks.teach import count_wanted, teach_chunk
@@ -17,7 +18,7 @@ from tasks.teach import count_wanted, teach_chunk
     task_runner=two_at_a_time(),
 )
 def teach(recipe: Recipe | RecipeFile) -> None:
-    """Draw the teacher responses that are missing on kept prompts, grade them, decide again.
+    """Draw the teacher responses that kept prompts lack, grade and screen them, decide again.
 
     Leaves rows in `responses`, `grades` and `decisions`. Safe to kill and to run again.
     """
@@ -30,4 +31,5 @@ def teach(recipe: Recipe | RecipeFile) -> None:
             lambda asked: teach_chunk.submit(recipe, run_id, asked),
         )
         grade_task(recipe, run_id, ("teacher",))
+        mark_contaminated_responses(recipe, run_id)
         select_taught_prompts(recipe, run_id)

@@ -81,7 +81,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         row("closed-twice", messages=chat("<think>\na\n</think>\n\n4</think>")),
     ],
     "shared_root": [row("cousin", root_id="good", split="validation")],
-    "benchmark_item": [row("flagged")],
+    "benchmark_item": [row("flagged"), row("quoting", response_id="flagged-response")],
     "unknown_licence": [row("unlicensed", licence=None)],
 }
 # Where a row breaks a second rule with reason.
@@ -104,6 +104,7 @@ def expect(pairs: int, **changes: Any) -> Expected:
         kept=pairs,
         dropped=7,
         flagged=frozenset({"flagged", "never released"}),
+        flagged_responses=frozenset({"flagged-response"}),
     )
     return replace(expected, **changes)
 

@@ -19,7 +19,7 @@ from conftest import MakeRecipe
 from taught_store import BENCHMARK_TEXT, RUN, STUDENT, TEACHER, add_item, fill, identify, taught
 
 from tasks.errors import GateFailed, InputError, RecipeError, StoreError
-from tasks.recipe import Recipe
+from tasks.recipe import ContaminationSettings, Recipe
 from tasks.release import publish
 from tasks.release.card import escape
 from tasks.release.manifest import verify_release
@@ -143,7 +143,9 @@ def test_a_closed_gate_leaves_nothing(store: Store, recipe: Recipe) -> None:
     fill(store, taught("leaked", text=BENCHMARK_TEXT))
     decide_after_teach(store, recipe, RUN)
     add_item(store, BENCHMARK_TEXT)
-    find_contamination(store, RUN)  # After the decision, as a new benchmark would come in.
+    find_contamination(
+        store, ContaminationSettings(), ["exam"], RUN
+    )  # After the decision, as a new benchmark would come in.
     message = r"1 critical rule.*over 9 pairs\n  benchmark_item: 1 found"
     with pytest.raises(GateFailed, match=message) as failure:
         release(store, recipe, RUN)

@@ -6,6 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from taught_store import RUN, fill, identify, taught
 
+from tasks.recipe import DuplicateSettings
 from tasks.select.duplicates import find_duplicates, loosen, match_forms, reduce_to_forms
 from tasks.store import Store
 
@@ -54,7 +55,7 @@ def test_a_seed_represents_a_rewrite_and_an_answered_prompt_one_without(store: S
         taught("open", text="What is two plus two", domain="science", answer=None),
         taught("other", text="What is two plus three?"),
     )
-    assert find_duplicates(store, RUN) == 2
+    assert find_duplicates(store, DuplicateSettings(), RUN) == 2
     found = store.sql("select prompt_id, representative_id, method, score from current_duplicates")
     assert sorted(found.iter_rows()) == sorted(
         (identify(name), identify("seed"), "exact", 1.0) for name in ("rewrite", "open")
@@ -69,7 +70,7 @@ def test_other_options_make_another_prompt(store: Store) -> None:
         taught("c", text="Which one?", choices=("blue", "red")),
         taught("d", text="Which one?"),
     )
-    find_duplicates(store, RUN)
+    find_duplicates(store, DuplicateSettings(), RUN)
     found = store.sql("select prompt_id, representative_id from current_duplicates")
     assert {*found.row(0)} == {identify("a"), identify("b")}
     assert found.height == 1
@@ -77,23 +78,23 @@ def test_other_options_make_another_prompt(store: Store) -> None:
 
 def test_a_second_look_adds_nothing(store: Store) -> None:
     fill(store, taught("a", text="Same?"), taught("b", text="same"))
-    assert find_duplicates(store, RUN) == 1
-    assert find_duplicates(store, "run-2") == 0
+    assert find_duplicates(store, DuplicateSettings(), RUN) == 1
+    assert find_duplicates(store, DuplicateSettings(), "run-2") == 0
 
 
 def test_a_prompt_that_becomes_the_representative_is_free_again(store: Store) -> None:
     fill(store, taught("rewrite", text="Same?", kind="rewrite", root="far"))
     fill(store, taught("rewrite-2", text="same", kind="rewrite", root="far"))
-    find_duplicates(store, RUN)
+    find_duplicates(store, DuplicateSettings(), RUN)
     fill(store, taught("seed", text="Same"))
-    assert find_duplicates(store, "run-2") == 2
+    assert find_duplicates(store, DuplicateSettings(), "run-2") == 2
     spendable = store.sql("select prompt_id from spendable_prompts")["prompt_id"].to_list()
     assert spendable == [identify("seed")]
 
 
 def test_only_the_representative_is_worth_a_call(store: Store) -> None:
     fill(store, taught("a", text="Same?"), taught("b", text="same"), taught("c", text="Other"))
-    find_duplicates(store, RUN)
+    find_duplicates(store, DuplicateSettings(), RUN)
     kept = {identify("c"), min(identify("a"), identify("b"))}
     assert set(store.sql("select prompt_id from spendable_prompts")["prompt_id"]) == kept
 

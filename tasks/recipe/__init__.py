@@ -27,6 +27,9 @@ from tasks.recipe.sources import (
 )
 from tasks.recipe.stages import (
     Band,
+    ContaminationMethod,
+    ContaminationSettings,
+    DuplicateSettings,
     ReleaseFormat,
     ReleaseSettings,
     RewriteSettings,
@@ -42,7 +45,10 @@ __all__ = [
     "Budget",
     "Columns",
     "Constants",
+    "ContaminationMethod",
+    "ContaminationSettings",
     "Delimited",
+    "DuplicateSettings",
     "ModelSettings",
     "Models",
     "Name",

@@ -146,6 +146,7 @@ def _pass_gate(store: Store, recipe: Recipe, staging: Path, funnel: pl.DataFrame
         kept=int(funnel.filter("kept")["prompts"].sum()),
         dropped=int(funnel.filter(~pl.col("kept"))["prompts"].sum()),
         flagged=frozenset(store.query("release_flagged_prompts")["prompt_id"]),
+        flagged_responses=frozenset(store.query("release_flagged_responses")["response_id"]),
         min_pairs=recipe.release.min_pairs,
         only_correct=recipe.teach.only_correct,
     )
