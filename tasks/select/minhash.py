@@ -83,8 +83,8 @@ def estimate_similarity(one: Signatures, other: Signatures) -> NDArray[np.float6
 
     With 112 permutations its standard error is at most 0.048.
     """
-    agreed = (one == other).mean(axis=1)
-    return np.clip((agreed - CHANCE) / (1 - CHANCE), 0.0, 1.0)
+    agreed: NDArray[np.float64] = (one == other).mean(axis=1)
+    return np.maximum((agreed - CHANCE) / (1 - CHANCE), 0.0)
 
 
 def expect_recall(similarity: float, bands: int = 14, rows: int = 8) -> float:

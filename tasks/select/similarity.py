@@ -215,7 +215,8 @@ def _weigh(
     joined = found.select("text", "key").join(vocabulary.columns, on="key", how="left")
     weight = as_array(joined["weight"].fill_null(vocabulary.unknown))
     owners = as_array(joined["text"])
-    sums = np.bincount(owners, weight**2 if squared else weight, minlength=texts)
+    sums: Floats = np.bincount(owners, weight**2 if squared else weight, minlength=texts)
+    counts: NDArray[np.int64] = np.bincount(owners, minlength=texts)
     known = joined.filter(pl.col("column").is_not_null())
     matrix = csr_array(
         (
@@ -224,7 +225,7 @@ def _weigh(
         ),
         shape=(texts, vocabulary.columns.height),
     )
-    return matrix, sums, np.bincount(owners, minlength=texts)
+    return matrix, sums, counts
 
 
 def _keep_rare(items: Matrix, common: NDArray[np.bool_]) -> Matrix:
