@@ -271,7 +271,7 @@ def screen_store(folder: Path, settings: ContaminationSettings) -> dict[str, Any
 
 def run_rensa(folder: Path, prompts: int) -> dict[str, Any]:
     """Time rensa's deduplicator at the same bands and shingles, the texts already in memory."""
-    import rensa  # type: ignore[import-not-found,unused-ignore]
+    import rensa
 
     texts = open_benchmark_store(folder).sql("select text from prompts order by prompt_id")["text"]
     words = [text.lower().split() for text in texts]

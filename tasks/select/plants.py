@@ -11,7 +11,7 @@ other connectives, the question first. docs/overlap.md has figures on paraphrase
 
 import random
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import polars as pl
 
@@ -63,7 +63,7 @@ def disguise_items(items: pl.DataFrame, seed: int = 0) -> pl.DataFrame:
             text = disguise(row["text"], random.Random(f"{seed}:{name}:{row['item_id']}"))
             if name == "verbatim" or text != row["text"]:
                 rows.append({**row, "disguise": name, "text": text})
-    return pl.DataFrame(rows, schema={**items.select("item_id", "benchmark").schema, **_REST})
+    return pl.DataFrame(rows, schema=_PLANTED)
 
 
 def keep_verbatim(text: str, draw: random.Random) -> str:
@@ -114,9 +114,10 @@ DISGUISES: dict[str, Callable[[str, random.Random], str]] = {
     "reworded": reword,
     "renumbered": renumber,
 }
-_REST = {"disguise": pl.String, "text": pl.String, "choices": pl.List(pl.String)}
-
-
-def name_disguises() -> Sequence[str]:
-    """Return the names of the disguises, the easiest first."""
-    return tuple(DISGUISES)
+_PLANTED = {
+    "item_id": pl.String,
+    "benchmark": pl.String,
+    "disguise": pl.String,
+    "text": pl.String,
+    "choices": pl.List(pl.String),
+}

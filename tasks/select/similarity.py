@@ -215,7 +215,7 @@ def _weigh(
     joined = found.select("text", "key").join(vocabulary.columns, on="key", how="left")
     weight = as_array(joined["weight"].fill_null(vocabulary.unknown))
     owners = as_array(joined["text"])
-    sums: Floats = np.bincount(owners, weight**2 if squared else weight, minlength=texts)
+    sums = np.bincount(owners, weight**2 if squared else weight, minlength=texts).astype(float)
     counts: NDArray[np.int64] = np.bincount(owners, minlength=texts)
     known = joined.filter(pl.col("column").is_not_null())
     matrix = csr_array(
