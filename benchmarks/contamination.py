@@ -345,7 +345,7 @@ def make_language() -> tuple[pl.Series, NDArray[np.float64], list[NDArray[np.int
     cumulated = np.cumsum(frequencies / frequencies.sum())
     templates = []
     for _ in range(TEMPLATES):
-        size = int(random.integers(8, 20))
+        size = int(random.integers(7, 16))
         template = np.searchsorted(cumulated, random.random(size))
         template[random.random(size) < 0.45] = SLOT
         template[random.random(size) < 0.08] = NUMBER

@@ -68,7 +68,7 @@ def test_recall_and_alarms_are_counted_by_method() -> None:
     recall = {(row["disguise"], row["method"]): row for row in done.recall.iter_rows(named=True)}
     assert recall["verbatim", "13-gram"]["own"] == 10
     assert recall["embedded", "13-gram"]["recall"] == 1.0
-    assert recall["renumbered", "similar"]["recall"] == 1.0
+    assert recall["renumbered", "7-gram"]["recall"] == 1.0
     assert recall["reworded", "policy"] == recall["reworded", "13-gram"] | {"method": "policy"}
     assert recall["reworded", "similar"]["own"] >= 9
     # The copy quotes an item: it is contaminated, no false alarm.

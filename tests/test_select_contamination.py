@@ -226,7 +226,7 @@ def test_rewording_is_found_by_rare_words_and_numbers() -> None:
     screen = build_screen(items, ContaminationSettings(drop=("similar",)))
     found = screen_texts(screen, frame(REWORDED[1:], text_id=["reworded", "other"]))
     assert found.select("text_id", "item_id").rows() == [("reworded", "0")]
-    assert found["score"][0] > 0.68
+    assert found["score"][0] > 0.615
     assert {"janet", "ducks", "muffins", "market"} <= set(found["span"][0].split())
 
 

@@ -98,7 +98,7 @@ class ContaminationSettings(Section):
         default=0.5, description="tulu: share of an item's words in shared 8-grams, above which."
     )
     similarity: Annotated[float, Field(ge=0, le=2)] = Field(
-        default=0.68, description="similar: weighted words plus 0.7 × weighted numbers."
+        default=0.615, description="similar: weighted words plus 0.7 × weighted numbers."
     )
     allowed: tuple[str, ...] = Field(
         default=(), description="13-gram: phrases of 13 words or more that prompts may share."

@@ -38,6 +38,7 @@ SIGNATURES_PER_COMMIT = 200_000
 # code: 3.5, {1,2}, n!, f'(x), a:b. Operators stay, or 3 + 5 and 3 - 5 would be one problem.
 _SENTENCE_MARK = r"(\S)[.,;:?…]+!*(\s|$)"
 _EXCLAMATION = r"(\p{L}\p{L})!+(\s|$)"
+_WIDE_SPACE = r"\s{2,}|[^\S ]"  # leaves single spaces alone: most of a text would be rewritten
 _TYPOGRAPHY = {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "−": "-", "—": "-"}
 
 
@@ -49,14 +50,15 @@ def loosen(text: pl.Expr) -> pl.Expr:
         .str.replace_many(_TYPOGRAPHY)
         .str.replace_all(_SENTENCE_MARK, "${1} ")
         .str.replace_all(_EXCLAMATION, "${1} ")
-        .str.replace_all(r"\s+", " ")
+        .str.replace_all(_WIDE_SPACE, " ")
         .str.strip_chars()
     )
 
 
 def loosen_choices(choices: pl.Expr) -> pl.Expr:
     """Return the same of a prompt's options, in their order; null if it has none."""
-    return loosen(pl.when(choices.list.len() > 0).then(choices.list.join(" \x1f ")))
+    options = choices.cast(pl.List(pl.String))
+    return loosen(pl.when(options.list.len() > 0).then(options.list.join(" \x1f ")))
 
 
 def reduce_to_forms(prompts: pl.DataFrame) -> pl.DataFrame:
@@ -67,12 +69,12 @@ def reduce_to_forms(prompts: pl.DataFrame) -> pl.DataFrame:
         separator="\x1e",
         ignore_nulls=True,
     )
-    return prompts.select(
+    return prompts.with_columns(form.alias("form")).select(
         "prompt_id",
         (pl.col("kind") != "seed").alias("is_rewrite"),
         (~pl.col("has_answer")).alias("lacks_answer"),
-        form.hash(seed=1).alias("form_a"),
-        form.hash(seed=2).alias("form_b"),
+        pl.col("form").hash(seed=1).alias("form_a"),
+        pl.col("form").hash(seed=2).alias("form_b"),
     )
 
 

@@ -114,10 +114,12 @@ DISGUISES: dict[str, Callable[[str, random.Random], str]] = {
     "reworded": reword,
     "renumbered": renumber,
 }
-_PLANTED = {
-    "item_id": pl.String,
-    "benchmark": pl.String,
-    "disguise": pl.String,
-    "text": pl.String,
-    "choices": pl.List(pl.String),
-}
+_PLANTED = pl.Schema(
+    {
+        "item_id": pl.String,
+        "benchmark": pl.String,
+        "disguise": pl.String,
+        "text": pl.String,
+        "choices": pl.List(pl.String),
+    }
+)

@@ -3,10 +3,10 @@
     text  item  score  words  numbers
     0     7     1.12   0.61   0.73     score = words + 0.7 × numbers
 
-`words` is the cosine of the two texts' word stems, each weighted by how few items have it; it is 1
-for the same words in any order. `numbers` is the shared weight of the two multisets of numbers over
-their joint weight and a constant, so that three small numbers that everybody has prove little.
-Weights come from the items alone: a prompt's score does not depend on the other prompts.
+`words` is the cosine of the two texts' word stems, each weighted by how few items have it, a little
+less the shorter they are. `numbers` is the shared weight of the two multisets of numbers over their
+joint weight and a constant, so that three small numbers that everybody has prove little. Weights
+come from the items alone: a prompt's score does not depend on the other prompts.
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,10 @@ from tasks.select.stems import find_numbers, find_stems
 from tasks.select.words import as_array
 
 NUMBERS_WEIGHT = 0.7  # tuned on one half of paraphrased GSM8K test items, see docs/overlap.md
-NUMBERS_PRIOR = (
-    2.0  # weight of numbers that both lack: what keeps {2, 3} = {2, 3} from proving much
+WORDS_PRIOR = (
+    1.6  # squared weights of a new word: few words that agree, as of a template, prove little
 )
+NUMBERS_PRIOR = 2.0  # weight that both lack: that both have 2 and 3 proves little
 FEWEST_STEMS = 5  # below that a text is a template: "What is the value of …?"
 RARE_SHARE, RARE_AT_LEAST = 0.01, 200  # a word of more items than this proposes no candidates
 MOST_FROM_COMMON = 0.45  # what common words and numbers were seen to add to a score
@@ -46,6 +47,7 @@ class Features:
     """Texts as rows: word stems of unit length, numbers with their weights, and how many."""
 
     words: Matrix
+    word_lengths: Floats
     numbers: Matrix
     number_weights: Floats
     stems: NDArray[np.int64]
@@ -107,7 +109,7 @@ def describe(
     number_rows, number_weights, _ = _weigh(numbers, texts, values, squared=False)
     lengths = np.sqrt(np.maximum(word_squares, 1e-12))
     word_rows.data /= np.repeat(lengths, np.diff(word_rows.indptr))
-    return Features(word_rows, number_rows, number_weights, counts)
+    return Features(word_rows, lengths, number_rows, number_weights, counts)
 
 
 def match_similar(
@@ -151,7 +153,9 @@ def _match_some(
     stems, numbers = find_stems(lists), find_numbers(texts, lists)
     features = describe(stems, numbers, len(texts), index.words, index.numbers)
     rows, items = _propose(index, features, at_least)
-    words = _dot(features.words[rows], index.items.words[items])
+    both = features.word_lengths[rows] * index.items.word_lengths[items]
+    prior = WORDS_PRIOR * index.words.unknown**2
+    words = _dot(features.words[rows], index.items.words[items]) * both / (both + prior)
     shared = _dot(features.numbers[rows], _count(index.items.numbers[items]))
     joint = features.number_weights[rows] + index.items.number_weights[items] - shared
     alike = shared / (joint + NUMBERS_PRIOR)
