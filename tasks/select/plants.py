@@ -114,12 +114,10 @@ DISGUISES: dict[str, Callable[[str, random.Random], str]] = {
     "reworded": reword,
     "renumbered": renumber,
 }
-_PLANTED = pl.Schema(
-    {
-        "item_id": pl.String,
-        "benchmark": pl.String,
-        "disguise": pl.String,
-        "text": pl.String,
-        "choices": pl.List(pl.String),
-    }
-)
+_PLANTED: dict[str, pl.DataType] = {
+    "item_id": pl.String(),
+    "benchmark": pl.String(),
+    "disguise": pl.String(),
+    "text": pl.String(),
+    "choices": pl.List(pl.String()),
+}

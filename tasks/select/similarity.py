@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
-from scipy.sparse import csr_array
+from scipy.sparse import csr_array, hstack, vstack
 
 from tasks.select.stems import find_numbers, find_stems
 from tasks.select.words import as_array
@@ -60,8 +60,7 @@ class SimilarityIndex:
     words: Vocabulary
     numbers: Vocabulary
     items: Features
-    rare_words: Matrix
-    rare_numbers: Matrix
+    rare: Matrix  # words above numbers
     common_words: NDArray[np.bool_]  # by column: too common to propose a candidate
     common_numbers: NDArray[np.bool_]
     common_lengths: Floats  # by item: the length of its common words' part
@@ -89,8 +88,13 @@ def index_items(texts: pl.Series, lists: pl.Series) -> SimilarityIndex:
         words,
         number_vocabulary,
         items,
-        _keep_rare(items.words, common_words),
-        _keep_rare(_count(items.numbers), common_numbers),
+        vstack(
+            [
+                _keep_rare(items.words, common_words),
+                _keep_rare(_count(items.numbers), common_numbers),
+            ],
+            format="csr",
+        ),
         common_words,
         common_numbers,
         np.sqrt(_add_common(items.words.power(2), common_words)),
@@ -178,10 +182,11 @@ def _propose(
     per_weight = NUMBERS_WEIGHT / (features.number_weights + NUMBERS_PRIOR)
     numbers = features.numbers.copy()
     numbers.data *= np.repeat(per_weight, np.diff(numbers.indptr))
-    near = (features.words @ index.rare_words + numbers @ index.rare_numbers).tocoo()
+    near = hstack([features.words, numbers], format="csr") @ index.rare
     lengths = np.sqrt(_add_common(features.words.power(2), index.common_words))
     likely = np.flatnonzero(near.data >= at_least - MOST_FROM_COMMON)
-    rows, items, values = near.row[likely], near.col[likely], near.data[likely]
+    rows = np.searchsorted(near.indptr, likely, side="right") - 1
+    items, values = near.indices[likely], near.data[likely]
     bound = values + lengths[rows] * index.common_lengths[items]
     bound += _add_common(numbers, index.common_numbers)[rows]
     enough = (
