@@ -19,6 +19,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from importlib.util import find_spec
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,7 @@ def main() -> None:
     prompts = int(sys.argv[1]) if len(sys.argv) > 1 else PROMPTS
     with tempfile.TemporaryDirectory() as folder:
         run_apart("fill", Path(folder), prompts)
-        for line in (*measure_scale(Path(folder), prompts), *measure_paraphrases(find_data())):
+        for line in chain(measure_scale(Path(folder), prompts), measure_paraphrases(find_data())):
             print(json.dumps({"bench": "contamination", **line}), flush=True)
 
 
