@@ -190,11 +190,15 @@ def _draw_verdicts(tree: Tree, story: dict[str, Any]) -> None:
         own = twin["prompt_id"] == story["prompt_id"]
         other = twin["representative_id"] if own else twin["prompt_id"]
         says = "is a twin of" if own else "stands for"
-        tree.add(_text(f"{says} {other} ({twin['method']}): {twin['twin']}"))
+        tree.add(_text(f"{says} {other} ({twin['method']} {twin['score'] or 0:g}): {twin['twin']}"))
     for hit in story["contamination"]:
-        tree.add(
-            _text(f"overlaps {hit['benchmark']} {hit['item_id']} ({hit['method']}): {hit['span']}")
+        who = f"response {hit['response_id']} overlaps" if hit["response_id"] else "overlaps"
+        force = "" if hit["counts"] else ", recorded only"
+        how = f"{hit['method']} {hit['score']:g}{force}"
+        branch = tree.add(
+            _text(f"{who} {hit['benchmark']} {hit['item_id']} ({how}): {hit['span']}")
         )
+        branch.add(_text(f"the item: {hit['item']}"))
     for pair in story["releases"]:
         tree.add(
             _text(

@@ -11,16 +11,16 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from cli.arguments import RECIPE_HELP, RecipeArgument
+from cli.auditing import audit
 from cli.boundary import INTERRUPTED
 
-RECIPE_HELP = "The recipe; else $TEACHSET_RECIPE, ./recipe.yaml or ./recipes/quickstart.yaml."
 ID_HELP = "A pair_id, prompt_id or response_id; its first six characters may do."
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", "-r", help=RECIPE_HELP)]
 SetOption = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="FIELD=VALUE", help="Set a field, e.g. sample.student=16."),
 ]
-RecipeArgument = Annotated[Path | None, typer.Argument(help=RECIPE_HELP, show_default=False)]
 
 
 class Guarded(TyperGroup):
@@ -50,6 +50,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Build the training set that one particular model is ready to learn from.",
 )
+app.add_typer(audit, name="audit")
 
 
 @app.command("run")

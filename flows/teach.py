@@ -6,6 +6,7 @@ from tasks.assess.grade import grade_task
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
+from tasks.select.contamination import mark_contaminated_responses
 from tasks.select.decide import select_taught_prompts
 from tasks.store import open_store
 from tasks.teach import count_wanted, teach_chunk
@@ -17,7 +18,7 @@ from tasks.teach import count_wanted, teach_chunk
     task_runner=two_at_a_time(),
 )
 def teach(recipe: Recipe | RecipeFile) -> None:
-    """Draw the teacher responses that are missing on kept prompts, grade them, decide again.
+    """Draw the teacher responses that kept prompts lack, grade and screen them, decide again.
 
     Leaves rows in `responses`, `grades` and `decisions`. Safe to kill and to run again.
     """
@@ -31,4 +32,5 @@ def teach(recipe: Recipe | RecipeFile) -> None:
             calls_per_range(recipe, "teacher"),
         )
         grade_task(recipe, run_id, ("teacher",))
+        mark_contaminated_responses(recipe, run_id)
         select_taught_prompts(recipe, run_id)

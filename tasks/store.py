@@ -50,7 +50,8 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "failures": ("response_id", "run_id"),
     "rewrites": ("response_id",),
     "grades": ("response_id", "key_id", "verifier", "version"),
-    "contamination": ("prompt_id", "item_id", "method"),
+    "signatures": ("prompt_id", "sketch"),
+    "screened": ("text_id", "screen"),
     "releases": ("release_id",),
     "release_pairs": ("release_id", "pair_id"),
     "runs": ("run_id",),
@@ -65,6 +66,8 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "difficulty": ("prompt_id", "student"),
     "decisions": ("policy", "prompt_id"),
     "duplicates": ("prompt_id", "method"),
+    "contamination": ("prompt_id", "response_id", "item_id", "method"),
+    "guards": ("benchmark", "method"),
     "keys": ("prompt_id",),
 }
 BOOKKEEPING = ("run_id", "created_at")
@@ -177,10 +180,8 @@ class Store:
         rows = rows.with_columns(
             pl.lit(value).alias(name) for name, value in stamps.items() if name in columns
         )
-        if table in LATEST:
-            rows = rows.unique(LATEST[table], keep="last", maintain_order=True)
-        else:
-            rows = rows.unique(UNIQUE[table], keep="first", maintain_order=True)
+        key = [name for name in LATEST.get(table) or UNIQUE[table] if name in rows.columns]
+        rows = rows.unique(key, keep="last" if table in LATEST else "first", maintain_order=True)
         statement = _insert_statement(
             table,
             self._instead.get(table, table),

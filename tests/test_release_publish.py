@@ -32,7 +32,7 @@ from typer.testing import CliRunner
 from cli.main import app
 from tasks.errors import GateFailed, InputError, RecipeError, StoreError
 from tasks.identity import content_id
-from tasks.recipe import Band, Recipe
+from tasks.recipe import Band, ContaminationSettings, Recipe
 from tasks.release import publish
 from tasks.release.card import escape
 from tasks.release.diff import compare, read_contents
@@ -241,7 +241,9 @@ def test_a_closed_gate_leaves_nothing(store: Store, recipe: Recipe) -> None:
     fill(store, taught("leaked", text=BENCHMARK_TEXT))
     decide_after_teach(store, recipe, RUN)
     add_item(store, BENCHMARK_TEXT)
-    find_contamination(store, RUN)  # After the decision, as a new benchmark would come in.
+    find_contamination(
+        store, ContaminationSettings(), ["exam"], RUN
+    )  # After the decision, as a new benchmark would come in.
     message = r"1 critical rule.*over 9 pairs\n  benchmark_item: 1 found"
     with pytest.raises(GateFailed, match=message) as failure:
         release(store, recipe, RUN)

@@ -359,8 +359,20 @@ def test_contaminated_and_duplicate_seeds_are_not_rewritten(
     first, second, third, _ = put_seeds(store)
     store.append(
         "contamination",
-        pl.DataFrame([{"prompt_id": first, "item_id": "i", "method": "exact", "score": 1.0}]),
+        pl.DataFrame(
+            [
+                {
+                    "prompt_id": first,
+                    "item_id": "i",
+                    "benchmark": "b",
+                    "method": "exact",
+                    "score": 1.0,
+                }
+            ]
+        ),
     )
+    guard = {"benchmark": "b", "method": "exact", "drops_from": 1.0}
+    store.append("guards", pl.DataFrame([guard]))
     store.append(
         "duplicates",
         pl.DataFrame(

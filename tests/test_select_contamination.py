@@ -1,136 +1,271 @@
-"""Contamination: thirteen words in a row, counted by hand, and what is too short for them."""
+"""Contamination: the published rules counted by hand, rewording found, evidence and what counts."""
 
 import json
-import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import polars as pl
-from taught_store import BENCHMARK_TEXT, RUN, add_item, fill, identify, taught
+import pytest
+from taught_store import BENCHMARK_TEXT, RUN, add_item, fill, identify, response_of, taught
 
-from tasks.select.contamination import find_contamination, hash_grams, split_words
+from tasks.recipe import ContaminationSettings
+from tasks.select import chunks
+from tasks.select.contamination import find_contamination, find_in_responses
+from tasks.select.screen import build_screen, screen_texts
 from tasks.store import Store
 
-WORDS = [f"word{number}" for number in range(30)]
+WORDS = [f"word{number}" for number in range(60)]
 EVIDENCE = (
-    "select prompt_id, item_id, benchmark, method, score, span from contamination order by all"
+    "select prompt_id, item_id, benchmark, method, score, span from current_contamination "
+    "where score > 0 order by all"
 )
+ALL = ("exact", "13-gram", "7-gram", "tulu", "s1", "similar")
 
 
-def grams(*texts: str) -> list[list[int]]:
-    frame = pl.DataFrame(
-        {"prompt_id": range(len(texts)), "text": texts, "choices": [None] * len(texts)}
-    )
-    frame = frame.with_columns(pl.col("choices").cast(pl.List(pl.String)))
-    hashed = hash_grams(split_words(frame, "prompt_id"), "prompt_id")
-    return [hashed.filter(prompt_id=index)["gram"].to_list() for index in range(len(texts))]
+def frame(texts: Sequence[str], **columns: Any) -> pl.DataFrame:
+    choices = pl.Series("choices", [None] * len(texts), dtype=pl.List(pl.String))
+    return pl.DataFrame({**columns, "text": texts}).with_columns(choices)
+
+
+def scores(item: str, *texts: str, **settings: Any) -> list[dict[str, float]]:
+    """Return the score of each text by method, of an item compared with nothing else."""
+    items = frame([item], item_id=["i"], benchmark=["b"])
+    screen = build_screen(items, ContaminationSettings(**{"drop": ALL, **settings}))
+    rows = frame(texts, text_id=[str(number) for number in range(len(texts))])
+    found = screen_texts(screen, rows)
+    return [
+        dict(found.filter(text_id=str(number)).select("method", "score").iter_rows())
+        for number in range(len(texts))
+    ]
+
+
+def words(*numbers: int) -> str:
+    return " ".join(WORDS[number] for number in numbers)
 
 
 def test_thirteen_words_make_one_gram_and_twelve_none() -> None:
-    twelve, thirteen, fifteen = grams(*(" ".join(WORDS[:count]) for count in (12, 13, 15)))
-    assert (len(twelve), len(thirteen), len(fifteen)) == (0, 1, 3)
-    assert fifteen[0] == thirteen[0]
-
-
-def test_case_punctuation_and_place_do_not_change_a_gram() -> None:
-    plain, dressed = grams(" ".join(WORDS[:13]), "Once: " + ", ".join(WORDS[:13]).upper() + "!")
-    assert plain[0] in dressed
+    twelve, thirteen, fifteen = scores(
+        words(*range(30)),
+        words(*range(12)),
+        words(*range(13)),
+        "Then: " + words(*range(15)).upper().replace(" ", ", ") + "!",
+        drop=("13-gram",),
+    )
+    assert (twelve, thirteen, fifteen) == ({}, {"13-gram": 1.0}, {"13-gram": 3.0})
 
 
 def test_order_changes_a_gram() -> None:
-    forward, backward = grams(" ".join(WORDS[:13]), " ".join(reversed(WORDS[:13])))
-    assert forward != backward
+    assert scores(words(*range(13)), words(*reversed(range(13))), drop=("13-gram",)) == [{}]
+
+
+def test_an_allowed_phrase_may_be_shared_and_so_may_boiler_plate() -> None:
+    item, quoted = words(*range(20)), words(*range(14))
+    assert scores(item, quoted, drop=("13-gram",)) == [{"13-gram": 2.0}]
+    assert scores(item, quoted, drop=("13-gram",), allowed=[words(*range(13))]) == [
+        {"13-gram": 1.0}
+    ]
+    both = frame([item, item + " again"], item_id=["i", "j"], benchmark=["b", "b"])
+    settings = ContaminationSettings(drop=("13-gram",), common_after=1)
+    rows = frame([quoted], text_id=["t"])
+    assert screen_texts(build_screen(both, settings), rows).is_empty()
+    apart = both.with_columns(pl.Series("benchmark", ["b", "c"]))
+    assert screen_texts(build_screen(apart, settings), rows).height == 2
+
+
+def test_the_7_gram_ratio_is_over_the_smaller_side() -> None:
+    item = words(*range(26))  # 20 7-grams
+    long = words(*range(9), *range(30, 60))  # 33 7-grams, 3 shared
+    short = words(*range(8), 50)  # 3 7-grams, 2 shared
+    found = scores(item, long, short, drop=("7-gram",))
+    assert found == [{"7-gram": 3 / 20}, {"7-gram": pytest.approx(2 / 3, abs=1e-4)}]
+
+
+def test_partial_is_above_its_threshold_and_contaminated_from_its_own(store: Store) -> None:
+    settings = ContaminationSettings(drop=("7-gram",), partial_ratio=0.1, contaminated_ratio=0.15)
+    add_item(store, words(*range(26)))
+    fill(
+        store,
+        taught("clean", text=words(*range(8), *range(30, 60))),  # 2 of 20: not above 0.1
+        taught("contaminated", text=words(*range(9), *range(30, 60))),  # 3 of 20
+    )
+    assert find_contamination(store, settings, ["exam"], RUN) == 1
+    assert spendable(store) == {identify("clean")}
+    stricter = settings.model_copy(update={"contaminated_ratio": 0.2})
+    find_contamination(store, stricter, ["exam"], "run-2")  # Now it is partial only.
+    assert spendable(store) == {identify("clean"), identify("contaminated")}
+
+
+def test_short_texts_have_no_grams() -> None:
+    assert scores("two words", "two words", "", drop=("13-gram", "7-gram", "tulu")) == [{}, {}]
+
+
+def test_tulu_counts_the_items_words_that_are_covered() -> None:
+    item = words(*range(20))
+    half = words(*range(10), 40, 41)  # 10 of 20 words: not more than half
+    more = words(*range(10), 40, *range(12, 20))  # 10 and 8 of 20
+    assert scores(item, half, more, drop=("tulu",)) == [{}, {"tulu": 0.9}]
+
+
+def test_s1_splits_at_spaces() -> None:
+    found = scores("a b, c d e f g h i", "x a b, c d e f g h y", "a b c d e f g h", drop=("s1",))
+    assert found == [{"s1": 1.0}, {}]
 
 
 def test_a_quoted_item_is_found_with_its_span(store: Store) -> None:
     fill(store, taught("quoted", text=f"Read this: {BENCHMARK_TEXT}, then go."), taught("clean"))
     item = add_item(store, f"{BENCHMARK_TEXT}. How many has he now?")
-    assert find_contamination(store, RUN) == 1
+    settings = ContaminationSettings(drop=("13-gram", "exact"))
+    assert find_contamination(store, settings, ["exam"], RUN) == 1
     # The shared 18 words hold 18 - 13 + 1 = 6 runs of thirteen.
     span = BENCHMARK_TEXT.lower()
     assert len(span.split()) == 18
     assert store.sql(EVIDENCE).rows() == [(identify("quoted"), item, "exam", "13-gram", 6.0, span)]
 
 
-def test_twelve_shared_words_are_not_enough(store: Store) -> None:
-    fill(store, taught("a", text=" ".join([*WORDS[:12], "then", "comes", "more"])))
-    add_item(store, " ".join(WORDS))
-    assert find_contamination(store, RUN) == 0
-
-
 def test_options_count_as_text(store: Store) -> None:
-    fill(store, taught("a", text=" ".join(WORDS[:5]), choices=(*WORDS[5:9], " ".join(WORDS[9:13]))))
-    add_item(store, " ".join(WORDS[:5]), choices=[*WORDS[5:9], " ".join(WORDS[9:13])])
-    assert find_contamination(store, RUN) == 1
+    fill(store, taught("a", text=words(*range(5)), choices=(*WORDS[5:9], words(9, 10, 11, 12))))
+    add_item(store, words(*range(5)), choices=[*WORDS[5:9], words(9, 10, 11, 12)])
+    settings = ContaminationSettings(drop=("13-gram",))
+    assert find_contamination(store, settings, ["exam"], RUN) == 1
 
 
 def test_a_short_prompt_is_found_if_it_is_the_item(store: Store) -> None:
-    fill(store, taught("same", text="What is 3 + 5?"), taught("other", text="What is 3 - 5?"))
-    item = add_item(store, "what is 3 + 5")
-    assert find_contamination(store, RUN) == 1
-    expected = (identify("same"), item, "exam", "exact", 1.0, "what is 3 + 5")
-    assert store.sql(EVIDENCE).rows() == [expected]
-
-
-def test_an_open_form_of_a_choice_is_its_item_but_other_options_are_not(store: Store) -> None:
     fill(
         store,
+        taught("same", text="What is 3 + 5?"),
+        taught("other", text="What is 3 - 5?"),
         taught("open", text="Which gas is it?"),
-        taught("same", text="Which gas is it?", choices=("Helium", "neon")),
-        taught("other", text="Which gas is it?", choices=("argon", "xenon")),
+        taught("choice", text="Which gas is it?", choices=("Helium", "neon")),
+        taught("others", text="Which gas is it?", choices=("argon", "xenon")),
     )
+    add_item(store, "what is 3 + 5")
     add_item(store, "Which gas is it?", choices=["helium", "neon"])
-    find_contamination(store, RUN)
-    found = set(store.sql("select prompt_id from contamination")["prompt_id"])
-    assert found == {identify("open"), identify("same")}
+    find_contamination(store, ContaminationSettings(), ["exam"], RUN)
+    found = store.sql(EVIDENCE)
+    assert set(found["prompt_id"]) == {identify(name) for name in ("same", "open", "choice")}
+    assert set(found["method"]) == {"exact"}
+    assert "what is 3 + 5" in found["span"]
 
 
-def test_a_second_look_adds_nothing_and_a_new_benchmark_only_its_own(store: Store) -> None:
+def spendable(store: Store) -> set[str]:
+    return set(store.sql("select prompt_id from spendable_prompts")["prompt_id"])
+
+
+def test_evidence_is_incremental_and_a_benchmark_given_up_taints_no_more(store: Store) -> None:
+    settings = ContaminationSettings(drop=("13-gram",))
     fill(store, taught("a", text=BENCHMARK_TEXT))
-    add_item(store, BENCHMARK_TEXT)
-    assert find_contamination(store, RUN) == 1
-    assert find_contamination(store, RUN) == 0
+    first = add_item(store, BENCHMARK_TEXT)
+    assert find_contamination(store, settings, ["exam"], RUN) == 1
+    assert find_contamination(store, settings, ["exam"], RUN) == 0
+    assert spendable(store) == set()
+    fill(store, taught("b", text=BENCHMARK_TEXT + " again"))
+    assert find_contamination(store, settings, ["exam"], RUN) == 1
     add_item(store, BENCHMARK_TEXT + " once more", name="other")
-    assert find_contamination(store, RUN) == 1
-    assert store.sql("select prompt_id from spendable_prompts").is_empty()
+    assert find_contamination(store, settings, ["exam"], RUN) == 0
+    assert find_contamination(store, settings, ["exam", "other"], RUN) == 2
+    assert find_contamination(store, settings, [], RUN) == 0
+    assert spendable(store) == {identify("a"), identify("b")}
+    assert store.sql(EVIDENCE).height == 4  # evidence stays
+    report = ContaminationSettings(drop=(), report=("13-gram",))
+    find_contamination(store, report, ["exam"], RUN)
+    assert spendable(store) == {identify("a"), identify("b")}
+    find_contamination(store, settings, ["exam"], RUN)
+    assert spendable(store) == set()
+    allowing = ContaminationSettings(drop=("13-gram",), allowed=(BENCHMARK_TEXT,))
+    assert find_contamination(store, allowing, ["exam"], RUN) == 2  # taken back: a score of 0
+    assert set(store.sql(EVIDENCE)["item_id"]) - {first} == set(
+        store.sql("select item_id from benchmark_items where benchmark = 'other'")["item_id"]
+    )
+    assert spendable(store) == {identify("a"), identify("b")}
 
 
-def test_the_span_is_the_longest_run_and_stays_short(store: Store) -> None:
-    words = [f"syllables{number}" for number in range(200)]
-    fill(store, taught("a", text=" ".join([*words[100:114], "break", *words[:80]])))
-    add_item(store, " ".join(words))
-    find_contamination(store, RUN)
-    span, score = store.sql("select span, score from contamination").row(0)
+def test_a_response_that_quotes_an_item_is_not_used(store: Store) -> None:
+    quoting = (f"As in the exam: {BENCHMARK_TEXT}.", "correct")
+    fill(
+        store,
+        taught("both", teacher=(quoting, ("It is 4.", "correct"))),
+        taught("only", teacher=(quoting,)),
+        taught("thinking", reasoning=BENCHMARK_TEXT),
+    )
+    item = add_item(store, BENCHMARK_TEXT)
+    assert find_in_responses(store, ContaminationSettings(drop=("13-gram",)), ["exam"], RUN) == 3
+    usable = set(store.sql("select response_id from teacher_responses where usable")["response_id"])
+    assert usable == {response_of("both", 1)}
+    assert len(spendable(store)) == 3  # the prompts themselves are clean
+    found = store.sql("select response_id, item_id from tainting order by all")
+    assert found.row(0)[1] == item and response_of("only") in set(found["response_id"])
+
+
+def test_the_span_is_the_longest_run_and_stays_short() -> None:
+    syllables = [f"syllables{number}" for number in range(200)]
+    items = frame([" ".join(syllables)], item_id=["i"], benchmark=["b"])
+    text = " ".join([*syllables[100:114], "break", *syllables[:80]])
+    screen = build_screen(items, ContaminationSettings(drop=("13-gram",)))
+    span, score = screen_texts(screen, frame([text], text_id=["t"])).select("span", "score").row(0)
     assert span.startswith("syllables0 syllables1 ")
     assert len(span) == 400
     assert score == 2 + 68  # 14 - 12 runs in one piece, 80 - 12 in the other
 
 
-def test_gsm8k_is_compared_in_seconds(store: Store, shared_data: Path) -> None:
-    def read(name: str) -> list[str]:
-        lines = (shared_data / "seeds" / name).read_text(encoding="utf-8").split("\n")
-        return [json.loads(line)["question"] for line in lines if line]
+REWORDED = (
+    "Janet’s ducks lay 16 eggs per day. She eats three for breakfast and bakes muffins with four. "
+    "She sells the remainder at the market for $2 per egg. How much does she make every day?",
+    "The ducks of Janet produce sixteen eggs daily. 3 are eaten at breakfast, 4 go into muffins, "
+    "and what remains is sold at $2 an egg on the market. What does she earn a day?",
+    "Tom has 12 marbles and loses five of them on the way to school. How many are left?",
+)
 
-    prompts = [
-        {"prompt_id": f"{row:05d}", "kind": "seed", "text": text}
-        for row, text in enumerate(read("gsm8k_train.jsonl"))
+
+def test_rewording_is_found_by_rare_words_and_numbers() -> None:
+    others = [
+        f"Ann buys {n} pens at ${n + 2} each and {n * 7} books. What is due?" for n in range(40)
     ]
-    items = [
-        {"item_id": f"{row:05d}", "benchmark": "gsm8k-test", "text": text}
-        for row, text in enumerate(read("gsm8k_test.jsonl"))
-    ]
-    store.append("prompts", pl.DataFrame(prompts))
-    store.append("benchmark_items", pl.DataFrame(items))
-    started = time.monotonic()
-    found = find_contamination(store, RUN)
-    seconds = time.monotonic() - started
-    assert (len(prompts), len(items)) == (7_473, 1_319)
-    texts = {row["prompt_id"]: row["text"] for row in prompts}
-    for prompt_id, span in store.sql("select prompt_id, span from contamination").iter_rows():
-        assert span[:60] in " ".join(_words(texts[prompt_id]))
-    assert found > 0
-    assert seconds < 15  # about 1 s on two idle cores
+    items = frame([REWORDED[0], *others], item_id=list(map(str, range(41))), benchmark=["b"] * 41)
+    screen = build_screen(items, ContaminationSettings(drop=("similar",)))
+    found = screen_texts(screen, frame(REWORDED[1:], text_id=["reworded", "other"]))
+    assert found.select("text_id", "item_id").rows() == [("reworded", "0")]
+    assert found["score"][0] > 0.615
+    assert {"janet", "ducks", "muffins", "market"} <= set(found["span"][0].split())
 
 
-def _words(text: str) -> list[str]:
-    cleaned = "".join(letter if letter.isalnum() else " " for letter in text.lower())
-    return cleaned.split()
+def test_nothing_depends_on_order_or_chunks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(0)
+    texts = [words(*random.integers(0, 20, size=30)) for _ in range(60)]
+    items = frame(texts[:20], item_id=list(map(str, range(20))), benchmark=["b"] * 20)
+    screen = build_screen(items, ContaminationSettings(drop=ALL))
+    rows = frame(texts, text_id=[f"{number:02d}" for number in range(60)])
+    whole = screen_texts(screen, rows)
+    parts = chunks.map_chunks(lambda part: screen_texts(screen, part), rows[::-1].iter_slices(7))
+    assert pl.concat(parts).sort(whole.columns).equals(whole.sort(whole.columns))
+    monkeypatch.setattr("tasks.select.grams.MATCHES_AT_A_TIME", 5)
+    assert screen_texts(screen, rows).equals(whole)
+
+
+def test_paraphrased_gsm8k_is_found(shared_data: Path) -> None:
+    """One half of the paraphrases of GSM8K's test, the half the weights were not chosen on."""
+
+    def read(name: str) -> list[dict[str, Any]]:
+        lines = (shared_data / name).read_text(encoding="utf-8").split("\n")
+        return [json.loads(line) for line in lines if line]
+
+    test = [row["question"] for row in read("seeds/gsm8k_test.jsonl")]
+    pairs = read("decontam/gsm8k_test_paraphrases_dev.jsonl")[1::2]
+    items = frame(test, item_id=[str(row) for row in range(len(test))], benchmark=["t"] * len(test))
+    settings = ContaminationSettings(drop=("similar", "13-gram"))
+    screen = build_screen(items, settings)
+    reworded = screen_texts(
+        screen,
+        frame(
+            [pair["paraphrase"] for pair in pairs],
+            text_id=[str(pair["gsm8k_test_row"]) for pair in pairs],
+        ),
+    )
+    similar = pl.col("method") == "similar", pl.col("score") >= settings.similarity
+    own = reworded.filter(*similar, pl.col("text_id") == pl.col("item_id"))
+    assert own.height / len(pairs) >= 0.96
+    assert reworded.filter(method="13-gram").is_empty()
+    held_out = frame(test, text_id=[str(row) for row in range(len(test))]).gather_every(2, 1)
+    others = screen_texts(screen, held_out).filter(*similar, pl.col("text_id") != pl.col("item_id"))
+    assert others["text_id"].n_unique() / held_out.height <= 0.01

@@ -19,7 +19,14 @@ from taught_store import (
     taught,
 )
 
-from tasks.recipe import Band, Recipe, SelectSettings, TeachSettings
+from tasks.recipe import (
+    Band,
+    ContaminationSettings,
+    DuplicateSettings,
+    Recipe,
+    SelectSettings,
+    TeachSettings,
+)
 from tasks.select.contamination import find_contamination
 from tasks.select.decide import Decided, count_mixture, decide, decide_after_teach, decide_prompts
 from tasks.select.duplicates import find_duplicates
@@ -122,8 +129,8 @@ def test_the_first_reason_counts(store: Store, make_recipe: MakeRecipe) -> None:
     )
     item = add_item(store, BENCHMARK_TEXT)
     short = add_item(store, "two plus two?", name="mini")
-    find_duplicates(store, RUN)
-    find_contamination(store, RUN)
+    find_duplicates(store, DuplicateSettings(), RUN)
+    find_contamination(store, ContaminationSettings(), ["exam", "mini"], RUN)
     assert decide_prompts(store, recipe, RUN) == Decided(prompts=3, kept=0, changed=3)
     assert decisions(store, recipe) == {
         identify("copy"): (False, "duplicates", "exact_duplicate", f"of {identify('seed')}"),
@@ -257,9 +264,11 @@ EVIDENCE = st.lists(
             "kind": st.sampled_from(["seed", "rewrite"]),
             "domain": st.sampled_from(["math", "code", "law", None]),
             "duplicate_of": st.sampled_from([None, None, None, "x"]),
+            "duplicate_method": st.sampled_from(["exact", "minhash"]),
+            "duplicate_score": st.just(0.9),
             "item_id": st.just("i"),
             "benchmark": st.just("b"),
-            "method": st.sampled_from([None, None, None, "13-gram", "exact"]),
+            "method": st.sampled_from([None, None, None, "13-gram", "similar"]),
             "trusted": st.sampled_from([True, True, True, False, None]),
             "key_source": st.just("plurality"),
             "key_share": st.sampled_from([0.5, None]),
@@ -282,6 +291,7 @@ def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
             ("prompt_id", "root_id", "kind", "domain", "duplicate_of", "item_id", "benchmark"),
             pl.String,
         ),
+        **{"duplicate_method": pl.String, "duplicate_score": pl.Float64},
         **{"method": pl.String, "trusted": pl.Boolean, "key_source": pl.String},
         "key_share": pl.Float64,
         **dict.fromkeys(("correct", "wrong", "truncated", "unverifiable"), pl.Int64),
@@ -291,6 +301,8 @@ def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
     for index, row in enumerate(rows):
         decided = row["correct"] + row["wrong"]
         row["prompt_id"] = f"{index:03d}"
+        if row["duplicate_of"] is None:
+            row["duplicate_method"] = None
         row["pass_rate"] = row["correct"] / decided if decided else None
     return pl.DataFrame(rows, schema=schema)
 

@@ -1,12 +1,17 @@
 """Duplicates: what counts as the same, and who stands for the others."""
 
+import numpy as np
 import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from taught_store import RUN, fill, identify, taught
 
+from tasks.recipe import DuplicateSettings
+from tasks.select.clusters import Signed, cluster, gather_signed
 from tasks.select.duplicates import find_duplicates, loosen, match_forms, reduce_to_forms
+from tasks.select.minhash import estimate_similarity, expect_recall, sign, sign_prompts
+from tasks.select.words import Words, join_choices
 from tasks.store import Store
 
 
@@ -54,7 +59,7 @@ def test_a_seed_represents_a_rewrite_and_an_answered_prompt_one_without(store: S
         taught("open", text="What is two plus two", domain="science", answer=None),
         taught("other", text="What is two plus three?"),
     )
-    assert find_duplicates(store, RUN) == 2
+    assert find_duplicates(store, DuplicateSettings(), RUN) == 2
     found = store.sql("select prompt_id, representative_id, method, score from current_duplicates")
     assert sorted(found.iter_rows()) == sorted(
         (identify(name), identify("seed"), "exact", 1.0) for name in ("rewrite", "open")
@@ -69,7 +74,7 @@ def test_other_options_make_another_prompt(store: Store) -> None:
         taught("c", text="Which one?", choices=("blue", "red")),
         taught("d", text="Which one?"),
     )
-    find_duplicates(store, RUN)
+    find_duplicates(store, DuplicateSettings(), RUN)
     found = store.sql("select prompt_id, representative_id from current_duplicates")
     assert {*found.row(0)} == {identify("a"), identify("b")}
     assert found.height == 1
@@ -77,23 +82,23 @@ def test_other_options_make_another_prompt(store: Store) -> None:
 
 def test_a_second_look_adds_nothing(store: Store) -> None:
     fill(store, taught("a", text="Same?"), taught("b", text="same"))
-    assert find_duplicates(store, RUN) == 1
-    assert find_duplicates(store, "run-2") == 0
+    assert find_duplicates(store, DuplicateSettings(), RUN) == 1
+    assert find_duplicates(store, DuplicateSettings(), "run-2") == 0
 
 
 def test_a_prompt_that_becomes_the_representative_is_free_again(store: Store) -> None:
     fill(store, taught("rewrite", text="Same?", kind="rewrite", root="far"))
     fill(store, taught("rewrite-2", text="same", kind="rewrite", root="far"))
-    find_duplicates(store, RUN)
+    find_duplicates(store, DuplicateSettings(), RUN)
     fill(store, taught("seed", text="Same"))
-    assert find_duplicates(store, "run-2") == 2
+    assert find_duplicates(store, DuplicateSettings(), "run-2") == 2
     spendable = store.sql("select prompt_id from spendable_prompts")["prompt_id"].to_list()
     assert spendable == [identify("seed")]
 
 
 def test_only_the_representative_is_worth_a_call(store: Store) -> None:
     fill(store, taught("a", text="Same?"), taught("b", text="same"), taught("c", text="Other"))
-    find_duplicates(store, RUN)
+    find_duplicates(store, DuplicateSettings(), RUN)
     kept = {identify("c"), min(identify("a"), identify("b"))}
     assert set(store.sql("select prompt_id from spendable_prompts")["prompt_id"]) == kept
 
@@ -120,3 +125,120 @@ def test_order_of_rows_never_matters(texts: list[str], data: st.DataObject) -> N
     assert one.equals(other)
     groups = {loosened(text) for text in texts}
     assert one.height == len(texts) - len(groups)
+
+
+LONG = (
+    "A baker makes {} loaves of rye bread every morning and sells most of them before noon to the "
+    "people of the village, who like it better than the white bread of the town. In the evening "
+    "{} loaves are left on the shelf. How many loaves were sold on that day?"
+)
+NEAR = LONG.replace("village", "hamlet")
+MINHASH, EXACT = DuplicateSettings(), DuplicateSettings(method="exact")
+TWINS = (
+    "select prompt_id, representative_id, method from current_duplicates "
+    "where representative_id <> prompt_id order by all"
+)
+
+
+def test_near_duplicates_are_found_numbers_apart_and_settings_apply_anew(store: Store) -> None:
+    fill(
+        store,
+        taught("seed", text=LONG.format(40, 3), answer=None),
+        taught("near", text=NEAR.format(40, 3), kind="rewrite", root="seed"),
+        taught("numbers", text=LONG.format(50, 4), kind="rewrite", root="seed"),
+        taught("words", text=LONG.format("forty", "three")),
+        taught("options", text=LONG.format(40, 3), choices=("37", "43")),
+        taught("plus", text="What is 3 + 5, said the old man to his dog in the rain?"),
+        taught("minus", text="What is 3 - 5, said the old man to his dog in the rain?"),
+    )
+    assert find_duplicates(store, MINHASH, RUN) == 1
+    # The rewrite has an answer and the seed has none: the rewrite stands for it.
+    assert store.sql(TWINS).rows() == [(identify("seed"), identify("near"), "minhash")]
+    score = store.sql("select score from current_duplicates")["score"][0]
+    assert 0.7 < score < 1
+    signed = "select count(*) as n from signatures"
+    assert store.sql(signed)["n"][0] == 7
+    assert find_duplicates(store, MINHASH, "run-2") == 0
+    assert store.sql(signed)["n"][0] == 7  # nothing is signed twice
+    find_duplicates(store, DuplicateSettings(numbers="ignore"), "run-3")
+    alike = {identify(name) for name in ("seed", "near", "numbers")}
+    twins = store.sql(TWINS)
+    assert len(alike - {*twins["prompt_id"]}) == 1 and alike >= {*twins["representative_id"]} - {
+        identify("plus"),
+        identify("minus"),
+    }
+    find_duplicates(store, EXACT, "run-4")
+    assert store.sql(TWINS).is_empty()
+
+
+def test_the_answered_stand_first_then_seeds_then_the_smaller_id() -> None:
+    texts = [LONG.format(40, 3), NEAR.format(40, 3), NEAR.format(40, 3) + " Say so."]
+    rows = pl.DataFrame(
+        {
+            "prompt_id": ["a", "b", "c"],
+            "kind": ["rewrite", "seed", "seed"],
+            "has_answer": [True, True, False],
+            "text": texts,
+            "choices": pl.Series([None] * 3, dtype=pl.List(pl.String)),
+        }
+    )
+    assert dict(cluster_rows(rows).select("prompt_id", "representative_id").iter_rows()) == {
+        "a": "b",
+        "c": "b",
+    }
+
+
+def cluster_rows(rows: pl.DataFrame) -> pl.DataFrame:
+    signed = sign_prompts(rows, join_choices(rows), MINHASH)
+    flags = rows.select(
+        "prompt_id",
+        (~pl.col("has_answer")).alias("lacks_answer"),
+        (pl.col("kind") != "seed").alias("is_rewrite"),
+    )
+    batches = signed.join(flags, on="prompt_id", maintain_order="left").iter_slices(3)
+    return cluster(gather_signed(batches, 112), MINHASH)
+
+
+def test_signatures_meet_as_often_as_the_theory_says() -> None:
+    """Pairs of texts of 46 runs of five words, of which a known share is common to both."""
+    random = np.random.default_rng(0)
+    for replaced in (2, 3, 4):  # words at one end: so many runs differ
+        words = random.integers(0, 2**63, size=(3_000, 50), dtype=np.uint64)
+        changed = words.copy()
+        changed[:, :replaced] = random.integers(0, 2**63, size=(3_000, replaced), dtype=np.uint64)
+        starts = np.arange(0, 3_001 * 50, 50)
+        (one, _), (other, _) = (sign(Words(each.ravel(), starts), 112) for each in (words, changed))
+        similarity = (46 - replaced) / (46 + replaced)
+        assert abs(estimate_similarity(one, other).mean() - similarity) < 0.01
+        met = (one.reshape(-1, 14, 8) == other.reshape(-1, 14, 8)).all(axis=2).any(axis=1)
+        assert abs(met.mean() - expect_recall(similarity)) < 0.02
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 1000), data=st.data())
+def test_clusters_do_not_depend_on_order(seed: int, data: st.DataObject) -> None:
+    random = np.random.default_rng(seed)
+    prompts = 12
+    signatures = random.integers(0, 2, size=(prompts, 112)).astype(np.uint8)
+    signatures[:, :8] = random.integers(0, 2, size=(prompts, 1)).astype(np.uint8)
+    batch = pl.DataFrame(
+        {
+            "prompt_id": [f"{number:02d}" for number in range(prompts)],
+            "lacks_answer": random.random(prompts) < 0.5,
+            "is_rewrite": random.random(prompts) < 0.5,
+            "numbers": pl.Series(random.integers(0, 2, size=prompts), dtype=pl.UInt64),
+            "signature": pl.Series([row.tobytes() for row in signatures], dtype=pl.Binary),
+        }
+    )
+    shuffled = batch[list(data.draw(st.permutations(range(prompts))))]
+    loose = DuplicateSettings(threshold=0.3)
+    whole = cluster(gather_signed([batch], 112), loose)
+    assert cluster(gather_signed(shuffled.iter_slices(5), 112), loose).equals(whole)
+
+
+def test_no_prompts_are_no_duplicates(store: Store) -> None:
+    assert find_duplicates(store, MINHASH, RUN) == 0
+    nothing = Signed(
+        pl.Series(dtype=pl.String), np.empty(0, np.uint64), np.empty((0, 112), np.uint8)
+    )
+    assert cluster(nothing, MINHASH).is_empty()

@@ -1,4 +1,5 @@
--- One row per prompt that was found in a benchmark.
+-- One row per prompt that holds an item of a benchmark that counts.
 select distinct prompt_id
-from contamination
+from tainting
+where response_id is null
 order by prompt_id

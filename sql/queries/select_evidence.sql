@@ -1,14 +1,20 @@
 -- One row per prompt: everything its decision is made of.
 with hits as (
     select prompt_id, item_id, benchmark, method, score
-    from contamination
+    from tainting
+    where response_id is null
     qualify row_number() over (
-        partition by prompt_id order by score desc, benchmark, item_id, method
+        partition by prompt_id
+        order by
+            list_position(['13-gram', 'exact', '7-gram', 'tulu', 's1', 'similar'], method),
+            score desc,
+            benchmark,
+            item_id
     ) = 1
 ),
 
 doubles as (
-    select prompt_id, representative_id
+    select prompt_id, representative_id, method, score
     from current_duplicates
     where representative_id <> prompt_id
     qualify row_number() over (partition by prompt_id order by method, representative_id) = 1
@@ -31,10 +37,13 @@ select
     prompts.kind,
     prompts.domain,
     doubles.representative_id as duplicate_of,
+    doubles.method as duplicate_method,
+    doubles.score as duplicate_score,
     hits.item_id,
     hits.benchmark,
     hits.method,
     prompt_origins.licences,
+    hits.score,
     current_keys.trusted,
     current_keys.source as key_source,
     current_keys.share as key_share,

@@ -101,8 +101,9 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     read = ingest_seeds(store, recipe, RUN)
     ingest_benchmarks(store, recipe, RUN)
     import_responses(store, recipe, RUN)
-    find_duplicates(store, RUN)
-    find_contamination(store, RUN)
+    find_duplicates(store, recipe.select.duplicates, RUN)
+    names = [benchmark.name for benchmark in recipe.benchmarks]
+    find_contamination(store, recipe.select.contamination, names, RUN)
     derive_keys(store, recipe.select, RUN)
     measure_difficulty(store, RUN)
     return read

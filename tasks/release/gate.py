@@ -65,6 +65,7 @@ def expect(store: Store, recipe: Recipe, release_id: str) -> "Expected":
         kept=int(funnel.filter("kept")["prompts"].sum()),
         books=[Book(*row) for row in books.rows()],
         flagged=store.query("release_flagged_prompts")["prompt_id"].to_list(),
+        flagged_responses=store.query("release_flagged_responses")["response_id"].to_list(),
         untrusted=store.query("gate_untrusted_prompts")["prompt_id"].to_list(),
         contradicted=store.query("gate_contradicted_responses")["response_id"].to_list(),
         clusters=dict(store.query("gate_clusters").iter_rows()),

@@ -16,6 +16,14 @@ from tasks.recipe import Recipe, SelectSettings, TeachSettings
 from tasks.select.licences import find_refused
 from tasks.store import Store, open_store
 
+CONTAMINATION_REASONS = {
+    "13-gram": "benchmark_13_gram",
+    "exact": "benchmark_exact",
+    "7-gram": "benchmark_7_gram",
+    "tulu": "benchmark_8_grams",
+    "s1": "benchmark_8_gram",
+    "similar": "benchmark_reworded",
+}
 MIDDLE = 0.5  # where a prompt teaches most: its pass rate varies most
 _ROUNDING = 1e-9  # a share times a count may fall short of a whole number by this
 
@@ -129,21 +137,24 @@ def _drop(
 
 
 def _drop_duplicates(prompts: pl.DataFrame) -> pl.DataFrame:
+    """Drop by the method that is surer, as the evidence names it."""
+    twin = pl.col("duplicate_of").is_not_null()
+    near = pl.col("duplicate_method") == "minhash"
+    similarity = pl.col("duplicate_score").round(2)
     return prompts.pipe(
         _drop,
-        pl.col("duplicate_of").is_not_null(),
+        near,
         "duplicates",
-        "exact_duplicate",
-        pl.format("of {}", "duplicate_of"),
-    )
+        "near_duplicate",
+        pl.format("of {}, {}", "duplicate_of", similarity),
+    ).pipe(_drop, twin, "duplicates", "exact_duplicate", pl.format("of {}", "duplicate_of"))
 
 
 def _drop_contaminated(prompts: pl.DataFrame) -> pl.DataFrame:
     detail = pl.format("item {} of {}", "item_id", "benchmark")
-    grams, exact = pl.col("method") == "13-gram", pl.col("method") == "exact"
-    return prompts.pipe(_drop, grams, "contamination", "benchmark_13_gram", detail).pipe(
-        _drop, exact, "contamination", "benchmark_exact", detail
-    )
+    for method, reason in CONTAMINATION_REASONS.items():
+        prompts = _drop(prompts, pl.col("method") == method, "contamination", reason, detail)
+    return prompts
 
 
 def _drop_unlicensed(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:

@@ -1,21 +1,44 @@
-"""Exact duplicates: prompts that ask the same but for case and the marks between sentences.
+"""Duplicates: prompts that ask what another one asks already, word for word or nearly.
 
-prompt_id  representative_id  method  score
-7c1e…      03ab…              exact   1.0
+    prompt_id  representative_id  method   score
+    7c1e…      03ab…              exact    1.0     the same but for case and the marks of sentences
+    51d0…      03ab…              minhash  0.88    near: estimated similarity of 5-word runs
+
+What a prompt was reduced to is kept, so that only new prompts are read in full.
 """
+
+from collections.abc import Iterator
 
 import polars as pl
 from prefect import task
 
-from tasks.recipe import Recipe
+from tasks.progress import Tracker, track
+from tasks.recipe import DuplicateSettings, Recipe
+from tasks.select.chunks import map_chunks
+from tasks.select.clusters import cluster, gather_signed
+from tasks.select.minhash import name_signature, sign_prompts
+from tasks.select.words import join_choices
 from tasks.store import Store, open_store
 
 METHOD = "exact"
+_PAIR = ["prompt_id", "representative_id"]
+_NO_FORMS = pl.DataFrame(
+    schema={
+        "prompt_id": pl.String,
+        "is_rewrite": pl.Boolean,
+        "lacks_answer": pl.Boolean,
+        "form_a": pl.UInt64,
+        "form_b": pl.UInt64,
+    }
+)
 ROWS_AT_A_TIME = 50_000  # texts in memory at once; what is kept of each is 60 bytes
+SIGNED_AT_A_TIME = 20_000  # 112 permutations of their runs stay in the processor's cache
+SIGNATURES_PER_COMMIT = 200_000
 # Marks after a word and before a space end a sentence. Anywhere else they may be mathematics or
 # code: 3.5, {1,2}, n!, f'(x), a:b. Operators stay, or 3 + 5 and 3 - 5 would be one problem.
 _SENTENCE_MARK = r"(\S)[.,;:?…]+!*(\s|$)"
 _EXCLAMATION = r"(\p{L}\p{L})!+(\s|$)"
+_WIDE_SPACE = r"\s{2,}|[^\S ]"  # leaves single spaces alone: most of a text would be rewritten
 _TYPOGRAPHY = {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "−": "-", "—": "-"}
 
 
@@ -27,14 +50,15 @@ def loosen(text: pl.Expr) -> pl.Expr:
         .str.replace_many(_TYPOGRAPHY)
         .str.replace_all(_SENTENCE_MARK, "${1} ")
         .str.replace_all(_EXCLAMATION, "${1} ")
-        .str.replace_all(r"\s+", " ")
+        .str.replace_all(_WIDE_SPACE, " ")
         .str.strip_chars()
     )
 
 
 def loosen_choices(choices: pl.Expr) -> pl.Expr:
     """Return the same of a prompt's options, in their order; null if it has none."""
-    return loosen(pl.when(choices.list.len() > 0).then(choices.list.join(" \x1f ")))
+    options = choices.cast(pl.List(pl.String))
+    return loosen(pl.when(options.list.len() > 0).then(options.list.join(" \x1f ")))
 
 
 def reduce_to_forms(prompts: pl.DataFrame) -> pl.DataFrame:
@@ -45,23 +69,23 @@ def reduce_to_forms(prompts: pl.DataFrame) -> pl.DataFrame:
         separator="\x1e",
         ignore_nulls=True,
     )
-    return prompts.select(
+    return prompts.with_columns(form.alias("form")).select(
         "prompt_id",
         (pl.col("kind") != "seed").alias("is_rewrite"),
         (~pl.col("has_answer")).alias("lacks_answer"),
-        form.hash(seed=1).alias("form_a"),
-        form.hash(seed=2).alias("form_b"),
+        pl.col("form").hash(seed=1).alias("form_a"),
+        pl.col("form").hash(seed=2).alias("form_b"),
     )
 
 
 def match_forms(forms: pl.DataFrame) -> pl.DataFrame:
     """Return a row for every prompt that is not its form's representative.
 
-    The representative is a seed before a rewrite, then one that came with an answer, then the
+    The representative is one that came with an answer, then a seed before a rewrite, then the
     smallest id: nothing that a later stage changes, so that it stays while samples come in.
     """
     form = ["form_a", "form_b"]
-    ordered = forms.sort([*form, "is_rewrite", "lacks_answer", "prompt_id"])
+    ordered = forms.sort([*form, "lacks_answer", "is_rewrite", "prompt_id"])
     return (
         ordered.with_columns(pl.col("prompt_id").first().over(form).alias("representative_id"))
         .filter(pl.col("prompt_id") != pl.col("representative_id"))
@@ -75,29 +99,74 @@ def match_forms(forms: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def find_duplicates(store: Store, run_id: str) -> int:
+def find_duplicates(store: Store, settings: DuplicateSettings, run_id: str) -> int:
     """Compare all prompts of the store and record what changed; return how many rows that were.
 
-    A prompt that is no longer a duplicate gets a row that names itself.
+    A prompt that is no longer a duplicate by a method gets a row of it that names itself.
     """
-    forms = [reduce_to_forms(rows) for rows in store.stream("select_prompt_texts", ROWS_AT_A_TIME)]
-    if not forms:
-        return 0
-    found = match_forms(pl.concat(forms))
+    with track("duplicates") as tracker:
+        found = _match_exact(store)
+        if settings.method == "minhash":
+            near = match_near(store, settings, tracker)
+            found = pl.concat([found, near.join(found, on=_PAIR, how="anti")])
     freed = (
         store.query("select_past_duplicates")
-        .join(found, on="prompt_id", how="anti")
+        .join(found, on=["prompt_id", "method"], how="anti")
         .select(
             "prompt_id",
             pl.col("prompt_id").alias("representative_id"),
-            pl.lit(METHOD).alias("method"),
+            "method",
             pl.lit(0.0).alias("score"),
         )
     )
     return store.append("duplicates", pl.concat([found, freed]), run_id=run_id)
 
 
+def match_near(store: Store, settings: DuplicateSettings, tracker: Tracker) -> pl.DataFrame:
+    """Return a row for every prompt that is nearly the representative of its cluster.
+
+    Signatures are kept as they are made: what a killed run has made is not made again.
+    """
+    sketch = name_signature(settings)
+    tracker.expect(int(store.query("select_unsigned_count", sketch=sketch)["prompts"][0]))
+    for rows in _gather(_sign_all(store, settings, sketch), SIGNATURES_PER_COMMIT):
+        store.append(
+            "signatures", rows.with_columns(pl.lit(sketch).alias("sketch")), known_new=True
+        )
+        tracker.advance(rows.height)
+    signed = gather_signed(
+        store.stream("select_signatures", ROWS_AT_A_TIME, sketch=sketch),
+        settings.bands * settings.rows,
+    )
+    return cluster(signed, settings)
+
+
 @task(task_run_name="find-duplicates")
 def mark_duplicates(recipe: Recipe, run_id: str) -> int:
     """Mark every prompt that asks what another one asks already."""
-    return find_duplicates(open_store(recipe.store), run_id)
+    return find_duplicates(open_store(recipe.store), recipe.select.duplicates, run_id)
+
+
+def _match_exact(store: Store) -> pl.DataFrame:
+    forms = map_chunks(reduce_to_forms, store.stream("select_prompt_texts", ROWS_AT_A_TIME))
+    return match_forms(pl.concat([_NO_FORMS, *forms]))
+
+
+def _sign_all(store: Store, settings: DuplicateSettings, sketch: str) -> Iterator[pl.DataFrame]:
+    def sign_chunk(prompts: pl.DataFrame) -> pl.DataFrame:
+        return sign_prompts(prompts, join_choices(prompts), settings)
+
+    unsigned = store.stream("select_unsigned_prompts", SIGNED_AT_A_TIME, sketch=sketch)
+    return map_chunks(sign_chunk, unsigned)
+
+
+def _gather(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
+    """Put frames together to larger ones of about so many rows."""
+    gathered: list[pl.DataFrame] = []
+    for frame in frames:
+        gathered.append(frame)
+        if sum(each.height for each in gathered) >= rows:
+            yield pl.concat(gathered)
+            gathered = []
+    if gathered:
+        yield pl.concat(gathered)

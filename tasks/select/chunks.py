@@ -1,0 +1,44 @@
+"""Chunks: one function over frame after frame, on all cores, in order, few in memory at a time.
+
+for signed in map_chunks(sign, store.stream("select_unsigned_prompts", 20_000)):
+    ...
+"""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from typing import TypeVar
+
+import polars as pl
+
+Result = TypeVar("Result")
+
+
+def map_chunks(
+    function: Callable[[pl.DataFrame], Result], frames: Iterable[pl.DataFrame]
+) -> Iterator[Result]:
+    """Yield function(frame) of every frame in their order, at most a core's worth ahead.
+
+    numpy and polars let go of the interpreter while they compute, so threads use all cores.
+    """
+    workers = count_workers()
+    remaining = iter(frames)
+    with ThreadPoolExecutor(workers) as pool:
+        running: deque[Future[Result]] = deque(
+            pool.submit(function, frame) for frame in islice(remaining, workers + 1)
+        )
+        while running:
+            yield running.popleft().result()
+            running.extend(pool.submit(function, frame) for frame in islice(remaining, 1))
+
+
+def count_workers() -> int:
+    """Return how many cores there are for us: TEACHSET_THREADS, or all that we may run on."""
+    declared = os.environ.get("TEACHSET_THREADS", "")
+    if declared.isascii() and declared.isdigit():
+        return max(1, int(declared))
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

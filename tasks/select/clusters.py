@@ -1,0 +1,133 @@
+"""Clusters: prompts whose signatures meet in a band, joined to groups with one representative.
+
+    prompt_id  representative_id  method   score
+    7c1e…      03ab…              minhash  0.88    estimated Jaccard similarity of the two
+
+A cluster is a connected component, so neither the order of the rows nor when they came in matters.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from tasks.recipe import DuplicateSettings
+from tasks.select.minhash import Signatures, estimate_similarity
+from tasks.select.words import as_array
+
+METHOD = "minhash"
+PAIRS_AT_A_TIME = 100_000
+_NUMBERS_FACTOR = np.uint64(0x9E3779B97F4A7C15)
+_BAND_FACTOR = np.uint64(0xD6E8FEB86659FD93)
+Numbers = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """Prompts in the order in which they stand for others, with their signatures."""
+
+    prompt_ids: pl.Series
+    numbers: NDArray[np.uint64]
+    signatures: Signatures
+
+
+def gather_signed(batches: Iterable[pl.DataFrame], permutations: int) -> Signed:
+    """Put rows of sql/queries/select_signatures.sql in the order in which they stand for others.
+
+    That order is: with an answer before without, seed before rewrite, then the smaller id. Nothing
+    in it changes later on, so a representative stays while samples come in.
+    """
+    frames, signatures = [], [np.empty((0, permutations), np.uint8)]
+    for batch in batches:
+        frames.append(batch.drop("signature"))
+        signatures.append(_as_rows(batch["signature"], permutations))
+    if not frames:
+        return Signed(pl.Series(dtype=pl.String), np.empty(0, np.uint64), signatures[0])
+    ordered = (
+        pl.concat(frames).with_row_index("row").sort("lacks_answer", "is_rewrite", "prompt_id")
+    )
+    rows = as_array(ordered["row"])
+    stacked = np.concatenate(signatures)
+    signatures.clear()
+    return Signed(ordered["prompt_id"], as_array(ordered["numbers"]), stacked[rows])
+
+
+def cluster(signed: Signed, settings: DuplicateSettings) -> pl.DataFrame:
+    """Return a row for every prompt that another one of its cluster stands for."""
+    firsts, others = find_pairs(signed, settings)
+    count = len(signed.numbers)
+    graph = coo_array((np.ones(len(firsts), np.bool_), (firsts, others)), shape=(count, count))
+    _, labels = connected_components(graph, directed=False)
+    representatives = np.full(labels.max(initial=-1) + 1, count, np.int64)
+    np.minimum.at(representatives, labels, np.arange(count))
+    standing_for = representatives[labels]
+    rows = np.flatnonzero(standing_for != np.arange(count))
+    scores = _estimate(signed.signatures, rows, standing_for[rows])
+    return pl.DataFrame(
+        {
+            "prompt_id": signed.prompt_ids.gather(rows),
+            "representative_id": signed.prompt_ids.gather(standing_for[rows]),
+            "method": pl.repeat(METHOD, len(rows), dtype=pl.String, eager=True),
+            "score": np.round(scores, 4),
+        }
+    ).sort("prompt_id")
+
+
+def find_pairs(signed: Signed, settings: DuplicateSettings) -> tuple[Numbers, Numbers]:
+    """Return pairs that share a band, their numbers and enough of their signatures.
+
+    In a band's bucket everyone is compared with the one who stands first and with the one before.
+    """
+    nothing = np.empty(0, np.int64)
+    found: list[tuple[Numbers, Numbers]] = [(nothing, nothing)]
+    for band in range(settings.bands):
+        keys = _hash_band(signed, band, settings.rows)
+        order = np.argsort(keys, kind="stable")
+        same = np.flatnonzero(keys[order][1:] == keys[order][:-1]) + 1
+        if len(same) == 0:
+            continue
+        begins = np.ones(len(order), np.bool_)
+        begins[same] = False
+        heads = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+        pairs = np.concatenate(
+            [
+                np.stack([order[heads[same]], order[same]]),
+                np.stack([order[same - 1], order[same]]),
+            ],
+            axis=1,
+        )
+        pairs = np.unique(pairs, axis=1)
+        similar = _estimate(signed.signatures, pairs[0], pairs[1]) >= settings.threshold
+        found.append((pairs[0][similar], pairs[1][similar]))
+    firsts, others = zip(*found, strict=True)
+    return np.concatenate(firsts), np.concatenate(others)
+
+
+def _hash_band(signed: Signed, band: int, rows: int) -> NDArray[np.uint64]:
+    """Return the key of a band's bucket: its bytes and the numbers, so other numbers never meet."""
+    keys = signed.numbers * _NUMBERS_FACTOR
+    for row in range(band * rows, (band + 1) * rows):
+        keys = (keys + signed.signatures[:, row]) * _BAND_FACTOR
+        keys ^= keys >> np.uint64(32)
+    return keys
+
+
+def _estimate(signatures: Signatures, firsts: Numbers, others: Numbers) -> NDArray[np.float64]:
+    parts = [
+        estimate_similarity(
+            signatures[firsts[start : start + PAIRS_AT_A_TIME]],
+            signatures[others[start : start + PAIRS_AT_A_TIME]],
+        )
+        for start in range(0, len(firsts), PAIRS_AT_A_TIME)
+    ]
+    return np.concatenate([np.empty(0), *parts])
+
+
+def _as_rows(signatures: pl.Series, permutations: int) -> Signatures:
+    """Return equally long binary values as the rows of a matrix."""
+    values = b"".join(signatures.to_list())
+    return np.frombuffer(values, np.uint8).reshape(-1, permutations)

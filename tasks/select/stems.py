@@ -1,0 +1,108 @@
+"""Stems and numbers: what of a text survives rewording.
+
+"Janet sells 16 eggs, twice a week"  ->  stems janet sell egg twic week   numbers 16 2
+"""
+
+from functools import cache
+
+import polars as pl
+
+from tasks.select.words import as_array, hash_words
+
+_ENDINGS = ("ings", "ing", "edly", "ed", "es", "s", "ly", "e", "al", "ment")
+_SHORTEST = 3  # letters that an ending leaves
+_DIGITS = r"\d+(?:,\d{3})*(?:\.\d+)?"
+_MOST_OF_ONE = 4  # a number written more often counts so often
+_UNITS = (
+    "zero . two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
+    "sixteen seventeen eighteen nineteen"
+)
+_TENS = ". . twenty thirty forty fifty sixty seventy eighty ninety"
+_OTHERS = {
+    **{"hundred": 100.0, "thousand": 1_000.0, "million": 1_000_000.0, "dozen": 12.0},
+    **{"half": 0.5, "halves": 0.5, "quarter": 0.25, "quarters": 0.25},
+    **{"once": 1.0, "single": 1.0, "first": 1.0, "second": 2.0, "twice": 2.0, "pair": 2.0},
+    **{"couple": 2.0, "double": 2.0, "doubled": 2.0, "doubles": 2.0, "third": 3.0, "thirds": 3.0},
+    **{"thrice": 3.0, "triple": 3.0, "tripled": 3.0, "triples": 3.0, "fourth": 4.0},
+    **{"fourths": 4.0, "fifth": 5.0, "fifths": 5.0, "sixth": 6.0},
+}
+NUMBER_WORDS = {
+    **{word: float(value) for value, word in enumerate(_UNITS.split()) if word != "."},
+    **{word: 10.0 * value for value, word in enumerate(_TENS.split()) if word != "."},
+    **_OTHERS,
+}
+_FILLERS = (
+    "a about after all also an and any are as at be been before both but by can did do "
+    "does each for from had has have he her him his how i if in into is it its many much "
+    "no not of on or our out s she so some t than that the their them then there these "
+    "they this those to up was we were what when where which who will with you your "
+)
+STOP_WORDS = frozenset(_FILLERS.split())
+
+
+def find_stems(lists: pl.Series) -> pl.DataFrame:
+    """Return text and key: a row for every different stem of a text, numbers and fillers left out.
+
+    A key is the hash of a stem. Stemming is done once a different word.
+    """
+    words = hash_words(lists)
+    flat = pl.DataFrame(
+        {"text": words.owners, "word": words.hashes, "spelt": lists.explode(empty_as_null=False)}
+    )
+    known = flat.group_by("word").agg(pl.col("spelt").first())
+    stemmed = known.filter(
+        ~pl.col("spelt").str.contains(r"\p{N}"), ~pl.col("spelt").is_in(list(STOP_WORDS))
+    ).select("word", _stem(pl.col("spelt")).hash(seed=0).alias("key"))
+    return flat.select("text", "word").join(stemmed, on="word").select("text", "key").unique()
+
+
+def find_numbers(texts: pl.Series, lists: pl.Series) -> pl.DataFrame:
+    """Return text, key and value: a row for every number, in digits or words, of a text.
+
+    The key tells the first 16 of a text from its second one.
+    """
+    digits = texts.str.extract_all(_DIGITS).fill_null([])
+    owners = pl.Series(range(len(texts)), dtype=pl.Int64)
+    written = pl.DataFrame({"text": owners, "value": digits}).explode("value", empty_as_null=False)
+    words = hash_words(lists)
+    spelt = pl.DataFrame({"text": words.owners, "word": words.hashes}).join(
+        _number_words(), on="word"
+    )
+    values = pl.concat(
+        [
+            written.select(
+                "text", pl.col("value").str.replace_all(",", "").cast(pl.Float64, strict=False)
+            ),
+            spelt.select("text", "value"),
+        ]
+    ).drop_nulls()
+    again = pl.int_range(pl.len()).over("text", "value")
+    return (
+        values.with_columns(again.alias("again"))
+        .filter(pl.col("again") < _MOST_OF_ONE)
+        .select("text", pl.struct("value", "again").hash(seed=0).alias("key"), "value")
+    )
+
+
+@cache
+def _number_words() -> pl.DataFrame:
+    spelt = pl.Series(list(NUMBER_WORDS), dtype=pl.String)
+    values = pl.Series(list(NUMBER_WORDS.values()), dtype=pl.Float64)
+    return pl.DataFrame({"word": as_array(spelt.hash(seed=0)), "value": values})
+
+
+def _stem(word: pl.Expr) -> pl.Expr:
+    """Cut the first ending that leaves enough, then a doubled last letter; y becomes i."""
+    cut = word
+    for ending in reversed(_ENDINGS):
+        ends = (
+            word.str.ends_with(ending)
+            & ~word.str.ends_with("ss")
+            & (word.str.len_chars() >= len(ending) + _SHORTEST)
+        )
+        cut = pl.when(ends).then(word.str.head(word.str.len_chars() - len(ending))).otherwise(cut)
+    doubled = (cut.str.len_chars() > 4) & (cut.str.tail(1) == cut.str.tail(2).str.head(1))
+    single = pl.when(doubled).then(cut.str.head(cut.str.len_chars() - 1)).otherwise(cut)
+    return (
+        pl.when(single.str.len_chars() > 3).then(single.str.replace(r"y$", "i")).otherwise(single)
+    )
