@@ -54,12 +54,15 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "releases": ("release_id",),
     "release_pairs": ("release_id", "pair_id"),
     "runs": ("run_id",),
+    "reviews": ("review_id",),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {
     "difficulty": ("prompt_id", "student"),
     "decisions": ("policy", "prompt_id"),
     "duplicates": ("prompt_id", "method"),
     "keys": ("prompt_id",),
+    "votes": ("prompt_id", "voter"),
+    "key_shares": ("domain",),
 }
 BOOKKEEPING = ("run_id", "created_at")
 _CONFLICTS = (

@@ -31,7 +31,11 @@ class Range:
 
 def ranges(calls: int) -> list[Range]:
     """Split all prompt ids into as many ranges as a number of calls deserves: 0 to 40."""
-    count = min(_MOST_CHUNKS, -(-calls // _CALLS_PER_CHUNK))
+    return split_ids(min(_MOST_CHUNKS, -(-calls // _CALLS_PER_CHUNK)))
+
+
+def split_ids(count: int) -> list[Range]:
+    """Split all prompt ids into so many ranges of about equally many."""
     edges = [f"{65_536 * edge // count:04x}" for edge in range(count)] + ["g"]
     pairs = enumerate(itertools.pairwise(edges), 1)
     return [Range(low, high, f"{number} of {count}") for number, (low, high) in pairs]

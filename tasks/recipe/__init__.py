@@ -14,7 +14,9 @@ simulator. The model is also the flows' parameter, so the Prefect UI draws a for
 from tasks.recipe.fields import AnswerType, Name, RecipeFile, Role, Share
 from tasks.recipe.loading import as_recipe, load_recipe, recipe_schema, resolve_paths
 from tasks.recipe.models import Budget, Models, ModelSettings, Prices, Sampling, SimulatorSettings
+from tasks.recipe.policies import PRESETS, Preset
 from tasks.recipe.recipe import Recipe
+from tasks.recipe.select import Band, SelectSettings, VerifierError
 from tasks.recipe.sources import (
     BenchmarkSource,
     Columns,
@@ -26,16 +28,19 @@ from tasks.recipe.sources import (
     StoreSettings,
 )
 from tasks.recipe.stages import (
-    Band,
+    AdaptiveReference,
+    AdaptiveStudent,
     ReleaseFormat,
     ReleaseSettings,
     RewriteSettings,
     SampleSettings,
-    SelectSettings,
     TeachSettings,
 )
 
 __all__ = [
+    "PRESETS",
+    "AdaptiveReference",
+    "AdaptiveStudent",
     "AnswerType",
     "Band",
     "BenchmarkSource",
@@ -46,6 +51,7 @@ __all__ = [
     "ModelSettings",
     "Models",
     "Name",
+    "Preset",
     "Prices",
     "Recipe",
     "RecipeFile",
@@ -63,6 +69,7 @@ __all__ = [
     "SimulatorSettings",
     "StoreSettings",
     "TeachSettings",
+    "VerifierError",
     "as_recipe",
     "load_recipe",
     "recipe_schema",

@@ -1,10 +1,10 @@
-"""Stages: how each of them does its work."""
+"""Stages: how each of them does its work. How selection does it is in select.py."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.recipe.fields import Name, Section, Share
+from tasks.recipe.fields import Section, Share
 
 ReleaseFormat = Literal["parquet", "jsonl"]
 
@@ -28,55 +28,97 @@ class RewriteSettings(Section):
     tries: int = Field(default=3, ge=1)
 
 
+class AdaptiveStudent(Section):
+    """Samples go where membership of the band is open (see docs/teachable.md)."""
+
+    start: int = Field(default=4, ge=1, le=256, description="Samples that every prompt gets.")
+    step: int = Field(default=2, ge=1, le=256, description="Samples of a further round.")
+    most: int = Field(default=24, ge=1, le=256, description="Samples that no prompt exceeds.")
+    error: float = Field(
+        default=0.125,
+        gt=0,
+        lt=0.5,
+        description=(
+            "The share of prompts that may end on the wrong side of the band, expected over a "
+            "pool with the U-shape of Jeffreys' prior."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.start > self.most:
+            raise ValueError(f"start ({self.start}) is above most ({self.most})")
+        return self
+
+
+class AdaptiveReference(Section):
+    """Votes for a key stop once the leader is unlikely to be overtaken (docs/teachable.md)."""
+
+    start: int = Field(default=4, ge=1, le=256, description="Samples that every prompt gets.")
+    step: int = Field(default=2, ge=1, le=256, description="Samples of a further round.")
+    most: int = Field(default=16, ge=1, le=256, description="Samples that no prompt exceeds.")
+    confidence: float = Field(
+        default=0.95,
+        ge=0.5,
+        lt=1,
+        description="Probability, under the Beta rule, that the leader leads for good.",
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.start > self.most:
+            raise ValueError(f"start ({self.start}) is above most ({self.most})")
+        return self
+
+
 class SampleSettings(Section):
     """How many samples are drawn of whom."""
 
     student: int = Field(default=8, ge=1, le=1024)
+    adaptive: AdaptiveStudent | None = Field(
+        default=None, description="Instead of `student` samples each: as many as it takes."
+    )
     reference: int = Field(default=4, ge=1, le=1024)
+    adaptive_reference: AdaptiveReference | None = Field(
+        default=None, description="Instead of `reference` samples each: as many as it takes."
+    )
     reference_on: Literal["without_gold", "all"] = Field(
         default="without_gold",
         description="Sample the reference only where no gold answer exists, or everywhere.",
     )
-
-
-class Band(Section):
-    """Pass rates that count as teachable, both ends included."""
-
-    low: Share = 0.125
-    high: Share = 0.75
+    gold_share: Share = Field(
+        default=0,
+        description=(
+            "Share of the prompts with a gold answer that the reference answers all the same, "
+            "so that `select.key_precision` has something to be measured on."
+        ),
+    )
+    confirmations: int = Field(
+        default=3,
+        ge=1,
+        le=64,
+        description="Samples of `models.confirmer` on a key whose share is too small.",
+    )
+    keys_by: Literal["reference", "student"] = Field(
+        default="reference",
+        description=(
+            "Who votes where no answer is given. `student` is the one-model filter whose keys are "
+            "wrong in up to half of what it keeps; it warns."
+        ),
+    )
 
     @model_validator(mode="after")
-    def _check_order(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"low ({self.low}) is above high ({self.high})")
+    def _check_votes(self) -> Self:
+        if self.keys_by == "student" and self.adaptive is not None:
+            raise ValueError(
+                "adaptive needs keys before the student is sampled, keys_by: student makes them "
+                "after; use a fixed number of samples"
+            )
         return self
 
-
-class SelectSettings(Section):
-    """The policy by which a prompt is kept or set aside."""
-
-    policy: Name = "teachable"
-    band: Band = Band()
-    domains: dict[str, Band] = Field(
-        default_factory=dict, description="A band of its own for a domain, instead of `band`."
-    )
-    min_samples: int = Field(
-        default=4, ge=1, description="Decided samples needed before a pass rate is believed."
-    )
-    min_key_share: Share = Field(
-        default=0.8, description="The reference's plurality must reach this share to be a key."
-    )
-    mixture: dict[str, Share] = Field(
-        default_factory=dict,
-        description="The share of each domain in the release, summing to 1; empty keeps all.",
-    )
-    max_per_root: int | None = Field(default=None, ge=1)
-
-    @model_validator(mode="after")
-    def _check_mixture(self) -> Self:
-        if self.mixture and abs(sum(self.mixture.values()) - 1) > 1e-6:
-            raise ValueError(f"mixture sums to {sum(self.mixture.values()):g}, must sum to 1")
-        return self
+    def most_of_student(self) -> int:
+        """Return the number of samples that no prompt's student exceeds."""
+        return self.adaptive.most if self.adaptive else self.student
 
 
 class TeachSettings(Section):
