@@ -54,7 +54,6 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "releases": ("release_id",),
     "release_pairs": ("release_id", "pair_id"),
     "runs": ("run_id",),
-    "reviews": ("review_id",),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {
     "difficulty": ("prompt_id", "student"),
@@ -63,6 +62,7 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "keys": ("prompt_id",),
     "votes": ("prompt_id", "voter"),
     "key_shares": ("domain",),
+    "reviews": ("prompt_id",),
 }
 BOOKKEEPING = ("run_id", "created_at")
 _CONFLICTS = (

@@ -44,15 +44,13 @@ create table key_shares (
     created_at timestamptz
 );
 
--- What people said of a prompt's key.
+-- What people said of a prompt's key: who (reviewer), when (created_at) and where it was written.
 create table reviews (
-    review_id varchar,        -- content hash of the other columns up to reviewed_at
     prompt_id varchar,
     answer varchar,           -- the right answer; null if the prompt is refused
     refusal varchar,          -- why the prompt can have no key; null if there is an answer
     reviewer varchar,
     note varchar,
-    reviewed_at timestamptz,
     uri varchar,
     row_number bigint,
     run_id varchar,
@@ -72,12 +70,9 @@ qualify row_number() over (partition by domain order by created_at desc) = 1;
 
 create view current_reviews as
 select
-    review_id, prompt_id, answer, refusal, reviewer, note, reviewed_at, uri, row_number, run_id,
-    created_at
+    prompt_id, answer, refusal, reviewer, note, uri, row_number, run_id, created_at
 from reviews
-qualify row_number() over (
-    partition by prompt_id order by reviewed_at desc, created_at desc, review_id
-) = 1;
+qualify row_number() over (partition by prompt_id order by created_at desc) = 1;
 
 create or replace view current_keys as
 select
