@@ -52,6 +52,7 @@ class Expected:
     dropped: int
     domain_bands: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     flagged: frozenset[str] = frozenset()  # prompts found in a benchmark
+    anchors: frozenset[str] = frozenset()  # prompts that the policy keeps from outside the band
     min_pairs: int = 1
     only_correct: bool = True
 
@@ -180,6 +181,7 @@ def _reference_tables(expected: Expected) -> dict[str, pa.Table]:
     return {
         "expected_columns": _table(name=expected.columns.keys(), type=expected.columns.values()),
         "expected_flagged": _table(prompt_id=sorted(expected.flagged)),
+        "expected_anchors": _table(prompt_id=sorted(expected.anchors)),
         "expected_counts": pa.table({"name": list(counts), "value": list(counts.values())}),
         "expected_bands": pa.table(
             {

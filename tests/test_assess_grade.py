@@ -127,11 +127,18 @@ def test_measuring_a_million_prompts_takes_seconds() -> None:
 def add_prompts(store: Store, *rows: Mapping[str, object]) -> None:
     frame = pl.DataFrame(
         [
-            {"answer": None, "answer_type": "number", "tests": None, "choices": None, **row}
+            {
+                **dict.fromkeys(("answer", "tests", "choices", "domain")),
+                "answer_type": "number",
+                "kind": "seed",
+                **row,
+            }
             for row in rows
         ],
         schema={
             "prompt_id": pl.String,
+            "domain": pl.String,
+            "kind": pl.String,
             "answer": pl.String,
             "answer_type": pl.String,
             "answer_source": pl.String,

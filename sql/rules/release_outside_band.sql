@@ -1,15 +1,18 @@
 -- critical: One row per pair that the student solves too often or too seldom, or nobody knows how often.
-with pairs as (select pair_id, domain, pass_rate from {batch}),
+-- What the policy keeps as an anchor may lie outside, but its rate has to be known.
+with pairs as (select pair_id, prompt_id, domain, pass_rate from {batch}),
 
 banded as (
     select
         pairs.pair_id,
         pairs.pass_rate,
+        expected_anchors.prompt_id is not null as is_anchor,
         coalesce(own.low, every.low) as low,
         coalesce(own.high, every.high) as high
     from pairs
     inner join expected_bands as every on every.domain is null
     left join expected_bands as own on pairs.domain = own.domain
+    left join expected_anchors on pairs.prompt_id = expected_anchors.prompt_id
 )
 
 select
@@ -17,5 +20,5 @@ select
     'pass rate ' || coalesce(pass_rate::varchar, 'unknown') || ' is not in ' || low || ' to ' || high
         as detail
 from banded
-where coalesce(pass_rate not between low and high, true)
+where pass_rate is null or (pass_rate not between low and high and not is_anchor)
 order by pair_id

@@ -146,6 +146,9 @@ def _pass_gate(store: Store, recipe: Recipe, staging: Path, funnel: pl.DataFrame
         kept=int(funnel.filter("kept")["prompts"].sum()),
         dropped=int(funnel.filter(~pl.col("kept"))["prompts"].sum()),
         flagged=frozenset(store.query("release_flagged_prompts")["prompt_id"]),
+        anchors=frozenset(
+            store.query("release_anchors", policy=recipe.policy_version())["prompt_id"]
+        ),
         min_pairs=recipe.release.min_pairs,
         only_correct=recipe.teach.only_correct,
     )
