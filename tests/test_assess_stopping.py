@@ -1,8 +1,10 @@
 """Membership of the band and the two stopping rules: by hand, by simulation, by enumeration."""
 
+import gzip
 import itertools
 import math
 import random
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -240,3 +242,21 @@ def test_coverage_of_the_interval_over_simulated_students() -> None:
     low, high = jeffreys_interval(correct, 16 - correct)
     covered = float(np.mean((low <= rates) & (rates <= high)))
     assert 0.94 <= covered <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("file", "prompts", "published"),
+    [("game24_io.jsonl.gz", 100, 0.0734), ("cruxeval_input_10x800.jsonl.gz", 800, 0.3595)],
+)
+def test_recorded_samples_give_the_published_rates(
+    shared_data: Path, file: str, prompts: int, published: float
+) -> None:
+    recorded = pl.read_ndjson(gzip.decompress((shared_data / "outputs" / file).read_bytes()))
+    right = pl.col("recheck" if "recheck" in recorded.columns else "correct")
+    counts = recorded.group_by("item_id").agg(correct=right.sum(), wrong=(~right).sum())
+    counts = counts.with_columns(domain=pl.lit("math"), answer_type=pl.lit("number"))
+    measured = measure(counts, SelectSettings())
+    assert measured.height == prompts
+    assert round(measured["pass_rate"].mean(), 4) == published
+    assert measured.select((pl.col("low") <= pl.col("pass_rate")).all()).item()
+    assert measured.select((pl.col("pass_rate") <= pl.col("high")).all()).item()

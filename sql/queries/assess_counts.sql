@@ -67,7 +67,8 @@ answered as (
         classes.prompt_id,
         classes.model,
         count(*)::integer as answers,
-        log2(sum(votes)) - sum(votes * log2(votes)) / sum(votes) as entropy,
+        -- Rounded: the order of a sum of fractions may differ from run to run.
+        round(log2(sum(votes)) - sum(votes * log2(votes)) / sum(votes), 6) as entropy,
         if(
             count(favourites.class) > 0,
             coalesce(sum(votes) filter (where classes.class = favourites.class), 0) / sum(votes),
