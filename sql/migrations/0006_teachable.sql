@@ -130,3 +130,32 @@ select
     coalesce(current_keys.trusted, false) as keyed
 from spendable
 left join current_keys on spendable.prompt_id = current_keys.prompt_id;
+
+-- As before, but only the teacher's grades are put in order, not those of every model.
+create or replace view teacher_responses as
+with graded as (
+    select grades.response_id, grades.verdict
+    from responses
+    inner join current_keys on responses.prompt_id = current_keys.prompt_id
+    inner join grades
+        on responses.response_id = grades.response_id and current_keys.key_id = grades.key_id
+    where responses.role = 'teacher'
+    qualify row_number() over (
+        partition by grades.response_id
+        order by grades.created_at desc, grades.version desc, grades.verifier
+    ) = 1
+)
+
+select
+    responses.response_id,
+    responses.prompt_id,
+    responses.model,
+    responses.server,
+    responses.sample_index,
+    graded.verdict,
+    regexp_matches(coalesce(responses.content, ''), '\S')
+    and responses.finish_reason is distinct from 'length'
+    and graded.verdict is distinct from 'truncated' as usable
+from responses
+left join graded on responses.response_id = graded.response_id
+where responses.role = 'teacher';

@@ -1,51 +1,80 @@
 -- One row is a prompt in a range of ids and a student: its verdicts counted, its answers compared.
 -- A class is a set of answers that mean the same: the correct ones, equal numbers, equal spellings.
-with graded as (
+with given as materialized (
     select
         responses.prompt_id,
         responses.role,
         responses.model,
-        current_keys.key_id,
-        prompts.domain,
+        responses.completion_tokens,
         current_keys.answer_type,
         grades.verdict,
-        responses.completion_tokens,
-        case
-            when grades.verdict = 'correct' then ''
-            when grades.verdict = 'wrong' and current_keys.answer_type <> 'code' then
-                coalesce(
-                    try_cast(replace(grades.extracted, ',', '') as double)::varchar,
-                    lower(trim(grades.extracted))
-                )
-        end as class
+        grades.extracted,
+        grades.created_at,
+        grades.version,
+        grades.verifier,
+        grades.response_id,
+        hash(grades.response_id) as mark
     from responses
     inner join current_keys on responses.prompt_id = current_keys.prompt_id
-    inner join prompts on responses.prompt_id = prompts.prompt_id
     inner join grades
         on responses.response_id = grades.response_id and current_keys.key_id = grades.key_id
     where
         responses.role in ('student', 'reference')
         and responses.prompt_id >= $low
         and responses.prompt_id < $high
-    qualify row_number() over (
-        partition by grades.response_id
-        order by grades.created_at desc, grades.version desc, grades.verifier
-    ) = 1
+),
+
+-- Few responses are graded twice: only those are put in order.
+regraded as materialized (select mark from given group by mark having count(*) > 1),
+
+graded as (
+    select prompt_id, role, model, completion_tokens, answer_type, verdict, extracted
+    from given
+    where mark not in (select mark from regraded)
+    union all
+    (
+        select prompt_id, role, model, completion_tokens, answer_type, verdict, extracted
+        from given
+        where mark in (select mark from regraded)
+        qualify row_number() over (
+            partition by response_id order by created_at desc, version desc, verifier
+        ) = 1
+    )
+),
+
+tallied as materialized (
+    select
+        prompt_id,
+        role,
+        model,
+        verdict,
+        case
+            when verdict = 'correct' then ''
+            when verdict = 'wrong' and answer_type <> 'code' then
+                coalesce(
+                    try_cast(replace(extracted, ',', '') as double)::varchar,
+                    lower(trim(extracted))
+                )
+        end as class,
+        count(*) as votes,
+        sum(completion_tokens) as tokens,
+        count(completion_tokens) as measured
+    from graded
+    group by prompt_id, role, model, verdict, class
 ),
 
 classes as (
-    select prompt_id, role, model, class, count(*) as votes
-    from graded
+    select prompt_id, role, model, class, votes
+    from tallied
     where class is not null
-    group by all
 ),
 
 reference as (
     select
         prompt_id,
-        count(*) filter (where verdict = 'correct') as correct,
-        count(*) filter (where verdict in ('correct', 'wrong')) as decided
-    from graded
+        sum(votes) filter (where verdict = 'correct') as correct,
+        sum(votes) filter (where verdict in ('correct', 'wrong')) as decided
+    from tallied
     where role = 'reference'
     group by prompt_id
 ),
@@ -84,25 +113,22 @@ counted as (
     select
         prompt_id,
         model as student,
-        key_id,
-        domain,
-        answer_type,
-        count(*) filter (where verdict = 'correct')::integer as correct,
-        count(*) filter (where verdict = 'wrong')::integer as wrong,
-        count(*) filter (where verdict = 'truncated')::integer as truncated,
-        count(*) filter (where verdict = 'unverifiable')::integer as unverifiable,
-        avg(completion_tokens) as mean_tokens
-    from graded
+        coalesce(sum(votes) filter (where verdict = 'correct'), 0)::integer as correct,
+        coalesce(sum(votes) filter (where verdict = 'wrong'), 0)::integer as wrong,
+        coalesce(sum(votes) filter (where verdict = 'truncated'), 0)::integer as truncated,
+        coalesce(sum(votes) filter (where verdict = 'unverifiable'), 0)::integer as unverifiable,
+        sum(tokens) / nullif(sum(measured), 0) as mean_tokens
+    from tallied
     where role = 'student'
-    group by all
+    group by prompt_id, model
 )
 
 select
     counted.prompt_id,
     counted.student,
-    counted.key_id,
-    counted.domain,
-    counted.answer_type,
+    current_keys.key_id,
+    prompts.domain,
+    current_keys.answer_type,
     counted.correct,
     counted.wrong,
     counted.truncated,
@@ -111,9 +137,11 @@ select
     answered.entropy,
     answered.answers,
     answered.agreement,
-    reference.correct / nullif(reference.decided, 0) as reference_rate,
+    coalesce(reference.correct, 0) / nullif(reference.decided, 0) as reference_rate,
     reference.decided::integer as reference_decided
 from counted
+inner join current_keys on counted.prompt_id = current_keys.prompt_id
+inner join prompts on counted.prompt_id = prompts.prompt_id
 left join answered
     on counted.prompt_id = answered.prompt_id and counted.student = answered.model
 left join reference on counted.prompt_id = reference.prompt_id
