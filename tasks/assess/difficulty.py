@@ -23,7 +23,7 @@ from tasks.progress import active, track
 from tasks.recipe import Recipe, SelectSettings
 from tasks.store import Store, open_store
 
-RESPONSES_AT_A_TIME = 2_000_000
+RESPONSES_AT_A_TIME = 4_000_000
 _CASE = ("correct", "wrong", "domain", "answer_type")
 _STORED = (
     *("prompt_id", "student", "key_id", "correct", "wrong", "truncated", "unverifiable"),
