@@ -1,55 +1,68 @@
-"""`teachset diff A B`: what one release has that another has not.
-
-           before  after  added  removed  changed
-math          142    103      0       39        0
-all           303    231      0       72        0
-"""
+"""`teachset compare`: two policies over the same store, side by side."""
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich import box
+from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
-from cli.tables import make_console
-from tasks.release.diff import Difference, compare, read_contents
+from cli.project import read_recipe
+from cli.tables import make_console, to_json
+from tasks.select.compare import Comparison, compare_policies
+from tasks.store import open_store
 
-_MOST_SETTINGS = 40
 
-
-def show_difference(before: Path, after: Path, *, as_json: bool) -> None:
-    """Print what changed. Raises InputError if one of them is no release."""
-    difference = compare(read_contents(before), read_contents(after))
+def show_comparison(recipe: Path, first: str, second: str, *, as_json: bool) -> None:
+    """Print what either policy keeps. Raises RecipeError for an unknown one."""
+    loaded = read_recipe(recipe)
+    store = open_store(loaded.store, migrate=False)
+    comparison = compare_policies(store, loaded, first, second)
     if as_json:
-        json.dump(difference.as_json(), sys.stdout, ensure_ascii=False, indent=2)
+        json.dump(to_json(asdict(comparison)), sys.stdout, ensure_ascii=False, indent=2)
         print()
     else:
-        print_difference(difference)
+        print_comparison(make_console(), comparison)
 
 
-def print_difference(difference: Difference) -> None:
-    """Print counts by domain, the settings that differ and a few pairs of each kind of change."""
-    console = make_console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    names = [name for name in difference.domains.columns if name != "domain"]
-    for name in names:
-        table.add_column(name, justify="right")
-    for row in difference.domains.iter_rows(named=True):
-        table.add_row(Text(plain(str(row["domain"]))), *(f"{row[name]:,}" for name in names))
-    table.add_row("all", *(f"{difference.total(name):,}" for name in names))
-    console.print(Text(f"{difference.before} → {difference.after}"))
+def print_comparison(console: Console, comparison: Comparison) -> None:
+    """Print the policies, their domains and what only one of them keeps, with examples."""
+    table = _table("", "band", "kept", "of", "US$ a kept prompt", "source")
+    for policy in comparison.policies:
+        cost = policy["cost_per_kept"]
+        shown = "unknown" if cost is None else f"{cost:,.6f}"
+        row = (policy["policy"], policy["band"], policy["kept"], policy["prompts"], shown)
+        table.add_row(*map(_cell, row), _cell(policy["source"]))
     console.print(table)
-    for path, old, new in difference.settings[:_MOST_SETTINGS]:
-        line = (
-            f"{path}: {json.dumps(old, ensure_ascii=False)} → {json.dumps(new, ensure_ascii=False)}"
+    console.print(_cell(f"{comparison.both:,} kept by both, overlap {comparison.overlap:.1%}"))
+    domains = _table("domain", *(policy["policy"] for policy in comparison.policies), "both")
+    for kept in comparison.domains:
+        domains.add_row(*(_cell(kept[name]) for name in ("domain", "first", "second", "both")))
+    console.print(domains)
+    for moved in comparison.moved:
+        heading = (
+            f"{moved['prompts']:,} kept by {moved['kept_by']} alone; the other says "
+            f"{moved['reason']}"
         )
-        console.print(Text(plain(line)), soft_wrap=True)
-    for name in ("added", "removed", "changed"):
-        if pairs := getattr(difference, name):
-            listed = ", ".join(pairs[:3])
-            more = ", …" if difference.total(name) > 3 else ""
-            console.print(Text(plain(f"{name}: {listed}{more}")), soft_wrap=True)
+        console.print(_cell(heading), soft_wrap=True)
+        for example in moved["examples"]:
+            rate = example["pass_rate"]
+            known = "unknown" if rate is None else f"{rate:.3f}"
+            line = f"  {example['prompt_id'][:12]}  {known}  {' '.join(example['text'].split())}"
+            console.print(_cell(line), soft_wrap=True)
+
+
+def _table(*headings: str) -> Table:
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in headings:
+        table.add_column(_cell(heading))
+    return table
+
+
+def _cell(value: Any) -> Text:
+    return Text(plain(f"{value:,}" if isinstance(value, int) else str(value)))

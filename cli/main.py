@@ -157,6 +157,41 @@ def lineage(
 
 
 @app.command()
+def review(
+    recipe: RecipeArgument = None,
+    out: Annotated[
+        Path | None, typer.Option("--export", help="Write the prompts that need one, as JSONL.")
+    ] = None,
+    back: Annotated[
+        Path | None, typer.Option("--import", help="Take the answers of such a file as keys.")
+    ] = None,
+    reviewer: Annotated[
+        str | None, typer.Option(help="Who answered, where a row does not say it.")
+    ] = None,
+) -> None:
+    """Have people give the keys that no vote could.
+
+    Fill in `answer`, or `refuse` with the reason why there can be none.
+    """
+    from cli.reviewing import review as carry_reviews
+
+    typer.echo(carry_reviews(recipe, out, back, reviewer))
+
+
+@app.command()
+def compare(
+    recipe: Annotated[Path, typer.Argument(help="The recipe.")],
+    first: Annotated[str, typer.Argument(help="A policy: a preset's name, or `recipe`.")],
+    second: Annotated[str, typer.Argument(help="Another one.")],
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+) -> None:
+    """Compare what two policies would keep; makes no model call and changes nothing."""
+    from cli.comparing import show_comparison
+
+    show_comparison(recipe, first, second, as_json=as_json)
+
+
+@app.command()
 def simulate(
     items: Annotated[
         list[Path] | None,
@@ -232,7 +267,7 @@ def diff(
 
     Pairs added, removed and changed by domain, and the settings that differ.
     """
-    from cli.comparing import show_difference
+    from cli.diffing import show_difference
 
     show_difference(before, after, as_json=as_json)
 

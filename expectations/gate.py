@@ -74,6 +74,7 @@ class Expected:
     mixture: Mapping[str, float] = field(default_factory=dict)
     flagged: Iterable[str] = ()  # prompts found in a benchmark
     flagged_responses: Iterable[str] = ()
+    anchors: Iterable[str] = ()  # prompts that the policy keeps from outside the band
     untrusted: Iterable[str] = ()  # prompts whose key waits for a review
     contradicted: Iterable[str] = ()  # responses that two verifiers disagree about
     clusters: Mapping[str, str] = field(default_factory=dict)  # prompt: its duplicates' cluster
@@ -219,6 +220,7 @@ def _reference_tables(expected: Expected) -> dict[str, pa.Table]:
         ),
         "expected_flagged": _texts(prompt_id=expected.flagged),
         "expected_flagged_responses": _texts(response_id=expected.flagged_responses),
+        "expected_anchors": _texts(prompt_id=expected.anchors),
         "expected_untrusted": _texts(prompt_id=expected.untrusted),
         "expected_contradicted": _texts(response_id=expected.contradicted),
         "expected_clusters": _texts(

@@ -1,12 +1,15 @@
 """Sample: the reference makes keys where none are given, the student shows what it can do."""
 
+from collections.abc import Callable
+
 from prefect import flow
 
+from tasks.assess.grade import grade_task
 from tasks.assess.keys import derive_keys_task
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
-from tasks.sample import SampledRole, count_wanted, sample_chunk
+from tasks.sample import SampledRole, count_rounds, count_wanted, sample_chunk
 from tasks.store import open_store
 
 
@@ -16,23 +19,38 @@ from tasks.store import open_store
     task_runner=two_at_a_time(),
 )
 def sample(recipe: Recipe | RecipeFile) -> None:
-    """Draw what is missing: reference samples, then keys from them, then student samples.
+    """Draw what is missing: reference samples, keys from them, then samples of every student.
 
-    Leaves rows in `responses`, `failures` and `keys`. Safe to kill and to run again.
+    Samples of a fixed number are drawn at once; otherwise in rounds, each of which asks about all
+    prompts that are still open. Leaves rows in `responses`, `failures`, `votes`, `keys` and, where
+    there are rounds, `grades`. Safe to kill and to run again.
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "sample") as run_id:
         if recipe.models.reference is not None:
-            _draw(recipe, run_id, "reference")
+            _draw(recipe, run_id, "reference", lambda: derive_keys_task(recipe, run_id))
         derive_keys_task(recipe, run_id)
-        _draw(recipe, run_id, "student")
+        if recipe.models.confirmer is not None:
+            _draw(recipe, run_id, "confirmer", lambda: None)
+            derive_keys_task(recipe, run_id)
+        for each in recipe.of_each_student():
+            _draw(each, run_id, "student", lambda: grade_task(recipe, run_id, ("student",)))
+        if recipe.sample.keys_by == "student":
+            derive_keys_task(recipe, run_id)
 
 
-def _draw(recipe: Recipe, run_id: str, role: SampledRole) -> None:
-    calls = count_wanted(open_store(recipe.store), recipe, role).calls
-    run_ranges(
-        role,
-        calls,
-        lambda asked: sample_chunk.submit(recipe, run_id, role, asked),
-        calls_per_range(recipe, role),
-    )
+def _draw(recipe: Recipe, run_id: str, role: SampledRole, look: Callable[[], object]) -> None:
+    """Draw samples of a role round by round, with a look at what is there before each round."""
+    rounds = count_rounds(recipe, role)
+    for _ in range(rounds):
+        if rounds > 1:
+            look()
+        calls = count_wanted(open_store(recipe.store), recipe, role).calls
+        run_ranges(
+            role,
+            calls,
+            lambda asked: sample_chunk.submit(recipe, run_id, role, asked),
+            calls_per_range(recipe, role),
+        )
+        if calls == 0:
+            return

@@ -2,25 +2,35 @@
 
 response_id  prompt_id  role     model        sample_index  finish_reason  content
 91d0…        3c7b…      student  sim-student  3             stop           … \\boxed{4}
+
+Either a fixed number of samples each, or as many as it takes: tasks/assess/stopping.py says when a
+prompt is settled, and everything it is told is in the store.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+import orjson
+import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.assess.membership import FAULTLESS
+from tasks.assess.stopping import Edges, leads_for_good, next_look, plan_stopping
 from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
+from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import Range
-from tasks.llm.request import Endpoint, Request
+from tasks.llm.request import Endpoint, Request, parameters_of
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import active
-from tasks.recipe import Recipe, Role
+from tasks.recipe import AdaptiveReference, AdaptiveStudent, ModelSettings, Recipe, Role
 from tasks.store import Store, open_store
 
-SampledRole = Literal["reference", "student"]
+SampledRole = Literal["reference", "confirmer", "student"]
+ALL = Range("", "g")
+_ID_TAILS = 2**32  # A share of the prompts is chosen by the last 32 bits of their ids.
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,52 +44,118 @@ class Wanted:
 def plan_samples(
     prompts: Iterable[Mapping[str, Any]], endpoint: Endpoint, role: Role, samples: int
 ) -> Iterator[Request]:
-    """Yield a request per prompt and sample index, prompt by prompt."""
+    """Yield a request per prompt and sample index, prompt by prompt.
+
+    `samples` is how many a prompt gets that has no number of its own in `wanted`.
+    """
     for prompt in prompts:
         messages = solve_messages(
             prompt["text"], prompt["choices"], prompt["answer_type"], endpoint.settings
         )
-        for index in range(samples):
+        for index in range(prompt.get("wanted", samples)):
             yield Request(prompt["prompt_id"], role, SOLVE_TEMPLATE, messages, index)
 
 
-def samples_of(recipe: Recipe, role: SampledRole) -> int:
-    """Return how many samples the recipe wants of a role."""
-    return recipe.sample.student if role == "student" else recipe.sample.reference
+def wanted_samples(
+    drawn: int, imported: int, is_settled: bool, settings: AdaptiveStudent | AdaptiveReference
+) -> int:
+    """Return how many samples a prompt should have, drawn by ourselves; 0 if it needs no more.
+
+    It is looked at when a round is complete: whoever interrupts a round, the next run completes it
+    first and then decides as if nothing had happened.
+    """
+    present = drawn + imported
+    look = next_look(present, settings.start, settings.step, settings.most)
+    if present >= look:
+        if present >= settings.most or is_settled:
+            return 0
+        look = next_look(present + 1, settings.start, settings.step, settings.most)
+    return drawn + look - present
 
 
-def answers_too(recipe: Recipe, role: SampledRole) -> bool:
-    """Whether a role answers prompts that came with an answer: the student always does."""
-    return role == "student" or recipe.sample.reference_on == "all"
+def want_of_student(states: pl.DataFrame, recipe: Recipe, settings: AdaptiveStudent) -> pl.Series:
+    """Return the samples wanted of the student, a number a row of sql/queries/sample_states.sql.
+
+    Raises RecipeError if the error that the recipe allows is out of reach.
+    """
+
+    def is_settled(state: Mapping[str, Any]) -> bool:
+        band = recipe.select.band_of(state["domain"])
+        error = recipe.select.verifier_error.get(state["answer_type"], FAULTLESS)
+        plan = plan_stopping(Edges(band.low, band.high, error), settings)
+        decided = state["correct"] + state["wrong"]
+        return decided > settings.most or plan.is_settled(state["correct"], state["wrong"])
+
+    return _want(states, ["domain", "answer_type", "correct", "wrong"], settings, is_settled)
+
+
+def want_of_reference(states: pl.DataFrame, settings: AdaptiveReference) -> pl.Series:
+    """Return the samples wanted of the reference, a number a row of the states."""
+
+    def is_settled(state: Mapping[str, Any]) -> bool:
+        return leads_for_good(state["votes"], state["runner_up"], settings.confidence)
+
+    return _want(states, ["votes", "runner_up"], settings, is_settled)
+
+
+def _want(
+    states: pl.DataFrame,
+    evidence: list[str],
+    settings: AdaptiveStudent | AdaptiveReference,
+    is_settled: Callable[[Mapping[str, Any]], bool],
+) -> pl.Series:
+    """Decide on each distinct state once; there are few, however many prompts."""
+    columns = ["drawn", "imported", *evidence]
+    distinct = states.select(columns).unique(maintain_order=True)
+    wanted = [
+        wanted_samples(state["drawn"], state["imported"], is_settled(state), settings)
+        for state in distinct.iter_rows(named=True)
+    ]
+    decided = distinct.with_columns(pl.Series("wanted", wanted, dtype=pl.Int64))
+    return states.join(decided, on=columns, how="left", nulls_equal=True, maintain_order="left")[
+        "wanted"
+    ]
 
 
 def count_wanted(store: Store, recipe: Recipe, role: SampledRole) -> Wanted:
-    """Count the prompts a role should answer, and about how many calls that still takes."""
+    """Count the prompts a role should answer, and about how many calls that still takes.
+
+    Where samples are drawn in rounds these are the calls of the next one.
+    """
+    if adaptive_of(recipe, role) is not None:
+        states = _read_states(store, recipe, role, ALL)
+        left = (pl.col("wanted") - pl.col("drawn")).filter(pl.col("wanted") > 0).sum()
+        return Wanted(states.height, int(states.select(left).item()))
     counted = store.query(
         "sample_counts",
-        role=role,
-        answered_too=answers_too(recipe, role),
-        model=getattr(recipe.models, role).model,
+        **_who(recipe, role),
         template=SOLVE_TEMPLATE,
+        model=_model_of(recipe, role).model,
         samples=samples_of(recipe, role),
     ).row(0, named=True)
     return Wanted(counted["prompts"], counted["calls"])
+
+
+def count_rounds(recipe: Recipe, role: SampledRole) -> int:
+    """Return how many rounds it takes at most until every prompt of a role is settled."""
+    settings = adaptive_of(recipe, role)
+    if settings is None:
+        return 1
+    return 1 + -(-(settings.most - settings.start) // settings.step)
+
+
+def adaptive_of(recipe: Recipe, role: SampledRole) -> AdaptiveStudent | AdaptiveReference | None:
+    """Return how samples of a role are drawn in rounds; None if it is a fixed number."""
+    if role == "student":
+        return recipe.sample.adaptive
+    return recipe.sample.adaptive_reference if role == "reference" else None
 
 
 def sample_range(
     store: Store, recipe: Recipe, run_id: str, role: SampledRole, asked: Range
 ) -> Completion:
     """Draw what is missing of a role on the prompts of a range."""
-    pages = (
-        store.query(
-            "sample_prompts",
-            role=role,
-            low=part.low,
-            high=part.high,
-            answered_too=answers_too(recipe, role),
-        )
-        for part in asked.parts()
-    )
+    pages = (read_page(store, recipe, role, part) for part in asked.parts())
     return draw(
         store,
         recipe,
@@ -92,6 +168,63 @@ def sample_range(
         tracker=active(role),
         calls=asked.calls,
     )
+
+
+def read_page(store: Store, recipe: Recipe, role: SampledRole, part: Range) -> pl.DataFrame:
+    """Return the prompts of a range that a role should answer, and how often if that differs."""
+    prompts = store.query("sample_prompts", low=part.low, high=part.high, **_who(recipe, role))
+    if adaptive_of(recipe, role) is None:
+        return prompts
+    states = _read_states(store, recipe, role, part).filter(pl.col("wanted") > 0)
+    return prompts.join(states.select("prompt_id", "wanted"), on="prompt_id", maintain_order="left")
+
+
+def _read_states(store: Store, recipe: Recipe, role: SampledRole, asked: Range) -> pl.DataFrame:
+    """Return what the samples of a role have shown so far, and how many are wanted."""
+    model, settings = _model_of(recipe, role), adaptive_of(recipe, role)
+    states = store.query(
+        "sample_states",
+        low=asked.low,
+        high=asked.high,
+        template=SOLVE_TEMPLATE,
+        model=model.model,
+        parameters=orjson.dumps(parameters_of(model)).decode(),
+        permanent=list(PERMANENT),
+        **_who(recipe, role),
+    )
+    if isinstance(settings, AdaptiveStudent):
+        wanted = want_of_student(states, recipe, settings)
+    else:
+        assert settings is not None
+        wanted = want_of_reference(states, settings)
+    return states.with_columns(wanted)
+
+
+def _who(recipe: Recipe, role: SampledRole) -> dict[str, Any]:
+    """Return the parameters that say which prompts a role answers.
+
+    The student answers all that have a key, the reference those without an answer, or all.
+    """
+    sample = recipe.sample
+    gold_share = sample.gold_share if role == "reference" else 0
+    return {
+        "role": role,
+        "answered_too": role == "student" or (role == "reference" and sample.reference_on == "all"),
+        "gold_below": "g" if gold_share >= 1 else f"{int(gold_share * _ID_TAILS):08x}",
+        "keyless_too": role == "student" and sample.keys_by == "student",
+    }
+
+
+def _model_of(recipe: Recipe, role: SampledRole) -> ModelSettings:
+    model: ModelSettings = getattr(recipe.models, role)
+    return model
+
+
+def samples_of(recipe: Recipe, role: SampledRole) -> int:
+    """Return how many samples of a role every prompt gets where there are no rounds."""
+    if role == "confirmer":
+        return recipe.sample.confirmations
+    return recipe.sample.student if role == "student" else recipe.sample.reference
 
 
 @task(task_run_name="{role} {asked.name}", cache_policy=NO_CACHE)

@@ -69,6 +69,9 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "contamination": ("prompt_id", "response_id", "item_id", "method"),
     "guards": ("benchmark", "method"),
     "keys": ("prompt_id",),
+    "votes": ("prompt_id", "voter"),
+    "key_shares": ("domain",),
+    "reviews": ("prompt_id",),
 }
 BOOKKEEPING = ("run_id", "created_at")
 _CONFLICTS = (

@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from tasks.assess.difficulty import measure, measure_difficulty
 from tasks.assess.grade import Memory, decide, grade_responses
-from tasks.assess.keys import Plurality, derive_keys, plurality
+from tasks.assess.keys import derive_keys
 from tasks.assess.verifiers import math as math_verifier
+from tasks.assess.votes import Plurality, plurality
 from tasks.recipe import SelectSettings
 from tasks.store import Store
 
@@ -63,7 +64,7 @@ def close(left: str, right: str) -> bool:
 
 def test_votes_are_counted_by_meaning() -> None:
     answers = ["2", r"\frac12", "0.5", "2", "1/2", None]
-    assert plurality(answers, math_verifier.is_same) == Plurality("0.5", 3, 5, 0.6)
+    assert plurality(answers, math_verifier.is_same) == Plurality("0.5", 3, 5, 0.6, runner_up=2)
 
 
 def test_the_most_frequent_spelling_names_the_class() -> None:
@@ -71,7 +72,9 @@ def test_the_most_frequent_spelling_names_the_class() -> None:
 
 
 def test_a_tie_has_no_answer() -> None:
-    assert plurality(["1", "2", "1", "2", "3"], equal_text) == Plurality(None, 2, 5, 0.4)
+    assert plurality(["1", "2", "1", "2", "3"], equal_text) == Plurality(
+        None, 2, 5, 0.4, runner_up=2
+    )
     assert plurality([None, None], equal_text) == Plurality(None, 0, 0, 0.0)
 
 
@@ -85,9 +88,12 @@ def test_votes_do_not_depend_on_the_order_of_samples(
         assert plurality(shuffled, same) == plurality(answers, same)
 
 
+OF_MATH = {"domain": pl.lit("math"), "answer_type": pl.lit("number")}
+
+
 def test_intervals_are_jeffreys() -> None:
-    counts = pl.DataFrame({"correct": [3, 0, 8, 0], "wrong": [5, 8, 0, 0]})
-    measured = measure(counts)
+    counts = pl.DataFrame({"correct": [3, 0, 8, 0], "wrong": [5, 8, 0, 0]}).with_columns(**OF_MATH)
+    measured = measure(counts, SelectSettings())
     assert measured["pass_rate"].to_list() == [0.375, 0.0, 1.0, None]
     rows = measured.select("low", "high").rows()
     assert rows[3] == (None, None)
@@ -112,17 +118,27 @@ def test_measuring_a_million_prompts_takes_seconds() -> None:
         itertools.islice(itertools.cycle(itertools.product(range(9), range(9))), 1_400_000)
     )
     counts = pl.DataFrame(pairs, schema=["correct", "wrong"], orient="row")
-    assert measure(counts)["low"].null_count() == sum(pair == (0, 0) for pair in pairs)
+    counts = counts.with_columns(**OF_MATH)
+    assert measure(counts, SelectSettings())["low"].null_count() == sum(
+        pair == (0, 0) for pair in pairs
+    )
 
 
 def add_prompts(store: Store, *rows: Mapping[str, object]) -> None:
     frame = pl.DataFrame(
         [
-            {"answer": None, "answer_type": "number", "tests": None, "choices": None, **row}
+            {
+                **dict.fromkeys(("answer", "tests", "choices", "domain")),
+                "answer_type": "number",
+                "kind": "seed",
+                **row,
+            }
             for row in rows
         ],
         schema={
             "prompt_id": pl.String,
+            "domain": pl.String,
+            "kind": pl.String,
             "answer": pl.String,
             "answer_type": pl.String,
             "answer_source": pl.String,
@@ -217,7 +233,7 @@ def test_the_stage_grades_each_response_once_and_measures(store: Store) -> None:
     counts = grade_responses(store, ["student"], "run")
     assert (counts.graded, counts.decided) == (11, 4)
     assert counts.verdicts == {"correct": 5, "wrong": 5, "unverifiable": 1}
-    assert measure_difficulty(store, "run") == 2
+    assert measure_difficulty(store, SelectSettings(), "run") == 2
     difficulty = store.sql(
         "select prompt_id, student, correct, wrong, unverifiable, pass_rate from current_difficulty"
         " order by prompt_id"
@@ -225,7 +241,7 @@ def test_the_stage_grades_each_response_once_and_measures(store: Store) -> None:
     assert difficulty == [("a", "tiny", 3, 4, 1, 3 / 7), ("b", "tiny", 2, 1, 0, 2 / 3)]
 
     assert grade_responses(store, ["student"], "again").graded == 0
-    assert measure_difficulty(store, "again") == 0
+    assert measure_difficulty(store, SelectSettings(), "again") == 0
     assert grade_responses(store, ["teacher"], "run").graded == 1
 
 

@@ -28,8 +28,9 @@ from tasks.recipe import (
     TeachSettings,
 )
 from tasks.select.contamination import find_contamination
-from tasks.select.decide import Decided, count_mixture, decide, decide_after_teach, decide_prompts
+from tasks.select.decide import Decided, decide, decide_after_teach, decide_prompts
 from tasks.select.duplicates import find_duplicates
+from tasks.select.limits import count_mixture
 from tasks.store import Store
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
@@ -54,10 +55,13 @@ def decide_one(store: Store, recipe: Recipe, prompt: Taught) -> tuple[bool, str,
 
 CASES: list[tuple[dict[str, Any], tuple[bool, str, str, str | None]]] = [
     ({}, (True, "select", "kept", None)),
-    ({"key": None}, (False, "assess", "no_key", "nothing to check an answer against")),
+    (
+        {"key": None, "answer": None},
+        (False, "assess", "needs_review", "no key, and nobody voted for one"),
+    ),
     (
         {"trusted": False},
-        (False, "assess", "untrusted_key", "plurality key needs a review, share 0.5"),
+        (False, "assess", "needs_review", "plurality key needs a review, share 0.5"),
     ),
     (
         {"correct": 2, "wrong": 1, "truncated": 5},
@@ -266,6 +270,15 @@ EVIDENCE = st.lists(
             "duplicate_of": st.sampled_from([None, None, None, "x"]),
             "duplicate_method": st.sampled_from(["exact", "minhash"]),
             "duplicate_score": st.just(0.9),
+            "answer_type": st.sampled_from(["number", "open", "code"]),
+            "source": st.sampled_from(["s1", "s2", None]),
+            "refusal": st.sampled_from([None, None, None, "ambiguous"]),
+            "reference_rate": st.sampled_from([0.5, 1.0, None]),
+            "reference_decided": st.integers(0, 4),
+            "key_confirming": st.sampled_from([None, 1]),
+            "key_confirmations": st.sampled_from([None, 3]),
+            "votes": st.sampled_from([None, 2]),
+            "voted": st.sampled_from([None, 4]),
             "item_id": st.just("i"),
             "benchmark": st.just("b"),
             "method": st.sampled_from([None, None, None, "13-gram", "similar"]),
@@ -293,9 +306,12 @@ def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
         ),
         **{"duplicate_method": pl.String, "duplicate_score": pl.Float64},
         **{"method": pl.String, "trusted": pl.Boolean, "key_source": pl.String},
-        "key_share": pl.Float64,
+        **dict.fromkeys(("key_share", "reference_rate"), pl.Float64),
+        **dict.fromkeys(("answer_type", "source", "refusal"), pl.String),
+        **dict.fromkeys(("key_confirming", "key_confirmations", "votes", "voted"), pl.Int64),
+        "reference_decided": pl.Int64,
         **dict.fromkeys(("correct", "wrong", "truncated", "unverifiable"), pl.Int64),
-        "pass_rate": pl.Float64,
+        **dict.fromkeys(("pass_rate", "in_band"), pl.Float64),
         **dict.fromkeys(("teacher_responses", "teacher_correct", "teacher_usable"), pl.Int64),
     }
     for index, row in enumerate(rows):
@@ -304,6 +320,7 @@ def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
         if row["duplicate_of"] is None:
             row["duplicate_method"] = None
         row["pass_rate"] = row["correct"] / decided if decided else None
+        row["in_band"] = row["pass_rate"]
     return pl.DataFrame(rows, schema=schema)
 
 
@@ -313,11 +330,20 @@ def test_nothing_vanishes_and_order_never_matters(
     rows: list[dict[str, Any]], mixed: bool, per_root: int | None, data: st.DataObject
 ) -> None:
     mixture = {"math": 0.6, "code": 0.4} if mixed else {}
-    policy = SelectSettings(band=Band(), mixture=mixture, max_per_root=per_root)
+    shares = {"hard_share": 0.2, "easy_share": 0.1, "min_in_band": 0.2} if mixed else {}
+    policy = SelectSettings(
+        band=Band(),
+        mixture=mixture,
+        max_per_root=per_root,
+        max_per_source=per_root,
+        targets={"code": 3} if mixed else {},
+        **shares,
+    )
     evidence = as_evidence(rows)
     found = decide(evidence, policy, TeachSettings())
     assert found["prompt_id"].to_list() == evidence["prompt_id"].to_list()
-    assert found["kept"].to_list() == (found["reason"] == "kept").to_list()
+    kept = ("kept", "certified_hard", "easy_anchor")
+    assert found["kept"].to_list() == found["reason"].is_in(kept).to_list()
     assert found.drop_nulls(["kept", "stage", "reason"]).height == len(rows)
     dropped = found.filter(~pl.col("kept"))
     assert dropped["detail"].null_count() == 0

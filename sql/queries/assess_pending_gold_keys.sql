@@ -1,4 +1,5 @@
--- One row is a prompt whose own answer, or whose tests, are not its current key yet.
+-- One row is a prompt whose own answer, or whose tests, are not its current key yet. What people
+-- said of a prompt goes before its own answer.
 select
     prompts.prompt_id,
     prompts.answer,
@@ -13,6 +14,9 @@ left join current_keys
     and current_keys.trusted
 where
     current_keys.prompt_id is null
+    and not exists (
+        select 1 from current_reviews where current_reviews.prompt_id = prompts.prompt_id
+    )
     and (
         (prompts.answer_type not in ('open', 'code') and prompts.answer is not null)
         or (prompts.answer_type = 'code' and len(prompts.tests) > 0)

@@ -18,4 +18,11 @@ select
     coalesce(sum($samples - coalesce(drawn.samples, 0)), 0)::bigint as calls
 from sampled_prompts
 left join drawn on sampled_prompts.prompt_id = drawn.prompt_id
-where sampled_prompts.role = $role and ($answered_too or not sampled_prompts.has_answer)
+where
+    sampled_prompts.role = $role
+    and (
+        $answered_too
+        or not sampled_prompts.has_answer
+        or right(sampled_prompts.prompt_id, 8) < $gold_below
+    )
+    and ($role <> 'student' or sampled_prompts.keyed or ($keyless_too and not has_answer))

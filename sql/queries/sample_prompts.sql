@@ -5,5 +5,6 @@ where
     role = $role
     and prompt_id >= $low
     and prompt_id < $high
-    and ($answered_too or not has_answer)
+    and ($answered_too or not has_answer or right(prompt_id, 8) < $gold_below)
+    and ($role <> 'student' or keyed or ($keyless_too and not has_answer))
 order by prompt_id

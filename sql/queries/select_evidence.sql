@@ -20,6 +20,12 @@ doubles as (
     qualify row_number() over (partition by prompt_id order by method, representative_id) = 1
 ),
 
+origins as (
+    select prompt_id as root_id, min(source) as source
+    from prompt_sources
+    group by prompt_id
+),
+
 taught as (
     select
         prompt_id,
@@ -36,6 +42,8 @@ select
     prompts.root_id,
     prompts.kind,
     prompts.domain,
+    prompts.answer_type,
+    origins.source,
     doubles.representative_id as duplicate_of,
     doubles.method as duplicate_method,
     doubles.score as duplicate_score,
@@ -47,11 +55,17 @@ select
     current_keys.trusted,
     current_keys.source as key_source,
     current_keys.share as key_share,
+    current_keys.confirming as key_confirming,
+    current_keys.confirmations as key_confirmations,
+    current_votes.votes,
+    current_votes.samples as voted,
+    current_reviews.refusal,
     coalesce(current_difficulty.correct, 0) as correct,
     coalesce(current_difficulty.wrong, 0) as wrong,
     coalesce(current_difficulty.truncated, 0) as truncated,
     coalesce(current_difficulty.unverifiable, 0) as unverifiable,
-    current_difficulty.pass_rate,
+    current_difficulty.reference_rate,
+    coalesce(current_difficulty.reference_decided, 0) as reference_decided,
     coalesce(taught.responses, 0) as teacher_responses,
     coalesce(taught.correct, 0) as teacher_correct,
     coalesce(taught.usable, 0) as teacher_usable
@@ -65,5 +79,9 @@ left join current_difficulty
         current_keys.key_id = current_difficulty.key_id
         and prompts.prompt_id = current_difficulty.prompt_id
         and current_difficulty.student = $student
+left join current_votes
+    on prompts.prompt_id = current_votes.prompt_id and current_votes.voter = 'reference'
+left join current_reviews on prompts.prompt_id = current_reviews.prompt_id
+left join origins on prompts.root_id = origins.root_id
 left join taught on prompts.prompt_id = taught.prompt_id
 order by prompts.prompt_id

@@ -1,56 +1,101 @@
-"""Difficulty: how often a student solves a prompt, and how sure that is.
+"""Difficulty: how often a student solves a prompt, how sure that is, and what else it shows.
 
-prompt_id  student  correct  wrong  truncated  unverifiable  pass_rate  low    high
-3c7b…      qwen-1b  3        5      0          0             0.375      0.119  0.710
+prompt_id  student  correct  wrong  truncated  pass_rate  low    high   in_band  entropy  gap
+3c7b…      qwen-1b  3        5      0          0.375      0.119  0.710  0.940    1.55     0.625
+
+docs/teachable.md has the formula of every column.
 """
+
+from collections.abc import Iterator
 
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
-from scipy.special import betaincinv
 
-from tasks.recipe import Recipe
+from tasks.assess.membership import (
+    FAULTLESS,
+    correct_rates,
+    jeffreys_interval,
+    probability_in_band,
+)
+from tasks.llm.pending import Range, split_ids
+from tasks.progress import active, track
+from tasks.recipe import Recipe, SelectSettings
 from tasks.store import Store, open_store
 
-TAIL = 0.025
+RESPONSES_AT_A_TIME = 4_000_000
+_CASE = ("correct", "wrong", "domain", "answer_type")
+_STORED = (
+    *("prompt_id", "student", "key_id", "correct", "wrong", "truncated", "unverifiable"),
+    *("observed_rate", "pass_rate", "low", "high", "band_low", "band_high", "in_band", "entropy"),
+    *("answers", "mean_tokens", "agreement", "reference_rate", "reference_decided", "gap"),
+)
 
 
-def measure(counts: pl.DataFrame) -> pl.DataFrame:
-    """Add pass_rate, low and high to rows with `correct` and `wrong`.
+def measure(counts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    """Add rates, interval and membership to rows of correct, wrong, domain and answer_type.
 
     Truncated and unverifiable responses decide nothing: with neither right nor wrong answers all
-    three are null. The interval is Jeffreys' 95 % one, the quantiles of Beta(c + ½, w + ½), with
-    the end at 0 or 1 where the student never or always succeeded.
+    of them are null. `pass_rate` is the observed rate, corrected for the verifier's known error.
     """
+    cases = counts.select(_CASE).unique(maintain_order=True)
+    groups = cases.partition_by("domain", "answer_type", maintain_order=True)
+    measured = pl.concat([_measure_cases(group, settings) for group in groups]) if groups else None
+    if measured is None:
+        measured = _measure_cases(cases, settings)
+    joined = counts.join(measured, on=_CASE, how="left", nulls_equal=True, maintain_order="left")
+    if "reference_rate" not in joined.columns:
+        return joined
+    return joined.with_columns(gap=pl.col("reference_rate") - pl.col("pass_rate"))
+
+
+def _measure_cases(cases: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    """Measure the distinct counts of one domain and answer type: few, however many prompts."""
+    domain, answer_type = cases.select("domain", "answer_type").row(0) if cases.height else ("", "")
+    band = settings.band_of(domain)
+    error = settings.verifier_error.get(answer_type, FAULTLESS)
+    correct, wrong = cases["correct"].to_numpy(), cases["wrong"].to_numpy()
+    low, high = jeffreys_interval(correct, wrong, error)
+    inside = probability_in_band(correct, wrong, band.low, band.high, error)
     decided = pl.col("correct") + pl.col("wrong")
-    rate = pl.when(decided > 0).then(pl.col("correct") / decided)
-    return counts.with_columns(pass_rate=rate).join(
-        _intervals(counts.select("correct", "wrong").unique()),
-        on=["correct", "wrong"],
-        how="left",
-        maintain_order="left",
+    observed = cases.select(rate=pl.col("correct") / decided)["rate"].to_numpy()
+    values = {
+        "observed_rate": observed,
+        "pass_rate": correct_rates(observed, error),
+        "low": low,
+        "high": high,
+        "in_band": inside,
+    }
+    return cases.with_columns(
+        *(pl.when(decided > 0).then(pl.Series(name, values[name])).alias(name) for name in values),
+        band_low=pl.lit(band.low),
+        band_high=pl.lit(band.high),
     )
 
 
-def _intervals(counts: pl.DataFrame) -> pl.DataFrame:
-    """Return the interval of each distinct pair of counts; there are few, however many prompts."""
-    correct, wrong = counts["correct"].to_numpy(), counts["wrong"].to_numpy()
-    some = pl.col("correct") + pl.col("wrong") > 0
-    return counts.with_columns(
-        low=pl.Series(betaincinv(correct + 0.5, wrong + 0.5, TAIL), dtype=pl.Float64),
-        high=pl.Series(betaincinv(correct + 0.5, wrong + 0.5, 1 - TAIL), dtype=pl.Float64),
-    ).with_columns(
-        low=pl.when(some).then(pl.when(pl.col("correct") == 0).then(0.0).otherwise(pl.col("low"))),
-        high=pl.when(some).then(pl.when(pl.col("wrong") == 0).then(1.0).otherwise(pl.col("high"))),
-    )
+def measure_difficulty(store: Store, settings: SelectSettings, run_id: str) -> int:
+    """Append the difficulty of every prompt and student that changed; return how many.
+
+    Prompts are taken in ranges of their ids, so that memory does not grow with the store.
+    """
+    changed, tracker = 0, active("measure difficulty")
+    for part in _ranges(store):
+        counts = store.query("assess_counts", low=part.low, high=part.high)
+        if counts.is_empty():
+            continue
+        rows = measure(counts, settings).select(_STORED)
+        changed += store.append("difficulty", rows, run_id=run_id)
+        tracker.advance(rows.height)
+    return changed
 
 
-def measure_difficulty(store: Store, run_id: str) -> int:
-    """Append the difficulty of every prompt and student whose counts changed; return how many."""
-    return store.append("difficulty", measure(store.query("assess_counts")), run_id=run_id)
+def _ranges(store: Store) -> Iterator[Range]:
+    responses = int(store.query("assess_response_count")["responses"][0])
+    yield from split_ids(-(-responses // RESPONSES_AT_A_TIME))
 
 
 @task(task_run_name="measure-difficulty", cache_policy=NO_CACHE)
 def measure_difficulty_task(recipe: Recipe, run_id: str) -> int:
     """Measure every student on every prompt; return how many measures are new."""
-    return measure_difficulty(open_store(recipe.store), run_id)
+    with track("measure difficulty"):
+        return measure_difficulty(open_store(recipe.store), recipe.select, run_id)

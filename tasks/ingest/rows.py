@@ -15,7 +15,7 @@ import polars as pl
 
 from tasks.identity import content_id, normalise
 
-Purpose = Literal["seed", "benchmark", "response"]
+Purpose = Literal["seed", "benchmark", "response", "review"]
 RAW_LIMIT = 2_000  # characters of a bad row that are kept
 LINE_LIMIT = 16_000_000  # bytes of one line or array element; longer ones are not rows
 # Control characters but newline and tab, halves of surrogate pairs, and the marks that reverse the

@@ -41,7 +41,11 @@ class Range:
 
 def ranges(calls: int, calls_per_range: int = CALLS_PER_RANGE) -> list[Range]:
     """Split all prompt ids into as many ranges as a number of calls deserves: 0 to 40."""
-    count = min(_MOST_CHUNKS, -(-calls // calls_per_range))
+    return split_ids(min(_MOST_CHUNKS, -(-calls // calls_per_range)), calls)
+
+
+def split_ids(count: int, calls: int = 0) -> list[Range]:
+    """Split all prompt ids into so many ranges of about equally many."""
     edges = [_edge(_PLACES * edge // count) for edge in range(count)] + ["g"]
     pairs = enumerate(itertools.pairwise(edges), 1)
     return [

@@ -14,7 +14,8 @@ from tasks.plan.assumed import assume_in_band
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.forecast import Coming, Forecast, count_demands, forecast_answers
 from tasks.recipe import Recipe
-from tasks.select.decide import count_mixture, decide, decide_prompts, read_evidence
+from tasks.select.decide import decide, decide_prompts, read_evidence
+from tasks.select.limits import count_mixture
 from tasks.store import Store
 
 RUN = "plan"

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from tasks.llm.pending import Range, leave_out_known
+from tasks.llm.pending import Range, leave_out_known, split_ids
 from tasks.llm.request import Endpoint, Request
 from tasks.llm.servers import identify_server
 from tasks.messages import render_prompt
@@ -18,7 +18,7 @@ from tasks.rewrite.candidate import Candidate
 from tasks.rewrite.confirm import plan_confirmations
 from tasks.rewrite.drafts import Draft, Shelf, read_response, refuse_surplus
 from tasks.rewrite.stage import load_shelf, parent_filter, plan_rewrites, tries_of
-from tasks.sample import SampledRole, answers_too, plan_samples, samples_of
+from tasks.sample import SampledRole, count_wanted, plan_samples, read_page, samples_of
 from tasks.store import Store
 
 ROWS_AT_A_TIME = 5_000
@@ -55,10 +55,8 @@ def pending_samples(store: Store, recipe: Recipe, role: SampledRole) -> pl.DataF
     settings: ModelSettings | None = getattr(recipe.models, role)
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
-    answered_too = answers_too(recipe, role)
-    rows = store.stream(
-        "sample_prompts", ROWS_AT_A_TIME, role=role, low="", high="g", answered_too=answered_too
-    )
+    pages = count_wanted(store, recipe, role).prompts // ROWS_AT_A_TIME + 1
+    rows = (read_page(store, recipe, role, part) for part in split_ids(pages))
     return _count_samples(store, recipe, role, rows, samples_of(recipe, role))
 
 

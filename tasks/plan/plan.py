@@ -105,7 +105,7 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     names = [benchmark.name for benchmark in recipe.benchmarks]
     find_contamination(store, recipe.select.contamination, names, RUN)
     derive_keys(store, recipe.select, RUN)
-    measure_difficulty(store, RUN)
+    measure_difficulty(store, recipe.select, RUN)
     return read
 
 
@@ -162,6 +162,10 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
         )
     if any(each.cost.calls.high for each in stages):
         notes.append("minutes are of the calls alone; reading, grading and releasing come on top")
+    if recipe.sample.adaptive or recipe.sample.adaptive_reference:
+        notes.append("samples are drawn in rounds: only the next round is counted")
+    if recipe.models.confirmer or recipe.models.students:
+        notes.append("the confirmer's samples and those of further students are not counted")
     if recipe.select.max_per_root is not None:
         notes.append("select.max_per_root is not foreseen: fewer prompts may go to the teacher")
     return notes

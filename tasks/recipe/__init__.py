@@ -22,7 +22,10 @@ from tasks.recipe.models import (
     Sampling,
     SimulatorSettings,
 )
+from tasks.recipe.overlap import ContaminationMethod, ContaminationSettings, DuplicateSettings
+from tasks.recipe.policies import PRESETS, Preset
 from tasks.recipe.recipe import Recipe
+from tasks.recipe.select import Band, LicenceSettings, SelectSettings, VerifierError
 from tasks.recipe.sources import (
     BenchmarkSource,
     Columns,
@@ -34,23 +37,22 @@ from tasks.recipe.sources import (
     StoreSettings,
 )
 from tasks.recipe.stages import (
+    AdaptiveReference,
+    AdaptiveStudent,
     Allowances,
-    Band,
-    ContaminationMethod,
-    ContaminationSettings,
-    DuplicateSettings,
     GateSettings,
-    LicenceSettings,
     ReleaseField,
     ReleaseFormat,
     ReleaseSettings,
     RewriteSettings,
     SampleSettings,
-    SelectSettings,
     TeachSettings,
 )
 
 __all__ = [
+    "PRESETS",
+    "AdaptiveReference",
+    "AdaptiveStudent",
     "Allowances",
     "AnswerType",
     "Band",
@@ -68,6 +70,7 @@ __all__ = [
     "ModelSettings",
     "Models",
     "Name",
+    "Preset",
     "Prices",
     "Recipe",
     "RecipeFile",
@@ -86,6 +89,7 @@ __all__ = [
     "SimulatorSettings",
     "StoreSettings",
     "TeachSettings",
+    "VerifierError",
     "as_recipe",
     "load_recipe",
     "recipe_schema",

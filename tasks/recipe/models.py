@@ -95,7 +95,14 @@ class Models(Section):
 
     rewriter: ModelSettings | None = None
     reference: ModelSettings | None = None
+    confirmer: ModelSettings | None = Field(
+        default=None,
+        description="A model of another family that confirms keys whose share is too small.",
+    )
     student: ModelSettings
+    students: tuple[ModelSettings, ...] = Field(
+        default=(), description="Further students, measured beside the one that is selected for."
+    )
     teacher: ModelSettings | None = None
     judge: ModelSettings | None = None
 

@@ -1,10 +1,10 @@
-"""Stages: how each of them does its work."""
+"""Stages: how each of them does its work. How selection does it is in select.py."""
 
 from typing import Annotated, Literal, Self
 
 from pydantic import Field, model_validator
 
-from tasks.recipe.fields import Name, Section, Share
+from tasks.recipe.fields import Section, Share
 
 ReleaseFormat = Literal[
     "parquet", "jsonl", "sharegpt", "alpaca", "prompt-completion", "rl", "preference"
@@ -37,141 +37,97 @@ class RewriteSettings(Section):
     tries: int = Field(default=3, ge=1)
 
 
+class AdaptiveStudent(Section):
+    """Samples go where membership of the band is open (see docs/teachable.md)."""
+
+    start: int = Field(default=4, ge=1, le=256, description="Samples that every prompt gets.")
+    step: int = Field(default=2, ge=1, le=256, description="Samples of a further round.")
+    most: int = Field(default=24, ge=1, le=256, description="Samples that no prompt exceeds.")
+    error: float = Field(
+        default=0.125,
+        gt=0,
+        lt=0.5,
+        description=(
+            "The share of prompts that may end on the wrong side of the band, expected over a "
+            "pool with the U-shape of Jeffreys' prior."
+        ),
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.start > self.most:
+            raise ValueError(f"start ({self.start}) is above most ({self.most})")
+        return self
+
+
+class AdaptiveReference(Section):
+    """Votes for a key stop once the leader is unlikely to be overtaken (docs/teachable.md)."""
+
+    start: int = Field(default=4, ge=1, le=256, description="Samples that every prompt gets.")
+    step: int = Field(default=2, ge=1, le=256, description="Samples of a further round.")
+    most: int = Field(default=16, ge=1, le=256, description="Samples that no prompt exceeds.")
+    confidence: float = Field(
+        default=0.95,
+        ge=0.5,
+        lt=1,
+        description="Probability, under the Beta rule, that the leader leads for good.",
+    )
+
+    @model_validator(mode="after")
+    def _check_order(self) -> Self:
+        if self.start > self.most:
+            raise ValueError(f"start ({self.start}) is above most ({self.most})")
+        return self
+
+
 class SampleSettings(Section):
     """How many samples are drawn of whom."""
 
     student: int = Field(default=8, ge=1, le=1024)
+    adaptive: AdaptiveStudent | None = Field(
+        default=None, description="Instead of `student` samples each: as many as it takes."
+    )
     reference: int = Field(default=4, ge=1, le=1024)
+    adaptive_reference: AdaptiveReference | None = Field(
+        default=None, description="Instead of `reference` samples each: as many as it takes."
+    )
     reference_on: Literal["without_gold", "all"] = Field(
         default="without_gold",
         description="Sample the reference only where no gold answer exists, or everywhere.",
     )
-
-
-class Band(Section):
-    """Pass rates that count as teachable, both ends included."""
-
-    low: Share = 0.125
-    high: Share = 0.75
-
-    @model_validator(mode="after")
-    def _check_order(self) -> Self:
-        if self.low > self.high:
-            raise ValueError(f"low ({self.low}) is above high ({self.high})")
-        return self
-
-
-class LicenceSettings(Section):
-    """Which licences a seed may have; a rewrite has those of its seed. `unknown` is one as well."""
-
-    allow: tuple[str, ...] = Field(
-        default=(), description="If any is named, a seed with another licence is set aside."
+    gold_share: Share = Field(
+        default=0,
+        description=(
+            "Share of the prompts with a gold answer that the reference answers all the same, "
+            "so that `select.key_precision` has something to be measured on."
+        ),
     )
-    refuse: tuple[str, ...] = Field(
-        default=(), description="A seed with one of these is set aside, e.g. `cc-by-nc-4.0`."
-    )
-
-    @model_validator(mode="after")
-    def _check_overlap(self) -> Self:
-        if both := {name.lower() for name in self.allow} & {name.lower() for name in self.refuse}:
-            raise ValueError(f"{min(both)} is both allowed and refused")
-        return self
-
-
-class DuplicateSettings(Section):
-    """What counts as the same prompt twice. See docs/overlap.md."""
-
-    method: Literal["exact", "minhash"] = Field(
-        default="minhash",
-        description="Only the same but for case and marks, or near-duplicates as well.",
-    )
-    bands: int = Field(default=14, ge=1, le=64)
-    rows: int = Field(
-        default=8,
-        ge=4,
-        le=16,
-        description="Minima in a band; two prompts with one equal band meet.",
-    )
-    threshold: Share = Field(
-        default=0.5, description="Estimated Jaccard similarity of 5-word runs that is a duplicate."
-    )
-    numbers: Literal["distinct", "ignore"] = Field(
-        default="distinct",
-        description="Other numbers make another prompt, or they make no difference.",
-    )
-
-
-ContaminationMethod = Literal["exact", "13-gram", "7-gram", "tulu", "s1", "similar"]
-
-
-class ContaminationSettings(Section):
-    """When a prompt or response holds a benchmark's item. See docs/overlap.md."""
-
-    drop: tuple[ContaminationMethod, ...] = Field(
-        default=("exact", "13-gram", "7-gram", "similar"),
-        description="Methods whose hits are set aside.",
-    )
-    report: tuple[ContaminationMethod, ...] = Field(
-        default=(), description="Methods whose hits are only recorded."
-    )
-    partial_ratio: Share = Field(
-        default=0.1, description="7-gram: above this share a hit is recorded (Phi-4: partial)."
-    )
-    contaminated_ratio: Share = Field(
-        default=0.2, description="7-gram: from this share a hit is contaminated. Unpublished."
-    )
-    covered: Share = Field(
-        default=0.5, description="tulu: share of an item's words in shared 8-grams, above which."
-    )
-    similarity: Annotated[float, Field(ge=0, le=2)] = Field(
-        default=0.615, description="similar: weighted words plus 0.7 × weighted numbers."
-    )
-    allowed: tuple[str, ...] = Field(
-        default=(), description="13-gram: phrases of 13 words or more that prompts may share."
-    )
-    common_after: int | None = Field(
-        default=None,
+    confirmations: int = Field(
+        default=3,
         ge=1,
-        description="13-gram: what more items than this of one benchmark share is allowed too.",
+        le=64,
+        description="Samples of `models.confirmer` on a key whose share is too small.",
+    )
+    keys_by: Literal["reference", "student"] = Field(
+        default="reference",
+        description=(
+            "Who votes where no answer is given. `student` is the one-model filter whose keys are "
+            "wrong in up to half of what it keeps; it warns."
+        ),
     )
 
     @model_validator(mode="after")
-    def _check_methods(self) -> Self:
-        if both := sorted(set(self.drop) & set(self.report)):
-            raise ValueError(f"{both[0]!r} is in both `drop` and `report`")
-        if self.partial_ratio > self.contaminated_ratio:
-            raise ValueError("partial_ratio is above contaminated_ratio")
+    def _check_votes(self) -> Self:
+        if self.keys_by == "student" and self.adaptive is not None:
+            raise ValueError(
+                "adaptive needs keys before the student is sampled, keys_by: student makes them "
+                "after; use a fixed number of samples"
+            )
         return self
 
-
-class SelectSettings(Section):
-    """The policy by which a prompt is kept or set aside."""
-
-    policy: Name = "teachable"
-    duplicates: DuplicateSettings = DuplicateSettings()
-    contamination: ContaminationSettings = ContaminationSettings()
-    band: Band = Band()
-    domains: dict[str, Band] = Field(
-        default_factory=dict, description="A band of its own for a domain, instead of `band`."
-    )
-    min_samples: int = Field(
-        default=4, ge=1, description="Decided samples needed before a pass rate is believed."
-    )
-    min_key_share: Share = Field(
-        default=0.8, description="The reference's plurality must reach this share to be a key."
-    )
-    mixture: dict[str, Share] = Field(
-        default_factory=dict,
-        description="The share of each domain in the release, summing to 1; empty keeps all.",
-    )
-    max_per_root: int | None = Field(default=None, ge=1)
-    licences: LicenceSettings = LicenceSettings()
-
-    @model_validator(mode="after")
-    def _check_mixture(self) -> Self:
-        if self.mixture and abs(sum(self.mixture.values()) - 1) > 1e-6:
-            raise ValueError(f"mixture sums to {sum(self.mixture.values()):g}, must sum to 1")
-        return self
+    def most_of_student(self) -> int:
+        """Return the number of samples that no prompt's student exceeds."""
+        return self.adaptive.most if self.adaptive else self.student
 
 
 class TeachSettings(Section):

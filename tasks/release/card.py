@@ -119,7 +119,22 @@ def _exceptions(recipe: Recipe) -> str:
         for domain, band in sorted(recipe.select.domains.items())
     )
     listed = ", ".join(own)
-    return f" ({listed})" if listed else ""
+    return (f" ({listed})" if listed else "") + _anchors(recipe)
+
+
+def _anchors(recipe: Recipe) -> str:
+    """Say how much may lie outside the band on purpose, and whose word the keys are."""
+    select = recipe.select
+    said = ""
+    if select.hard_share:
+        said += (
+            f", and up to {select.hard_share:.0%} of a domain below it that the reference solves"
+        )
+    if select.easy_share:
+        said += f", up to {select.easy_share:.0%} of a domain above it"
+    if recipe.sample.keys_by == "student":
+        said += ". Keys that no source gave were voted for by that same model and are often wrong"
+    return said
 
 
 def _describe(recipe: Recipe, staged: Staged) -> dict[str, Any]:

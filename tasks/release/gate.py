@@ -66,6 +66,7 @@ def expect(store: Store, recipe: Recipe, release_id: str) -> "Expected":
         books=[Book(*row) for row in books.rows()],
         flagged=store.query("release_flagged_prompts")["prompt_id"].to_list(),
         flagged_responses=store.query("release_flagged_responses")["response_id"].to_list(),
+        anchors=store.query("release_anchors", policy=policy)["prompt_id"].to_list(),
         untrusted=store.query("gate_untrusted_prompts")["prompt_id"].to_list(),
         contradicted=store.query("gate_contradicted_responses")["response_id"].to_list(),
         clusters=dict(store.query("gate_clusters").iter_rows()),

@@ -4,7 +4,8 @@
     9f2c…      false  select  too_easy    pass rate 1.000 is above 0.75 (math)
     b07d…      true   select  kept        null
 
-The first reason that applies, in the order of `decide`, is the one that is recorded.
+The first reason that applies, in the order of `decide`, is the one that is recorded. What is kept
+from outside the band is kept as an anchor: `certified_hard` or `easy_anchor`.
 """
 
 from dataclasses import dataclass
@@ -12,8 +13,18 @@ from dataclasses import dataclass
 import polars as pl
 from prefect import task
 
+from tasks.assess.difficulty import measure
 from tasks.recipe import Recipe, SelectSettings, TeachSettings
+from tasks.select.difficulty import drop_outside_band, drop_uncertain
+from tasks.select.dropping import drop as _drop
 from tasks.select.licences import find_refused
+from tasks.select.limits import (
+    KEPT,
+    drop_outside_mixture,
+    drop_over,
+    drop_over_anchors,
+    drop_over_target,
+)
 from tasks.store import Store, open_store
 
 CONTAMINATION_REASONS = {
@@ -24,8 +35,6 @@ CONTAMINATION_REASONS = {
     "s1": "benchmark_8_gram",
     "similar": "benchmark_reworded",
 }
-MIDDLE = 0.5  # where a prompt teaches most: its pass rate varies most
-_ROUNDING = 1e-9  # a share times a count may fall short of a whole number by this
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +56,23 @@ def decide(
     """
     undecided = evidence.with_columns(
         pl.col("domain").fill_null("none"),
-        *(pl.lit(None, dtype=pl.String).alias(name) for name in ("stage", "reason", "detail")),
+        *(
+            pl.lit(None, dtype=pl.String).alias(name)
+            for name in ("stage", "reason", "detail", "anchor")
+        ),
     )
     decided = (
         undecided.pipe(_drop_duplicates)
         .pipe(_drop_contaminated)
         .pipe(_drop_unlicensed, settings)
         .pipe(_drop_unassessed, settings)
-        .pipe(_drop_outside_band, settings)
-        .pipe(_drop_over_per_root, settings)
-        .pipe(_drop_outside_mixture, settings)
+        .pipe(drop_outside_band, settings)
+        .pipe(drop_uncertain, settings)
+        .pipe(drop_over, "root_id", settings.max_per_root)
+        .pipe(drop_over, "source", settings.max_per_source)
+        .pipe(drop_over_target, settings)
+        .pipe(drop_outside_mixture, settings)
+        .pipe(drop_over_anchors, settings)
         .pipe(_drop_untaught, teach)
     )
     kept = pl.col("reason").is_null()
@@ -64,20 +80,9 @@ def decide(
         "prompt_id",
         kept.alias("kept"),
         pl.col("stage").fill_null("select"),
-        pl.col("reason").fill_null("kept"),
+        pl.coalesce("reason", "anchor", pl.lit(KEPT)).alias("reason"),
         "detail",
     ).sort("prompt_id")
-
-
-def count_mixture(available: dict[str, int], mixture: dict[str, float]) -> dict[str, int]:
-    """Return how many prompts each domain may have: the largest total that keeps the shares.
-
-    >>> count_mixture({"math": 90, "code": 10}, {"math": 0.75, "code": 0.25})
-    {'math': 30, 'code': 10}
-    """
-    wanted = {domain: share for domain, share in mixture.items() if share > 0}
-    total = min((available.get(domain, 0) / share for domain, share in wanted.items()), default=0)
-    return {domain: int(total * share + _ROUNDING) for domain, share in mixture.items()}
 
 
 def decide_prompts(store: Store, recipe: Recipe, run_id: str) -> Decided:
@@ -111,9 +116,14 @@ def select_taught_prompts(recipe: Recipe, run_id: str) -> Decided:
 
 
 def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
-    """Return everything that decisions are made of, by prompt."""
+    """Return everything that decisions are made of, a row a prompt.
+
+    Rates are measured anew from the counts: another policy may correct them otherwise.
+    """
     teacher = recipe.models.teacher.model if recipe.models.teacher else None
-    return store.query("select_evidence", student=recipe.models.student.model, teacher=teacher)
+    student = recipe.models.student.model
+    evidence = store.query("select_evidence", student=student, teacher=teacher)
+    return measure(evidence, recipe.select)
 
 
 def _append(
@@ -122,18 +132,6 @@ def _append(
     policy = pl.lit(recipe.policy_version()).alias("policy")
     changed = store.append("decisions", rows.with_columns(policy), run_id=run_id)
     return Decided(decisions.height, int(decisions["kept"].sum()), changed)
-
-
-def _drop(
-    prompts: pl.DataFrame, condition: pl.Expr, stage: str, reason: str, detail: pl.Expr
-) -> pl.DataFrame:
-    """Drop the prompts that the condition holds for and that no earlier reason has dropped."""
-    hit = pl.col("reason").is_null() & condition.fill_null(False)
-    return prompts.with_columns(
-        pl.when(hit).then(pl.lit(stage)).otherwise("stage").alias("stage"),
-        pl.when(hit).then(pl.lit(reason)).otherwise("reason").alias("reason"),
-        pl.when(hit).then(detail).otherwise("detail").alias("detail"),
-    )
 
 
 def _drop_duplicates(prompts: pl.DataFrame) -> pl.DataFrame:
@@ -172,107 +170,40 @@ def _drop_unassessed(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Data
         "truncated",
         "unverifiable",
     )
-    share = pl.col("key_share").round(3).cast(pl.String).fill_null("unknown")
-    review = pl.format("{} key needs a review, share {}", "key_source", share)
     few = pl.col("correct") + pl.col("wrong") < settings.min_samples
+    checkable = (pl.col("answer_type") != "open") & ~(
+        (pl.col("answer_type") == "code") & pl.col("trusted").is_null()
+    )
     return (
         prompts.pipe(
             _drop,
-            pl.col("trusted").is_null(),
+            pl.col("refusal").is_not_null(),
+            "assess",
+            "refused_in_review",
+            pl.format("{}", "refusal"),
+        )
+        .pipe(
+            _drop,
+            ~checkable,
             "assess",
             "no_key",
             pl.lit("nothing to check an answer against"),
         )
-        .pipe(_drop, ~pl.col("trusted"), "assess", "untrusted_key", review)
+        .pipe(_drop, ~pl.col("trusted").fill_null(False), "assess", "needs_review", _say_votes())
         .pipe(_drop, few, "assess", "too_few_decided", counts)
     )
 
 
-def _drop_outside_band(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
-    low = _of_domain(settings, {name: band.low for name, band in settings.domains.items()}, "low")
-    high = _of_domain(
-        settings, {name: band.high for name, band in settings.domains.items()}, "high"
-    )
-    rate = pl.col("pass_rate")
-    shown = rate.round(3)
-    return prompts.pipe(
-        _drop,
-        rate > high,
-        "select",
-        "too_easy",
-        pl.format("pass rate {} is above {} ({})", shown, high, "domain"),
-    ).pipe(
-        _drop,
-        rate < low,
-        "select",
-        "too_hard",
-        pl.format("pass rate {} is below {} ({})", shown, low, "domain"),
-    )
-
-
-def _of_domain(settings: SelectSettings, of: dict[str, float], edge: str) -> pl.Expr:
-    """Return the edge of a prompt's band: its domain's own, or the one of all."""
-    default: float = getattr(settings.band, edge)
-    if not of:
-        return pl.lit(default)
-    return pl.col("domain").replace_strict(of, default=default, return_dtype=pl.Float64)
-
-
-def _drop_over_per_root(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
-    if settings.max_per_root is None:
-        return prompts
-    order = ["is_rewrite", "distance", "prompt_id"]
-    return prompts.pipe(_rank, "root_id", order).pipe(
-        _drop,
-        pl.col("rank") > settings.max_per_root,
-        "select",
-        "over_per_root",
-        pl.format(f"rank {{}} of {{}}, {settings.max_per_root} are kept", "rank", "root_id"),
-    )
-
-
-def _drop_outside_mixture(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
-    if not settings.mixture:
-        return prompts
-    domain = pl.col("domain")
-    named = list(settings.mixture)
-    teachable = prompts.filter(pl.col("reason").is_null(), domain.is_in(named))
-    available = dict(teachable.group_by("domain").len().iter_rows())
-    counts = count_mixture(available, settings.mixture)
-    quota = domain.replace_strict(counts, default=None, return_dtype=pl.Int64)
-    return (
-        prompts.pipe(_rank, "domain", ["distance", "prompt_id"])
-        .pipe(
-            _drop,
-            pl.col("rank") > quota,
-            "select",
-            "over_mixture",
-            pl.format("rank {} in {}, the mixture takes {}", "rank", "domain", quota),
-        )
-        .pipe(
-            _drop,
-            ~domain.is_in(named),
-            "select",
-            "domain_not_in_mixture",
-            pl.format("{} has no share in the mixture", "domain"),
-        )
-    )
-
-
-def _rank(prompts: pl.DataFrame, group: str, order: list[str]) -> pl.DataFrame:
-    """Number the prompts still undecided within their group, 1 first; the others get null."""
-    ranks = (
-        prompts.filter(pl.col("reason").is_null())
-        .select(
-            "prompt_id",
-            group,
-            (pl.col("kind") != "seed").alias("is_rewrite"),
-            (pl.col("pass_rate") - MIDDLE).abs().alias("distance"),
-        )
-        .sort(order)
-        .select("prompt_id", pl.int_range(1, pl.len() + 1).over(group).alias("rank"))
-    )
-    return prompts.drop("rank", strict=False).join(ranks, on="prompt_id", how="left")
+def _say_votes() -> pl.Expr:
+    """Say what is known of a key that nobody may believe."""
+    share = pl.col("key_share").round(3).cast(pl.String).fill_null("unknown")
+    voted = pl.format("{} key needs a review, share {}", "key_source", share)
+    asked = pl.format(
+        "; of a second model's {} answers {} agree", "key_confirmations", "key_confirming"
+    ).fill_null("")
+    tied = pl.format("no single answer leads, the first has {} of {} votes", "votes", "voted")
+    absent = pl.lit("no key, and nobody voted for one")
+    return pl.coalesce(pl.concat_str(voted, asked), tied, absent)
 
 
 def _drop_untaught(prompts: pl.DataFrame, teach: TeachSettings | None) -> pl.DataFrame:

@@ -1,4 +1,4 @@
--- One row is a response of the reference model on a prompt that came without an answer.
+-- One row is a sample of the confirmer, a second model, on a prompt that has no answer of its own.
 select
     responses.prompt_id,
     prompts.answer_type,
@@ -8,6 +8,4 @@ select
 from responses
 inner join prompts on responses.prompt_id = prompts.prompt_id
 where
-    responses.role = 'reference'
-    and prompts.answer is null
-    and prompts.answer_type not in ('open', 'code')
+    responses.role = 'confirmer' and responses.model = $confirmer and prompts.answer is null

@@ -1,0 +1,14 @@
+-- One row is a prompt with a gold answer of its own, and what the voter's samples voted for.
+select
+    prompts.domain,
+    prompts.answer_type,
+    prompts.answer as gold,
+    current_votes.answer,
+    current_votes.votes / current_votes.samples as share
+from current_votes
+inner join prompts on current_votes.prompt_id = prompts.prompt_id
+where
+    current_votes.voter = $voter
+    and prompts.answer is not null
+    and coalesce(prompts.answer_source, 'gold') = 'gold'
+    and current_votes.samples >= $fewest

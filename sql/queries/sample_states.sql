@@ -1,0 +1,83 @@
+-- One row per prompt in a range of ids that a role should answer: what its samples have shown so
+-- far. A call that failed for good counts as drawn, a response made elsewhere as one of any index.
+with asked as (
+    select prompt_id, answer_type
+    from sampled_prompts
+    where
+        role = $role
+        and prompt_id >= $low
+        and prompt_id < $high
+        and ($answered_too or not has_answer or right(prompt_id, 8) < $gold_below)
+        and ($role <> 'student' or keyed or ($keyless_too and not has_answer))
+),
+
+calls as (
+    select prompt_id, sample_index
+    from responses
+    where
+        role = $role
+        and model = $model
+        and template = $template
+        and parameters::varchar = $parameters
+        and prompt_id >= $low
+        and prompt_id < $high
+    union
+    select prompt_id, sample_index
+    from failures
+    where
+        role = $role
+        and model = $model
+        and template = $template
+        and list_contains($permanent, failure)
+        and prompt_id >= $low
+        and prompt_id < $high
+),
+
+drawn as (select prompt_id, count(*) as samples from calls group by prompt_id),
+
+imported as (
+    select prompt_id, count(*) as samples
+    from responses
+    where
+        role = $role
+        and server = 'import'
+        and ($role = 'reference' or model = $model)
+        and prompt_id >= $low
+        and prompt_id < $high
+    group by prompt_id
+),
+
+graded as (
+    select
+        responses.prompt_id,
+        count(*) filter (where current_grades.verdict = 'correct') as correct,
+        count(*) filter (where current_grades.verdict = 'wrong') as wrong
+    from current_grades
+    inner join responses on current_grades.response_id = responses.response_id
+    where
+        $role = 'student'
+        and responses.role = 'student'
+        and responses.model = $model
+        and responses.prompt_id >= $low
+        and responses.prompt_id < $high
+    group by responses.prompt_id
+)
+
+select
+    asked.prompt_id,
+    prompts.domain,
+    asked.answer_type,
+    coalesce(drawn.samples, 0)::bigint as drawn,
+    coalesce(imported.samples, 0)::bigint as imported,
+    coalesce(graded.correct, 0)::bigint as correct,
+    coalesce(graded.wrong, 0)::bigint as wrong,
+    coalesce(current_votes.votes, 0)::bigint as votes,
+    coalesce(current_votes.runner_up, 0)::bigint as runner_up
+from asked
+inner join prompts on asked.prompt_id = prompts.prompt_id
+left join drawn on asked.prompt_id = drawn.prompt_id
+left join imported on asked.prompt_id = imported.prompt_id
+left join graded on asked.prompt_id = graded.prompt_id
+left join current_votes
+    on asked.prompt_id = current_votes.prompt_id and current_votes.voter = 'reference'
+order by asked.prompt_id

@@ -1,0 +1,75 @@
+"""Difficulty: what is too easy or too hard, and what of it may stay as an anchor.
+
+pass_rate  reference_rate  anchor          reason
+0.375      1.0             null            null
+0.0        0.9             certified_hard  null      (where hard_share is above 0)
+0.0        0.3             null            too_hard
+"""
+
+import polars as pl
+
+from tasks.recipe import SelectSettings
+from tasks.select.dropping import drop
+
+CERTIFIED_HARD, EASY_ANCHOR = "certified_hard", "easy_anchor"
+CERTAIN_RATE = 0.75  # of the reference, from which a prompt that the student never solves is sound
+CERTAIN_SAMPLES = 3
+
+
+def drop_outside_band(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    """Drop what is too easy or too hard, but for what may be an anchor of its domain."""
+    low = _of_domain(settings, {name: band.low for name, band in settings.domains.items()}, "low")
+    high = _of_domain(
+        settings, {name: band.high for name, band in settings.domains.items()}, "high"
+    )
+    rate, undecided = pl.col("pass_rate"), pl.col("reason").is_null()
+    certain = (pl.col("reference_rate") >= CERTAIN_RATE) & (
+        pl.col("reference_decided") >= CERTAIN_SAMPLES
+    )
+    hard = undecided & (rate < low) & certain.fill_null(False) & (settings.hard_share > 0)
+    easy = undecided & (rate > high) & (settings.easy_share > 0)
+    shown = rate.round(3)
+    return (
+        prompts.with_columns(
+            anchor=pl.when(hard).then(pl.lit(CERTIFIED_HARD)).when(easy).then(pl.lit(EASY_ANCHOR))
+        )
+        .pipe(
+            drop,
+            (rate > high) & pl.col("anchor").is_null(),
+            "select",
+            "too_easy",
+            pl.format("pass rate {} is above {} ({})", shown, high, "domain"),
+        )
+        .pipe(
+            drop,
+            (rate < low) & pl.col("anchor").is_null(),
+            "select",
+            "too_hard",
+            pl.format("pass rate {} is below {} ({})", shown, low, "domain"),
+        )
+    )
+
+
+def drop_uncertain(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    """Drop what may well lie outside the band though its rate is inside."""
+    if not settings.min_in_band:
+        return prompts
+    likely = pl.col("in_band").fill_null(0.0)
+    return prompts.pipe(
+        drop,
+        (likely < settings.min_in_band) & pl.col("anchor").is_null(),
+        "select",
+        "uncertain",
+        pl.format(
+            f"in the band with probability {{}}, {settings.min_in_band:g} is asked for",
+            likely.round(3),
+        ),
+    )
+
+
+def _of_domain(settings: SelectSettings, of: dict[str, float], edge: str) -> pl.Expr:
+    """Return the edge of a prompt's band: its domain's own, or the one of all."""
+    default: float = getattr(settings.band, edge)
+    if not of:
+        return pl.lit(default)
+    return pl.col("domain").replace_strict(of, default=default, return_dtype=pl.Float64)

@@ -1,0 +1,34 @@
+"""Dropping: how a prompt gets its reason, and how those without one are ranked."""
+
+import polars as pl
+
+MIDDLE = 0.5  # where a prompt teaches most: its pass rate varies most
+
+
+def drop(
+    prompts: pl.DataFrame, condition: pl.Expr, stage: str, reason: str, detail: pl.Expr
+) -> pl.DataFrame:
+    """Drop the prompts that the condition holds for and that no earlier reason has dropped."""
+    hit = pl.col("reason").is_null() & condition.fill_null(False)
+    return prompts.with_columns(
+        pl.when(hit).then(pl.lit(stage)).otherwise("stage").alias("stage"),
+        pl.when(hit).then(pl.lit(reason)).otherwise("reason").alias("reason"),
+        pl.when(hit).then(detail).otherwise("detail").alias("detail"),
+    )
+
+
+def rank_open(prompts: pl.DataFrame, group: str, order: list[str]) -> pl.DataFrame:
+    """Number the prompts still undecided within their group, 1 first; the others get null."""
+    ranks = (
+        prompts.filter(pl.col("reason").is_null() & pl.col(group).is_not_null())
+        .select(
+            "prompt_id",
+            group,
+            (pl.col("kind") != "seed").alias("is_rewrite"),
+            (pl.col("pass_rate") - MIDDLE).abs().alias("distance"),
+            pl.col("anchor").is_not_null().alias("is_anchor"),
+        )
+        .sort(order)
+        .select("prompt_id", pl.int_range(1, pl.len() + 1).over(group).alias("rank"))
+    )
+    return prompts.drop("rank", strict=False).join(ranks, on="prompt_id", how="left")

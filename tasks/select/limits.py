@@ -1,0 +1,136 @@
+"""Limits: how much of a root, a source, a domain and of anchors may be kept.
+
+rank  root_id  reason         detail
+3     5f0c…    over_per_root  rank 3 of 5f0c…, 2 are kept
+"""
+
+import polars as pl
+
+from tasks.recipe import SelectSettings
+from tasks.select.difficulty import CERTIFIED_HARD, EASY_ANCHOR
+from tasks.select.dropping import drop, rank_open
+
+KEPT = "kept"
+_ROUNDING = 1e-9  # a share times a count may fall short of a whole number by this
+
+
+def count_mixture(available: dict[str, int], mixture: dict[str, float]) -> dict[str, int]:
+    """Return how many prompts each domain may have: the largest total that keeps the shares.
+
+    >>> count_mixture({"math": 90, "code": 10}, {"math": 0.75, "code": 0.25})
+    {'math': 30, 'code': 10}
+    """
+    wanted = {domain: share for domain, share in mixture.items() if share > 0}
+    total = min((available.get(domain, 0) / share for domain, share in wanted.items()), default=0)
+    return {domain: int(total * share + _ROUNDING) for domain, share in mixture.items()}
+
+
+def count_anchors(inside: int, hard: tuple[int, float], easy: tuple[int, float]) -> tuple[int, int]:
+    """Return how many hard and easy anchors may join `inside` prompts: as many as the shares allow.
+
+    Each is (there are, its largest share of all that is kept).
+
+    >>> count_anchors(85, (50, 0.10), (50, 0.05))
+    (10, 5)
+    """
+    (few_hard, hard_share), (few_easy, easy_share) = hard, easy
+    while True:
+        allowed_hard = int((inside + few_easy) * hard_share / (1 - hard_share) + _ROUNDING)
+        fewer_hard = min(few_hard, allowed_hard)
+        allowed_easy = int((inside + fewer_hard) * easy_share / (1 - easy_share) + _ROUNDING)
+        fewer_easy = min(few_easy, allowed_easy)
+        if (fewer_hard, fewer_easy) == (few_hard, few_easy):
+            return fewer_hard, fewer_easy
+        few_hard, few_easy = fewer_hard, fewer_easy
+
+
+def drop_over(prompts: pl.DataFrame, group: str, most: int | None) -> pl.DataFrame:
+    """Drop what a root or a source has too much of; a seed goes before its rewrites."""
+    if most is None:
+        return prompts
+    name = group.removesuffix("_id")
+    order = ["is_anchor", "is_rewrite", "distance", "prompt_id"]
+    if group != "root_id":
+        order.remove("is_rewrite")
+    return prompts.pipe(rank_open, group, order).pipe(
+        drop,
+        pl.col("rank") > most,
+        "select",
+        f"over_per_{name}",
+        pl.format(f"rank {{}} of {{}}, {most} are kept", "rank", group),
+    )
+
+
+def drop_over_target(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    if not settings.targets:
+        return prompts
+    domain = pl.col("domain")
+    target = domain.replace_strict(settings.targets, default=None, return_dtype=pl.Int64)
+    return prompts.pipe(rank_open, "domain", ["is_anchor", "distance", "prompt_id"]).pipe(
+        drop,
+        pl.col("rank") > target,
+        "select",
+        "over_target",
+        pl.format("rank {} in {}, the target is {}", "rank", "domain", target),
+    )
+
+
+def drop_outside_mixture(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    if not settings.mixture:
+        return prompts
+    domain = pl.col("domain")
+    named = list(settings.mixture)
+    teachable = prompts.filter(
+        pl.col("reason").is_null(), pl.col("anchor").is_null(), domain.is_in(named)
+    )
+    available = dict(teachable.group_by("domain").len().iter_rows())
+    counts = count_mixture(available, settings.mixture)
+    quota = domain.replace_strict(counts, default=None, return_dtype=pl.Int64)
+    return (
+        prompts.pipe(rank_open, "domain", ["is_anchor", "distance", "prompt_id"])
+        .pipe(
+            drop,
+            (pl.col("rank") > quota) & pl.col("anchor").is_null(),
+            "select",
+            "over_mixture",
+            pl.format("rank {} in {}, the mixture takes {}", "rank", "domain", quota),
+        )
+        .pipe(
+            drop,
+            ~domain.is_in(named),
+            "select",
+            "domain_not_in_mixture",
+            pl.format("{} has no share in the mixture", "domain"),
+        )
+    )
+
+
+def drop_over_anchors(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    """Drop the anchors that exceed their share of what their domain keeps."""
+    if not settings.hard_share and not settings.easy_share:
+        return prompts
+    open_ones = prompts.filter(pl.col("reason").is_null())
+    kinds = pl.col("anchor").fill_null(KEPT)
+    counted = open_ones.group_by("domain", kinds.alias("kind")).len().sort("domain")
+    quotas: dict[str, int] = {}
+    for (domain,), part in counted.group_by("domain", maintain_order=True):
+        have = dict(part.select("kind", "len").iter_rows())
+        hard, easy = count_anchors(
+            have.get(KEPT, 0),
+            (have.get(CERTIFIED_HARD, 0), settings.hard_share),
+            (have.get(EASY_ANCHOR, 0), settings.easy_share),
+        )
+        quotas |= {f"{domain}/{CERTIFIED_HARD}": hard, f"{domain}/{EASY_ANCHOR}": easy}
+    key = pl.concat_str("domain", pl.lit("/"), "anchor")
+    quota = key.replace_strict(quotas, default=None, return_dtype=pl.Int64)
+    return (
+        prompts.with_columns(key.alias("pool"))
+        .pipe(rank_open, "pool", ["distance", "prompt_id"])
+        .pipe(
+            drop,
+            pl.col("rank") > quota,
+            "select",
+            "over_anchors",
+            pl.format("rank {} of {}, its share allows {}", "rank", "pool", quota),
+        )
+    )
