@@ -13,7 +13,7 @@ from tasks.assess.keys import derive_keys
 from tasks.ingest import ingest_seeds
 from tasks.llm.request import identify
 from tasks.plan.pending import endpoint_for
-from tasks.recipe import Recipe
+from tasks.recipe import Recipe, SelectSettings
 from tasks.sample import plan_samples
 from tasks.store import Store
 
@@ -89,7 +89,7 @@ def answer(
 def grade(store: Store, correct: Mapping[str, int]) -> None:
     """Grade the student's responses: so many correct by a prompt's text, the others wrong."""
     store.append("grades", pl.DataFrame(list(_grades(store, correct))), run_id=RUN)
-    measure_difficulty(store, RUN)
+    measure_difficulty(store, SelectSettings(), RUN)
 
 
 def _grades(store: Store, correct: Mapping[str, int]) -> Iterator[dict[str, Any]]:

@@ -135,6 +135,7 @@ def _key(prompt: Taught) -> dict[str, Any]:
 
 def _difficulty(prompt: Taught) -> dict[str, Any]:
     decided = prompt.correct + prompt.wrong
+    pass_rate = prompt.correct / decided if decided else None
     return {
         "prompt_id": identify(prompt.name),
         "student": STUDENT,
@@ -143,9 +144,9 @@ def _difficulty(prompt: Taught) -> dict[str, Any]:
         "wrong": prompt.wrong,
         "truncated": prompt.truncated,
         "unverifiable": 0,
-        "pass_rate": prompt.correct / decided if decided else None,
-        "low": 0.1,
-        "high": 0.9,
+        "pass_rate": pass_rate,
+        "low": 0.1 if pass_rate is None else min(0.1, pass_rate),
+        "high": 0.9 if pass_rate is None else max(0.9, pass_rate),
     }
 
 

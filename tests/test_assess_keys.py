@@ -169,6 +169,7 @@ def write_lines(file: Path, *rows: Mapping[str, object] | str) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_people_give_the_keys_that_no_vote_could(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

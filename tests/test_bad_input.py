@@ -222,8 +222,8 @@ NONSENSE: list[tuple[str, str]] = [
     ("a\x00b", "not valid YAML"),
     ("!!python/object/apply:os.system [echo]", "could not determine a constructor"),
     ("1: 2\n? [a, b]\n: x\n", "found unhashable key"),
-    (LAUGHS + "name: *i\n", "name: Input should be a valid string"),
-    ("name: &a [*a]\n", "name: Input should be a valid string"),
+    (LAUGHS + "name: *i\n", "more than 100,000 values, its aliases written out"),
+    ("name: &a [*a]\n", "an alias (*) names what it is a part of; it would never end"),
     (
         MINIMAL.replace("{student: {model: m}}", "{student: {model: m}, techer: {model: m}}"),
         "models.techer: unknown field; did you mean `teacher`?",
@@ -234,6 +234,7 @@ NONSENSE: list[tuple[str, str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_recipes_that_make_no_sense_are_refused(unserved: Teachset, tmp_path: Path) -> None:
     recipes = [tmp_path / f"{number}.yaml" for number in range(len(NONSENSE))]
     for recipe, (text, _) in zip(recipes, NONSENSE, strict=True):
@@ -246,6 +247,7 @@ def test_recipes_that_make_no_sense_are_refused(unserved: Teachset, tmp_path: Pa
     assert sorted(tmp_path.iterdir()) == sorted(recipes)
 
 
+@pytest.mark.slow
 def test_what_is_no_recipe_is_refused(unserved: Teachset, tmp_path: Path) -> None:
     (tmp_path / "latin.yaml").write_bytes(b"name: M\xfcnchen\n")
     calls = at_once(
@@ -299,6 +301,7 @@ def test_files_that_cannot_be_used_are_named(
             assert look(recipe, "select state from runs") == [("failed",)]
 
 
+@pytest.mark.slow
 def test_bad_rows_stop_nothing_and_none_is_lost(teachset: Teachset, tmp_path: Path) -> None:
     evil = "[bold red]\x1b[31mhi[/bold red] \u202e '; drop table prompts; --"
     rows = [
@@ -344,7 +347,8 @@ def test_questions_that_make_no_sense_change_nothing(unserved: Teachset, tmp_pat
     asked = {
         "": (3, "there is no SQL to run"),
         "nonsense": (2, 'syntax error at or near "nonsense"'),
-        "select 1; drop table prompts": (2, "read-only"),
+        "select 1; drop table prompts": (3, "these are 2 statements; give them one at a time"),
+        "drop table prompts": (2, "read-only"),
         "select error(chr(27) || '[31mboom')": (2, r"\x1b[31mboom"),
         "nothing.sql": (3, "nothing.sql: cannot be read as a file of SQL"),
     }
@@ -363,6 +367,7 @@ def test_questions_that_make_no_sense_change_nothing(unserved: Teachset, tmp_pat
     assert look(recipe, "select count(*) from prompts") == [(2,)]
 
 
+@pytest.mark.slow
 def test_stores_that_cannot_be_written_stay_as_they_are(teachset: Teachset, tmp_path: Path) -> None:
     newer, sealed = (make_project(tmp_path / name, ingested=True) for name in ("newer", "sealed"))
     look(newer, "insert into migrations values (9999, 'from the future', now())")

@@ -168,6 +168,7 @@ def _of(name: str) -> str:
     return response_of(name)
 
 
+@pytest.mark.slow
 def test_a_published_release_is_judged_again_only_by_other_rules(
     store: Store, recipe: Recipe, tmp_path: Path
 ) -> None:

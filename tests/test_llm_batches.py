@@ -143,6 +143,7 @@ def test_what_is_asked_live_or_in_a_batch_is_asked_once_and_a_batch_costs_half(
         assert states[-2:] == ["completed", "folded"]
 
 
+@pytest.mark.slow
 def test_what_an_expired_batch_did_is_kept_and_the_rest_is_asked_again(store: Store) -> None:
     expiring = {"batches": {"expired": 1.0, "expired_after": 0.75}}
     with simulating(expiring) as url:
@@ -342,6 +343,7 @@ def test_a_server_without_a_batch_api_says_so(store: Store) -> None:
     assert load_reserved(store) == Amount()
 
 
+@pytest.mark.slow
 def test_a_stage_draws_in_batches_and_a_role_that_is_live_again_waits_for_them(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -68,7 +68,7 @@ def _run_stage(catalog: Path, base_url: str, kill_after_s: float | None) -> int:
     return pending
 
 
-@pytest.mark.parametrize("kills", [3, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_loses_only_what_was_in_flight(tmp_path: Path, kills: int) -> None:
     items = tmp_path / "items.jsonl"
     items.write_text('{"prompt": "What is 6 * 7?", "answer": "42"}\n', encoding="utf-8")

@@ -94,6 +94,7 @@ def test_without_a_store_the_seeds_are_counted_and_no_store_is_made(
     assert plan.budget.fits == "no budget"
 
 
+@pytest.mark.slow
 def test_a_project_is_planned_step_by_step_until_nothing_is_left(
     store: Store, recipe: Recipe, make_recipe: MakeRecipe
 ) -> None:
@@ -157,6 +158,7 @@ def test_a_project_is_planned_step_by_step_until_nothing_is_left(
     assert teacher.cost.cost_usd.expected == pytest.approx(calls * 0.00064, rel=0.01)
 
 
+@pytest.mark.slow
 def test_a_prompt_without_an_answer_waits_for_its_key(
     make_recipe: MakeRecipe, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -373,7 +375,7 @@ def _run_all(store: Store, recipe: Recipe) -> None:
     sample_range(store, recipe, run_id, "reference", EVERYTHING)
     sample_range(store, recipe, run_id, "student", EVERYTHING)
     grade_responses(store, ("reference", "student"), run_id)
-    measure_difficulty(store, run_id)
+    measure_difficulty(store, recipe.select, run_id)
     decide_prompts(store, recipe, run_id)
     teach_range(store, recipe, run_id, EVERYTHING)
     grade_responses(store, ("teacher",), run_id)

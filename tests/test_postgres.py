@@ -167,6 +167,7 @@ def test_a_server_that_is_absent_is_a_store_error(tmp_path: Path) -> None:
         open_store(StoreSettings(catalog=catalog))
 
 
+@pytest.mark.slow
 def test_processes_that_make_a_store_and_write_to_it_at_once_lose_nothing(
     settings: StoreSettings,
 ) -> None:

@@ -229,6 +229,7 @@ def test_a_difference_needs_two_releases(tmp_path: Path) -> None:
         read_contents(tmp_path)
 
 
+@pytest.mark.slow
 def test_only_the_formats_asked_for_are_published(store: Store, recipe: Recipe) -> None:
     only = recipe.release.model_copy(update={"formats": ("jsonl",)})
     done = release(store, recipe.model_copy(update={"release": only}), RUN)
@@ -291,6 +292,7 @@ def test_a_kill_at_any_moment_is_mended(store: Store, recipe: Recipe) -> None:
     assert release(store, recipe, RUN).new is False
 
 
+@pytest.mark.slow
 def test_a_damaged_release_is_told_and_replaced(store: Store, recipe: Recipe) -> None:
     done = release(store, recipe, RUN)
     (done.folder / "jsonl" / "train-00000-of-00001.jsonl").write_text("{}\n")

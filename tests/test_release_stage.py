@@ -150,6 +150,7 @@ def test_the_bound_of_a_split() -> None:
     assert (validation_bound(0), validation_bound(0.5)) == ("00000000", "80000000")
 
 
+@pytest.mark.slow
 def test_the_same_rows_in_any_order_are_the_same_bytes(
     make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -122,6 +122,7 @@ def test_what_lies_outside_the_band_is_kept_as_a_capped_anchor(
     assert set(anchors) == {certified[0], identify("easy1")}
 
 
+@pytest.mark.slow
 def test_limits_of_a_source_and_targets_of_a_domain(store: Store, make_recipe: MakeRecipe) -> None:
     fill(
         store,

@@ -255,6 +255,7 @@ def test_a_rewriter_goes_wrong_at_its_rates(rate: str) -> None:
     asked = ChatRequest(
         model="m",
         prompt=json.dumps(request),
+        earlier="",
         prompt_tokens=1,
         digest="d",
         asked="a",

@@ -137,6 +137,7 @@ def test_processes_that_make_a_store_and_write_to_it_at_once_lose_nothing(tmp_pa
     close_stores()
 
 
+@pytest.mark.slow
 def test_a_reader_neither_blocks_nor_sees_fifty_commits_and_a_compaction(store: Store) -> None:
     _append(store, "seen", 100)
     with _process(READER, store.settings.catalog) as reader:

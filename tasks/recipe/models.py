@@ -1,5 +1,6 @@
 """Models: who plays which role, at what price, and how much may be spent."""
 
+from collections.abc import Iterator
 from typing import Any, Literal, Self
 
 from pydantic import Field, model_validator
@@ -105,6 +106,14 @@ class Models(Section):
     )
     teacher: ModelSettings | None = None
     judge: ModelSettings | None = None
+
+    def each(self) -> Iterator[tuple[str, ModelSettings]]:
+        """Yield every model by its role; the further students are `student 2`, `student 3`, …"""
+        for role, played in self:
+            if isinstance(played, ModelSettings):
+                yield role, played
+        for number, student in enumerate(self.students, 2):
+            yield f"student {number}", student
 
 
 class SimulatorSettings(Section):

@@ -32,7 +32,6 @@ class Facts:
 def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
     """Read the facts from the store; each is a handful of rows, however large the store is."""
     policy, student = recipe.policy_version(), recipe.models.student.model
-    roles = recipe.models.model_dump(mode="json", exclude_none=True)
     return Facts(
         funnel=store.query("funnel_of_policy", policy=policy),
         models=store.query("release_models"),
@@ -42,7 +41,8 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
         contamination=store.query("report_contamination"),
         sizes=store.query("report_sizes").row(0, named=True),
         prices={
-            role: {"model": model["model"], **model["prices"]} for role, model in roles.items()
+            role: {"model": model.model, **model.prices.model_dump(exclude_none=True)}
+            for role, model in recipe.models.each()
         },
         snapshot=store.query("release_snapshot").row(0, named=True),
     )

@@ -5,7 +5,7 @@ release  true    431   [{"rule": "looping", "severity": "critical", "passed": tr
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -153,8 +153,7 @@ def _describe(rule: "RuleResult") -> str:
 
 def _told(recipe: Recipe) -> list[str]:
     """Return the system prompts that models and the release are given."""
-    models: Mapping[str, Any] = dict(recipe.models)
-    told = [model.system_prompt for model in models.values() if model is not None]
+    told = [model.system_prompt for _, model in recipe.models.each()]
     return [text for text in (recipe.release.system_prompt, *told) if text]
 
 
