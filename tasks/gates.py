@@ -5,6 +5,9 @@ ingest     true    433    [{"rule": "unsourced_seed", "passed": true, "found": 0
 responses  true    5,794  [{"rule": "ungraded", "passed": true, "found": 0, …}, …]
 """
 
+import json
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -13,6 +16,8 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.artifacts import show_verdict
 from tasks.errors import GateFailed
+from tasks.identity import content_id
+from tasks.lake import SQL_FOLDER
 from tasks.recipe import Recipe
 from tasks.release.gate import describe_failures, record_gate
 from tasks.store import Store, open_store
@@ -24,18 +29,23 @@ _JUDGED = {"ingest": "prompts", "responses": "responses"}
 def judge_store(store: Store, recipe: Recipe, run_id: str, suite: Suite) -> dict[str, Any]:
     """Judge what is in the store, keep the verdict in `gates` and return it.
 
-    The verdict stands whether it is good or bad; GateBroken is raised where there is none.
+    A store that passed and has not grown since is not judged again. The verdict stands whether it
+    is good or bad; GateBroken is raised where there is none.
     """
-    from expectations.store_gate import run_store_gate  # Seconds to import.
-
     parameters = {"student": recipe.models.student.model, "samples": recipe.sample.student}
+    digest = _digest(store, suite, parameters)
+    known = store.query("gate_known", suite=suite, digest=digest)
+    if not known.is_empty():
+        verdict: dict[str, Any] = json.loads(known["verdict"][0])
+        return verdict
+    from expectations.store_gate import run_store_gate  # Seconds to import.
 
     def read(statement: str) -> pa.Table:
         named = {name: value for name, value in parameters.items() if f"${name}" in statement}
         return store.sql(statement, named).to_arrow()
 
     rows = int(store.query(f"gate_{_JUDGED[suite]}_count")["rows"][0])
-    result = run_store_gate(suite, read, rows)
+    result = replace(run_store_gate(suite, read, rows), digest=digest)
     record_gate(store, recipe, run_id, result)
     verdict = result.as_json()
     if not result.passed:
@@ -45,6 +55,13 @@ def judge_store(store: Store, recipe: Recipe, run_id: str, suite: Suite) -> dict
             verdict,
         )
     return verdict
+
+
+def _digest(store: Store, suite: Suite, parameters: Mapping[str, Any]) -> str:
+    """Return a digest of what a verdict depends on: the rules, their parameters and the rows."""
+    rules = {file.name: file.read_text() for file in (SQL_FOLDER / "rules").glob(f"{suite}_*.sql")}
+    state = store.query("gate_state").row(0)
+    return content_id("gate", suite, dict(sorted(rules.items())), dict(parameters), list(state))
 
 
 @task(task_run_name="gate-{suite}", cache_policy=NO_CACHE)
