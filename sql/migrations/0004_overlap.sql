@@ -77,24 +77,6 @@ inner join tainting
         release_pairs.prompt_id = tainting.prompt_id
         and coalesce(tainting.response_id, release_pairs.response_id) = release_pairs.response_id;
 
-create or replace view teacher_responses as
-select
-    responses.response_id,
-    responses.prompt_id,
-    responses.model,
-    responses.server,
-    responses.sample_index,
-    current_grades.verdict,
-    regexp_matches(coalesce(responses.content, ''), '\S')
-    and responses.finish_reason is distinct from 'length'
-    and current_grades.verdict is distinct from 'truncated'
-    and not exists (
-        select 1 from tainting where tainting.response_id = responses.response_id
-    ) as usable
-from responses
-left join current_grades on responses.response_id = current_grades.response_id
-where responses.role = 'teacher';
-
 create or replace view spendable_prompts as
 select
     prompts.prompt_id, prompts.root_id, prompts.parent_id, prompts.kind, prompts.domain,

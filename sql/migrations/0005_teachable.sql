@@ -131,7 +131,8 @@ select
 from spendable
 left join current_keys on spendable.prompt_id = current_keys.prompt_id;
 
--- As before, but only the teacher's grades are put in order, not those of every model.
+-- A response that holds a benchmark's item is not usable. Only the teacher's grades are put in
+-- order, not those of every model.
 create or replace view teacher_responses as
 with graded as (
     select grades.response_id, grades.verdict
