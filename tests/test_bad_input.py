@@ -342,6 +342,7 @@ def test_bad_rows_stop_nothing_and_none_is_lost(teachset: Teachset, tmp_path: Pa
         assert "\x1b" not in ended.out
 
 
+@pytest.mark.slow
 def test_questions_that_make_no_sense_change_nothing(unserved: Teachset, tmp_path: Path) -> None:
     recipe = make_project(tmp_path / "asked", ingested=True)
     asked = {
@@ -641,6 +642,7 @@ def test_a_folder_of_releases_that_cannot_be_used(teachset: Teachset, tmp_path: 
     assert teachset("run", taken).code == 0
 
 
+@pytest.mark.slow
 def test_a_locale_without_unicode_shows_what_it_can(unserved: Teachset, tmp_path: Path) -> None:
     recipe = make_project(tmp_path / "ascii", ingested=True)
     ascii_only = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}

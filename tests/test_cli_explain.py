@@ -1,6 +1,8 @@
 """`teachset explain` and `teachset snapshot`: one released pair, traced back to its seed."""
 
 import json
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,8 @@ from cli.reading import open_reader
 from cli.summary import count_outcomes, describe_outcome
 from cli.tables import make_console
 from tasks.errors import InputError
-from tasks.recipe import load_recipe
-from tasks.store import Store
+from tasks.recipe import StoreSettings, load_recipe
+from tasks.store import Store, close_stores, open_store
 
 RECIPE = """
 name: test
@@ -80,15 +82,33 @@ ROWS: dict[str, list[dict[str, Any]]] = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def project(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A recipe and a store with one story in it, from seed to released pair."""
-    (tmp_path / "recipe.yaml").write_text(RECIPE)
+@pytest.fixture(scope="module")
+def story(tmp_path_factory: pytest.TempPathFactory, empty_store: Path) -> Path:
+    """The folder of a store with one story in it, from seed to released pair."""
+    folder = tmp_path_factory.mktemp("story") / "store"
+    shutil.copytree(empty_store, folder)
+    store = open_store(StoreSettings(catalog=str(folder / "catalog.sqlite")))
     for table, rows in ROWS.items():
         store.append(table, pl.DataFrame(rows))
+    close_stores()
+    return folder
+
+
+@pytest.fixture
+def project(tmp_path: Path, story: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A recipe and a copy of the store that it names."""
+    shutil.copytree(story, tmp_path / "store")
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("TEACHSET_RECIPE", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def store(project: Path) -> Iterator[Store]:
+    """The project's store, for those who add to the story."""
+    yield open_store(load_recipe("recipe.yaml").store)
+    close_stores()
 
 
 def ask(identifier: str) -> dict[str, Any]:

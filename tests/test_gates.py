@@ -91,6 +91,7 @@ def answer(name: str, prompt: str, index: int, **changes: Any) -> dict[str, Any]
     return {**row, **changes}
 
 
+@pytest.mark.slow
 def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
     recipe = recipe.model_copy(update={"sample": recipe.sample.model_copy(update={"student": 2})})
     fill(store, taught("good", correct=1, wrong=1))

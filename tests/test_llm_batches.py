@@ -275,6 +275,7 @@ def test_without_room_at_the_provider_batches_get_smaller_and_wait(store: Store)
     assert _count(store, "(select max(attempts) from responses)") == 1
 
 
+@pytest.mark.slow
 def test_a_stopped_run_leaves_its_batches_and_the_next_one_has_their_results(
     store: Store,
 ) -> None:

@@ -191,6 +191,7 @@ REPLY = {
 }
 
 
+@pytest.mark.slow
 def test_rewrites_lead_to_confirmations_and_new_prompts(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

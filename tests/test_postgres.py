@@ -179,6 +179,7 @@ def test_processes_that_make_a_store_and_write_to_it_at_once_lose_nothing(
     assert store.sql("select number from migrations")["number"].is_unique().all()
 
 
+@pytest.mark.slow
 def test_a_run_is_planned_before_and_after_the_store_is_made(
     settings: StoreSettings, make_recipe: MakeRecipe
 ) -> None:

@@ -194,6 +194,7 @@ def test_a_release_that_carries_less_than_the_gate_reads(store: Store, recipe: R
     assert done.gate["rows"] == 8
 
 
+@pytest.mark.slow
 def test_the_second_release_is_latest_and_tells_what_changed(store: Store, recipe: Recipe) -> None:
     first = release(store, recipe, RUN)
     fill(store, taught("more"), taught("novel", domain="code"))
@@ -238,6 +239,7 @@ def test_only_the_formats_asked_for_are_published(store: Store, recipe: Recipe) 
     assert "path: jsonl/train-*.jsonl" in (done.folder / "README.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_closed_gate_leaves_nothing(store: Store, recipe: Recipe) -> None:
     fill(store, taught("leaked", text=BENCHMARK_TEXT))
     decide_after_teach(store, recipe, RUN)
