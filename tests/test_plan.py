@@ -369,9 +369,9 @@ def _run_all(store: Store, recipe: Recipe) -> None:
     """Run every stage up to the teacher's responses, without Prefect."""
     run_id = f"{RUN}-{len(recipe.seeds)}-{store.query('spent').row(0)}"
     ingest(store, recipe)
-    find_duplicates(store, run_id)
+    find_duplicates(store, recipe.select.duplicates, run_id)
     rewrite_range(store, recipe, run_id, EVERYTHING, active("rewrite"))
-    find_duplicates(store, run_id)
+    find_duplicates(store, recipe.select.duplicates, run_id)
     derive_keys(store, recipe.select, run_id)
     sample_range(store, recipe, run_id, "reference", EVERYTHING)
     sample_range(store, recipe, run_id, "student", EVERYTHING)
