@@ -129,6 +129,6 @@ def test_kills_at_random_moments_submit_nothing_twice(tmp_path: Path) -> None:
         seen = _ask_batches(simulator.base_url)
         assert not _run_stage(catalog, simulator.base_url)
         assert _ask_batches(simulator.base_url) == seen
-    assert kills >= 2
+    assert kills >= 3
     assert seen["submitted_per_request"] == {"1": CALLS}
     assert _read(catalog, _samples) == [(index, 1) for index in range(CALLS)]
