@@ -1,7 +1,5 @@
 """`teachset compare`: two policies over the same store, side by side."""
 
-import json
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ from rich.text import Text
 
 from cli.boundary import plain
 from cli.project import read_recipe
-from cli.tables import make_console, to_json
+from cli.tables import make_console, print_json
 from tasks.select.compare import Comparison, compare_policies
 from tasks.store import open_store
 
@@ -24,8 +22,7 @@ def show_comparison(recipe: Path, first: str, second: str, *, as_json: bool) -> 
     store = open_store(loaded.store, migrate=False)
     comparison = compare_policies(store, loaded, first, second)
     if as_json:
-        json.dump(to_json(asdict(comparison)), sys.stdout, ensure_ascii=False, indent=2)
-        print()
+        print_json(asdict(comparison))
     else:
         print_comparison(make_console(), comparison)
 

@@ -3,8 +3,6 @@
 The id may be cut to its first six characters or more if they say which one is meant.
 """
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,7 @@ from cli.boundary import plain, read_argument
 from cli.progress_bars import say_dollars
 from cli.project import read_recipe
 from cli.reading import open_reader, read_rows
-from cli.tables import make_console, to_json
+from cli.tables import make_console, print_json
 from tasks.errors import InputError
 
 SHORTEST_PREFIX = 6
@@ -30,8 +28,7 @@ def show_explanation(identifier: str, recipe: Path | None, *, as_json: bool) -> 
     with open_reader(read_recipe(recipe).store) as connection:
         story = explain(connection, identifier)
     if as_json:
-        json.dump(to_json(story), sys.stdout, ensure_ascii=False, indent=2)
-        print()
+        print_json(story)
     else:
         make_console().print(draw(story), soft_wrap=True)
 

@@ -9,8 +9,6 @@ pair 009956fa… (quickstart version 2, train)
 `explain` tells everything about a prompt; this tells only where it comes from.
 """
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +20,7 @@ from cli.boundary import plain
 from cli.explaining import Row, find
 from cli.project import read_recipe
 from cli.reading import open_reader, read_rows
-from cli.tables import make_console, to_json
+from cli.tables import make_console, print_json
 
 
 def show_lineage(identifier: str, recipe: Path | None, *, as_json: bool) -> None:
@@ -30,8 +28,7 @@ def show_lineage(identifier: str, recipe: Path | None, *, as_json: bool) -> None
     with open_reader(read_recipe(recipe).store) as connection:
         chain = trace(connection, identifier)
     if as_json:
-        json.dump(to_json(chain), sys.stdout, ensure_ascii=False, indent=2)
-        print()
+        print_json(chain)
     else:
         make_console().print(draw(chain), soft_wrap=True)
 

@@ -103,6 +103,12 @@ def to_field(value: object) -> object:
     return value
 
 
+def print_json(value: Any) -> None:
+    """Print a value as a JSON document."""
+    json.dump(to_json(value), sys.stdout, ensure_ascii=False, indent=2)
+    print()
+
+
 def to_json(value: Any) -> Any:
     """Return a DuckDB value as JSON has it: no NaN, times in ISO 8601, bytes in hexadecimal."""
     if isinstance(value, float):
