@@ -44,6 +44,7 @@ from tasks.llm.request import Endpoint, Request, render_body
 from tasks.recipe import Budget, StoreSettings, load_recipe
 from tasks.sample import count_wanted, sample_range
 from tasks.simulator.faults import Latency
+from tasks.simulator.launch import start_simulator
 from tasks.store import open_store
 
 ROUNDS, CALLS = 3, 6_000
@@ -114,6 +115,7 @@ def measure_schedule() -> Iterator[dict[str, Any]]:
     requests = make_requests(SLOW_CALLS)
     with serving({"latency": LATENCY}) as (simulator, store):
         endpoint = make_endpoint(simulator, max_concurrency=SLOTS)
+        bare, bare_processor = timed(partial(asyncio.run, call_bare(endpoint, requests)))
         wall, processor = timed(partial(draw, store, endpoint, requests))
     ideal = best_wall_s(Latency(**LATENCY), endpoint, requests)  # type: ignore[arg-type]
     yield line_of(
@@ -124,6 +126,14 @@ def measure_schedule() -> Iterator[dict[str, Any]]:
         wall / ideal <= 1.05,
         f"{SLOW_CALLS:,} calls, {LATENCY}, {SLOTS} at a time: {wall:.1f} s of {ideal:.1f} s, "
         f"{processor:.1f} s of processor",
+    )
+    yield line_of(
+        "wall time over the best possible, the bare client",
+        bare / ideal,
+        "ratio",
+        "",
+        None,
+        f"{bare:.1f} s, {bare_processor:.1f} s of processor: what this machine can do without us",
     )
 
 
@@ -219,11 +229,12 @@ def measure_memory() -> Iterator[dict[str, Any]]:
 
 def be_pending(count: int) -> None:
     """Have so many prompts to sample, draw a few thousand, and print the peak memory in MB."""
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, start_simulator([], {}) as simulator:
         recipe = Path(folder, "recipe.yaml")
         recipe.write_text(
             f"name: pending\nstore: {{catalog: {folder}/store/catalog.sqlite}}\n"
-            "seeds: [{path: seeds.jsonl}]\nmodels: {student: {model: sim-student}}\n"
+            "seeds: [{path: seeds.jsonl}]\n"
+            f"models: {{student: {{model: sim-student, base_url: {simulator.base_url}}}}}\n"
             f"budget: {{calls: 4000}}\nrelease: {{folder: {folder}/releases}}\n",
             encoding="utf-8",
         )

@@ -44,7 +44,7 @@ def judge_store(store: Store, recipe: Recipe, run_id: str, suite: Suite) -> dict
         named = {name: value for name, value in parameters.items() if f"${name}" in statement}
         return store.sql(statement, named).to_arrow()
 
-    rows = int(store.query(f"gate_{_JUDGED[suite]}_count")["rows"][0])
+    rows = int(store.query(f"{_JUDGED[suite]}_count")["rows"][0])
     result = replace(run_store_gate(suite, read, rows), digest=digest)
     record_gate(store, recipe, run_id, result)
     verdict = result.as_json()

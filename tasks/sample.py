@@ -21,7 +21,7 @@ from tasks.assess.stopping import Edges, leads_for_good, next_look, plan_stoppin
 from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
-from tasks.llm.pending import Range
+from tasks.llm.pending import Range, split_prompts
 from tasks.llm.request import Endpoint, Request, parameters_of
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import active
@@ -39,6 +39,13 @@ class Wanted:
 
     prompts: int
     calls: int
+
+    @classmethod
+    def sum(cls, parts: Iterable["Wanted"]) -> "Wanted":
+        """Return what several ranges of prompts want together."""
+        counted = list(parts)
+        prompts = sum(part.prompts for part in counted)
+        return cls(prompts, sum(part.calls for part in counted))
 
 
 def plan_samples(
@@ -122,18 +129,24 @@ def count_wanted(store: Store, recipe: Recipe, role: SampledRole) -> Wanted:
 
     Where samples are drawn in rounds these are the calls of the next one.
     """
+    return Wanted.sum(_count_wanted_in(store, recipe, role, part) for part in split_prompts(store))
+
+
+def _count_wanted_in(store: Store, recipe: Recipe, role: SampledRole, part: Range) -> Wanted:
     if adaptive_of(recipe, role) is not None:
-        states = _read_states(store, recipe, role, ALL)
+        states = _read_states(store, recipe, role, part)
         left = (pl.col("wanted") - pl.col("drawn")).filter(pl.col("wanted") > 0).sum()
         return Wanted(states.height, int(states.select(left).item()))
     counted = store.query(
         "sample_counts",
-        **_who(recipe, role),
+        low=part.low,
+        high=part.high,
         template=SOLVE_TEMPLATE,
         model=_model_of(recipe, role).model,
         samples=samples_of(recipe, role),
-    ).row(0, named=True)
-    return Wanted(counted["prompts"], counted["calls"])
+        **_who(recipe, role),
+    )
+    return Wanted(**counted.row(0, named=True))
 
 
 def count_rounds(recipe: Recipe, role: SampledRole) -> int:

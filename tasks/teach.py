@@ -9,7 +9,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
-from tasks.llm.pending import Range
+from tasks.llm.pending import Range, split_prompts
 from tasks.progress import active
 from tasks.recipe import Recipe
 from tasks.sample import Wanted, plan_samples
@@ -18,13 +18,19 @@ from tasks.store import Store, open_store
 
 def count_wanted(store: Store, recipe: Recipe) -> Wanted:
     """Count the prompts to teach, and about how many calls that still takes."""
-    counted = store.query(
-        "teach_counts",
-        policy=recipe.policy_version(),
-        model=recipe.models.teacher.model if recipe.models.teacher else None,
-        samples=recipe.teach.samples,
-    ).row(0, named=True)
-    return Wanted(counted["prompts"], counted["calls"])
+    model = recipe.models.teacher.model if recipe.models.teacher else None
+    counted = (
+        store.query(
+            "teach_counts",
+            low=part.low,
+            high=part.high,
+            policy=recipe.policy_version(),
+            model=model,
+            samples=recipe.teach.samples,
+        )
+        for part in split_prompts(store)
+    )
+    return Wanted.sum(Wanted(**frame.row(0, named=True)) for frame in counted)
 
 
 def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Completion:

@@ -31,6 +31,12 @@ ENDLESS = 10**9
 P95_AT_REST = 1.35  # The 95th percentile of a lognormal of mean 0.5 and sigma 0.8.
 
 
+def _ask_stats(base_url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(base_url.removesuffix("/v1") + "/sim/stats", timeout=5) as answer:
+        stats: dict[str, Any] = json.load(answer)
+    return stats
+
+
 def _concurrency(ceiling: int, server: VirtualServer) -> Concurrency:
     return Concurrency(ceiling, clock=lambda: server.now)
 
@@ -69,6 +75,16 @@ def test_a_server_that_refuses_what_is_too_much_gets_less() -> None:
     before = concurrency.limit
     assert concurrency.refused(under_way=20)
     assert concurrency.limit == int(before * (1 - 10 / 30))
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_what_this_process_is_late_with_is_not_the_servers_fault(seed: int) -> None:
+    server = VirtualServer(ENDLESS, client_s=1 / 300, seed=seed)
+    concurrency = _concurrency(256, server)
+    begun_at = server.work_off(concurrency, 1_000).wall_s
+    seen = server.work_off(concurrency, 20_000)
+    assert seen.wall_s - begun_at <= 1.05 * 20_000 / 300
+    assert seen.slots == 256
 
 
 def test_few_slots_are_somebodys_wish() -> None:
@@ -115,7 +131,7 @@ def test_what_is_under_way_counts_in_full_and_then_as_what_it_was() -> None:
     assert window.wait_s(600, 40.0) == 1.0
     window.settle(first, 200, 41.0)
     assert window.wait_s(600, 50.0) == 0.0
-    window.spend(800, 50.0)
+    window.spend(780, 50.0)
     assert window.wait_s(200, 99.0) == pytest.approx(41.0 + 60.5 - 99.0)
 
 
@@ -318,6 +334,14 @@ def test_a_malformed_structure_is_corrected_in_one_round(store: Store, items: Pa
     assert set(failures["attempts"]) <= {3} and set(failures["failure"]) <= {"malformed"}
 
 
+def test_every_slot_has_a_connection(store: Store, items: Path) -> None:
+    with start_simulator([items], {"latency": {"kind": "fixed", "seconds": 1.5}}) as running:
+        endpoint = _endpoint(running.base_url, max_concurrency=180, adaptive_concurrency=False)
+        requests = [_request(index) for index in range(180)]
+        complete(store, endpoint, requests, run_id="r", purse=Purse(Budget()))
+        assert _ask_stats(running.base_url)["peak_in_flight"] == 180
+
+
 def test_a_server_that_goes_away_is_waited_for_and_then_left(store: Store, items: Path) -> None:
     with start_simulator([items], {"latency": {"kind": "fixed", "seconds": 0.02}}) as running:
         endpoint = _endpoint(running.base_url, max_outage_s=2.5, max_attempts=20)
@@ -348,8 +372,6 @@ def test_a_limit_that_only_the_server_knows_sets_the_pace(store: Store, items: P
         requests = [_request(index) for index in range(24)]
         complete(store, endpoint, requests, run_id="r", purse=Purse(Budget()))
         wall = time.monotonic() - began
-        address = running.base_url.removesuffix("/v1") + "/sim/stats"
-        with urllib.request.urlopen(address, timeout=5) as answer:
-            outcomes = json.load(answer)["outcomes"]
+        outcomes = _ask_stats(running.base_url)["outcomes"]
     assert outcomes == {"ok": 24}
     assert wall > 2.5  # 5 a second; 4 before the limit is known, 5 in one go, 15 at that pace.

@@ -6,10 +6,13 @@ import random
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Literal
 
 from tasks.llm.concurrency import Concurrency
 
 SIGMA = 0.8
+# When it happens, when the call was made, what happens, how late it was with the client.
+Event = tuple[float, float, Literal["refused", "served", "handled"], float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,17 +27,23 @@ class Seen:
 
 @dataclass(slots=True)
 class VirtualServer:
-    """Serves `capacity` calls at once in `mean(now)` seconds each; others queue unseen."""
+    """Serves `capacity` calls at once in `mean(now)` seconds each; others queue unseen.
+
+    The client takes `client_s` for each answer, one after the other; half of what an answer waits
+    for that it can see itself.
+    """
 
     capacity: int
     mean: Callable[[float], float] = lambda now: 0.5
     refusals: float = 0.0
+    client_s: float = 0.0
     seed: int = 1
     now: float = 0.0
     _drawn: list[float] = field(default_factory=list)
-    _events: list[tuple[float, float, bool]] = field(default_factory=list)
+    _events: list[Event] = field(default_factory=list)
     _queue: deque[float] = field(default_factory=deque)
     _busy: int = 0
+    _client_free: float = 0.0
 
     def work_off(self, concurrency: Concurrency, calls: int) -> Seen:
         """Let as many calls be under way as the limit says until so many are answered."""
@@ -46,18 +55,24 @@ class VirtualServer:
             while under_way < concurrency.limit and begun < calls:
                 begun, under_way = begun + 1, under_way + 1
                 if coin.random() < self.refusals:
-                    heapq.heappush(self._events, (self.now + 0.001, self.now, False))
+                    heapq.heappush(self._events, (self.now + 0.001, self.now, "refused", 0.0))
                 else:
                     self._queue.append(self.now)
                     self._serve(chance)
-            self.now, came, answered = heapq.heappop(self._events)
-            busy = under_way >= concurrency.limit
-            under_way -= 1
-            if answered:
+            self.now, came, event, late = heapq.heappop(self._events)
+            if event == "served":
                 self._busy -= 1
                 self._serve(chance)
+                begin = max(self.now, self._client_free)
+                self._client_free = begin + self.client_s
+                handled: Event = (self._client_free, came, "handled", begin - self.now)
+                heapq.heappush(self._events, handled)
+                continue
+            busy = under_way >= concurrency.limit
+            under_way -= 1
+            if event == "handled":
                 answers.append((self.now, self.now - came, concurrency.limit))
-                concurrency.answered(self.now - came, busy=busy)
+                concurrency.answered(self.now - came, busy=busy, lag_s=late / 2)
             else:
                 begun -= 1
                 concurrency.refused(under_way)
@@ -68,7 +83,8 @@ class VirtualServer:
             self._busy += 1
             mu = math.log(self.mean(self.now)) - SIGMA**2 / 2
             self._drawn.append(chance.lognormvariate(mu, SIGMA))
-            heapq.heappush(self._events, (self.now + self._drawn[-1], self._queue.popleft(), True))
+            served: Event = (self.now + self._drawn[-1], self._queue.popleft(), "served", 0.0)
+            heapq.heappush(self._events, served)
 
     def _describe(self, answers: list[tuple[float, float, int]], ceiling: int) -> Seen:
         free = [0.0] * min(self.capacity, ceiling)

@@ -1,4 +1,5 @@
--- One row: how many prompts a role should answer, and how many calls that still takes.
+-- One row: how many prompts in a range of ids a role should answer, and how many calls that still
+-- takes.
 with drawn as (
     select
         prompt_id,
@@ -10,6 +11,8 @@ with drawn as (
         and template = $template
         and sample_index < $samples
         and server <> 'import'
+        and prompt_id >= $low
+        and prompt_id < $high
     group by prompt_id
 )
 
@@ -20,6 +23,8 @@ from sampled_prompts
 left join drawn on sampled_prompts.prompt_id = drawn.prompt_id
 where
     sampled_prompts.role = $role
+    and sampled_prompts.prompt_id >= $low
+    and sampled_prompts.prompt_id < $high
     and (
         $answered_too
         or not sampled_prompts.has_answer

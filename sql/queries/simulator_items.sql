@@ -13,4 +13,3 @@ select
     level
 from prompts
 where kind = 'seed'
-order by prompt_id

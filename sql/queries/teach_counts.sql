@@ -1,10 +1,17 @@
--- One row: how many prompts the teacher is to answer, and how many calls that still takes.
+-- One row: how many prompts in a range of ids the teacher is to answer, and how many calls that
+-- still takes.
 with drawn as (
     select
         prompt_id,
         count(distinct sample_index) as samples
     from responses
-    where role = 'teacher' and model = $model and sample_index < $samples and server <> 'import'
+    where
+        role = 'teacher'
+        and model = $model
+        and sample_index < $samples
+        and server <> 'import'
+        and prompt_id >= $low
+        and prompt_id < $high
     group by prompt_id
 )
 
@@ -15,4 +22,6 @@ from current_decisions
 left join drawn on current_decisions.prompt_id = drawn.prompt_id
 where
     current_decisions.policy = $policy
+    and current_decisions.prompt_id >= $low
+    and current_decisions.prompt_id < $high
     and (current_decisions.kept or current_decisions.stage = 'teach')

@@ -21,6 +21,7 @@ from tasks.llm.request import Endpoint, Request, render_body
 from tasks.llm.structured import parse_structured
 
 _MOST_TOKENS = 10**12  # Beyond this a count is a server's mistake; a column of the store holds it.
+_CONNECTIONS = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +42,11 @@ class Answer:
 def open_client(endpoint: Endpoint) -> AsyncOpenAI:
     """Return a client for a server, to be used as a context manager; it retries nothing itself.
 
-    Its pool is unbounded, so that the limiter alone says how many calls are under way.
+    Its pool is as good as unbounded, so that the limiter alone says how many calls are under way;
+    left open, aiohttp's own bound of 100 connections would hold.
     """
     timeout = endpoint.settings.timeout_s
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
     return AsyncOpenAI(
         base_url=endpoint.base_url,
         api_key=endpoint.api_key,

@@ -1,7 +1,7 @@
 """Adaptive concurrency: as many calls at once as pay, and no more.
 
     concurrency = Concurrency(256)            # never more than that
-    concurrency.answered(0.8, busy=True)      # an answer after 0.8 s, while every slot was taken
+    concurrency.answered(0.8, busy=True, lag_s=0.001)  # after 0.8 s, while every slot was taken
     concurrency.refused(under_way=31)         # a 429 or a timeout
     concurrency.limit -> 33
 
@@ -12,7 +12,9 @@ proportion when it rises, and the fall is taken back where it shortened nothing,
 the answers that have grown. At the end of the start, after a fall that did help and now and then,
 half the slots are tried: a server that was slow from its first answer on is found out by a
 throughput that does not suffer.
-Latencies are compared by their geometric means, as they are about lognormal.
+Latencies are compared by their geometric means, as they are about lognormal. A window in which
+this process itself was late, because it has more to do than its core can, tells nothing about the
+server.
 """
 
 import math
@@ -31,6 +33,9 @@ _HEADROOM = 1.15  # Slots over what the latency at rest can fill, so that the se
 _MANY_REFUSED = 10
 _OVERLOADED, _TOLERATED = 0.15, 0.08  # Shares of refusals and timeouts.
 _TRY_AGAIN = 40  # Windows without an event, after which half the slots are tried again.
+_LATE = (
+    0.08  # Our own lag as a share of the latency, of which it is then twice or three times that.
+)
 _PAYS = 0.85  # Half the slots with more of the throughput than this: the other half only queued.
 
 Phase = Literal["start", "steady", "fallen", "halved"]
@@ -46,12 +51,14 @@ class Sums:
     busy: int = 0
     total: float = 0.0
     squares: float = 0.0
+    lag: float = 0.0
 
-    def add(self, latency_s: float, busy: bool) -> None:
+    def add(self, latency_s: float, busy: bool, lag_s: float) -> None:
         """Count an answer."""
         logarithm = math.log(max(latency_s, 1e-4))
         self.answers += 1
         self.busy += busy
+        self.lag += lag_s
         self.total += logarithm
         self.squares += logarithm**2
 
@@ -66,8 +73,9 @@ class Sums:
 
     @property
     def is_busy(self) -> bool:
-        """Whether it was mostly the limit that kept calls waiting."""
-        return 2 * self.busy > self.answers
+        """Whether it was mostly the limit that kept calls waiting, and not this process."""
+        is_late = self.lag > _LATE * self.answers * math.exp(self.mean)
+        return 2 * self.busy > self.answers and not is_late
 
     def throughput(self, now: float) -> float:
         """Return answers a second."""
@@ -102,8 +110,11 @@ class Concurrency:
         self.limit = self._skip = self._first()
         self._sums = Sums(self.clock())
 
-    def answered(self, latency_s: float, *, busy: bool) -> None:
-        """Count an answer; `busy` says that every slot was taken when it came."""
+    def answered(self, latency_s: float, *, busy: bool, lag_s: float = 0.0) -> None:
+        """Count an answer; `busy` says that every slot was taken when it came.
+
+        `lag_s` is how long the call, once let in, waited for this process to go on with it.
+        """
         if self.phase == "start" and busy and self.limit < self.ceiling:
             self.limit += 1
         if self._skip:
@@ -111,7 +122,7 @@ class Concurrency:
             if not self._skip:
                 self._sums = Sums(self.clock())
             return
-        self._sums.add(latency_s, busy)
+        self._sums.add(latency_s, busy, lag_s)
         if self._sums.answers >= self._enough():
             self._judge(self._sums, self.clock())
 

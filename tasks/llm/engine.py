@@ -24,7 +24,7 @@ from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
 from tasks.llm.limiter import Limiter, NotAdmitted
-from tasks.llm.money import Amount, Bill, Purse, Usage, reserve_for
+from tasks.llm.money import Amount, Bill, Purse, Usage, most_prompt_tokens, reserve_for
 from tasks.llm.request import Endpoint, Request, identify, messages_after
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.writer import Writer
@@ -231,6 +231,8 @@ async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -
         try:
             answer = await ask(job.client, job.endpoint, request, spoilt)
             usage = answer.usage
+            if usage.prompt_tokens is not None:
+                call.unused = max(0, most_prompt_tokens(size) - usage.prompt_tokens)
             call.answered(answer.latency_s or 0.0, usage, answer.headers)
             return answer
         except CallFailed as failure:

@@ -1,7 +1,7 @@
 """Flow control: one limiter per model and server, shared by everything in the process.
 
-    async with limiter.admit(Need(tokens=650, prompt_tokens=150), owner=job) as call:
-        call.note(answer)       # or call.note(failure)
+    async with limiter.admit(tokens=650, owner=job) as call:
+        call.answered(0.8, usage, headers)       # or call.failed(failure)
 
 It bounds the calls under way (`concurrency`), the requests and tokens of any 60 seconds
 (`windows`), holds everybody back while the server asks for quiet, and waits out an outage
@@ -41,8 +41,11 @@ class Call:
 
     limiter: "Limiter"
     tokens: int
+    unused: int = 0  # By how much the prompt was thought too long, once its length is known.
     ceilings: Entry | None = None
     actuals: Entry | None = None
+    let_in_at: float = 0.0
+    lag_s: float = 0.0  # How long after it was let in it went on: what the event loop was late.
 
     def answered(self, latency_s: float, usage: Usage, headers: Mapping[str, str]) -> None:
         """An answer came."""
@@ -149,7 +152,8 @@ class Limiter:
     async def admit(self, tokens: int, owner: object) -> AsyncIterator[Call]:
         """Wait for a slot and for room in the windows; the slot is given back on exit.
 
-        Raises NotAdmitted if `turn_away` is called for the owner meanwhile.
+        `tokens` is the most that the call can take. Raises NotAdmitted if `turn_away` is called for
+        the owner meanwhile.
         """
         call = None if self._waiting else self._enter(tokens)
         if call is None:
@@ -171,9 +175,10 @@ class Limiter:
         """Count an answer in all that depends on answers."""
         now = time.monotonic()
         if usage.prompt_tokens is not None and usage.completion_tokens is not None:
-            self._limits.settle(call, call.tokens, usage.tokens, now)
+            self._limits.settle(call, call.tokens - call.unused, usage.tokens, now)
         self._hold(self._limits.read(headers), now)
-        self._concurrency.answered(latency_s, busy=self._under_way >= self.slots)
+        busy = self._under_way >= self.slots
+        self._concurrency.answered(latency_s, busy=busy, lag_s=call.lag_s)
         if self._breaker.answered():
             _LOGGER.warning("the server answers again")
             self._concurrency.fall_back()
@@ -232,7 +237,7 @@ class Limiter:
             return None
         self._under_way += 1
         self._breaker.begin_trial(now)
-        call = Call(self, tokens)
+        call = Call(self, tokens, let_in_at=now)
         self._limits.spend(call, now)
         return call
 
@@ -247,7 +252,9 @@ class Limiter:
         self._waiting.append(waiting)
         self._let_in()
         try:
-            return await waiting.let_in
+            call = await waiting.let_in
+            call.lag_s = time.monotonic() - call.let_in_at
+            return call
         except asyncio.CancelledError:
             if waiting.let_in.done() and not waiting.let_in.cancelled():
                 self._leave(waiting.let_in.result())  # It was let in and will never know.

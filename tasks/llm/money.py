@@ -77,9 +77,14 @@ def cost_usd(usage: Usage, prices: Prices) -> float | None:
     return millionths / 1_000_000
 
 
+def most_prompt_tokens(prompt_bytes: int) -> int:
+    """Return the most tokens that a prompt can be: a token is at least a byte of text."""
+    return prompt_bytes + _MESSAGE_OVERHEAD
+
+
 def reserve_for(settings: ModelSettings, prompt_bytes: int) -> Amount:
-    """Return the most that one attempt of a call can cost: a token is at least a byte of text."""
-    prompt_tokens = prompt_bytes + _MESSAGE_OVERHEAD
+    """Return the most that one attempt of a call can cost."""
+    prompt_tokens = most_prompt_tokens(prompt_bytes)
     completion_tokens = settings.sampling.max_tokens or _UNBOUNDED_COMPLETION
     output = max(settings.prices.output or 0.0, settings.prices.reasoning or 0.0)
     usd = (prompt_tokens * (settings.prices.input or 0.0) + completion_tokens * output) / 1_000_000

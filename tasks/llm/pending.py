@@ -19,6 +19,7 @@ from tasks.store import Store
 CALLS_PER_RANGE = 2_000
 _CALLS_PER_PART = 8_000
 _PLACES = 65_536
+_PROMPTS_AT_A_TIME = 50_000
 _MOST_CHUNKS = 40  # Prefect and its UI slow down at thousands of task runs (docs/engine.md).
 
 
@@ -42,6 +43,12 @@ class Range:
 def ranges(calls: int, calls_per_range: int = CALLS_PER_RANGE) -> list[Range]:
     """Split all prompt ids into as many ranges as a number of calls deserves: 0 to 40."""
     return split_ids(min(_MOST_CHUNKS, -(-calls // calls_per_range)), calls)
+
+
+def split_prompts(store: Store) -> list[Range]:
+    """Split all prompt ids into ranges whose prompts a query can count in little memory."""
+    prompts = int(store.query("prompts_count")["rows"][0])
+    return split_ids(prompts // _PROMPTS_AT_A_TIME + 1)
 
 
 def split_ids(count: int, calls: int = 0) -> list[Range]:

@@ -5,6 +5,7 @@ The simulator is told the seeds and their answers, so that it can be right and w
 """
 
 import os
+import tempfile
 import threading
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from tasks.simulator.launch import RunningSimulator, start_simulator
 from tasks.store import Store
 
 _NO_KEY = "no-key-needed"
+_ITEMS_AT_A_TIME = 10_000
 
 
 def endpoint_of(store: Store, recipe: Recipe, role: Role) -> Endpoint:
@@ -62,14 +64,17 @@ def _read_key(role: Role, settings: ModelSettings) -> str:
 
 def _simulator_for(store: Store, recipe: Recipe) -> RunningSimulator:
     """Return the simulator that knows the seeds of this store as they are now."""
-    frame = store.query("simulator_items")
     settings = recipe.simulator.model_dump(mode="json")
-    key = content_id(frame.hash_rows(seed=0).sum(), frame.height, settings)
+    seeds = store.query("simulator_seeds").row(0)
+    key = content_id(store.settings.catalog, *seeds, settings)
     with _LOCK:
         if key not in _RUNNING:
-            items = Path(store.settings.catalog).parent / "simulator-items.jsonl"
-            frame.write_ndjson(items)
-            _RUNNING[key] = start_simulator([items], settings)
+            with tempfile.TemporaryDirectory(prefix="teachset-simulator-") as folder:
+                items = Path(folder, "items.jsonl")
+                with items.open("wb") as file:
+                    for page in store.stream("simulator_items", _ITEMS_AT_A_TIME):
+                        page.write_ndjson(file)
+                _RUNNING[key] = start_simulator([items], settings)
         return _RUNNING[key]
 
 

@@ -6,7 +6,8 @@
     window.settle(entry, 1, now)        # and for 60 seconds from here on
 
 What is sent is spread over the minute, with a second's worth in one go: providers cut their minutes
-into shorter pieces, and a burst that fits a minute is refused by them.
+into shorter pieces, and a burst that fits a minute is refused by them. A fiftieth of the limit is
+left alone: what leaves here evenly may be held up on its way and arrive together.
 """
 
 from collections import deque
@@ -14,6 +15,7 @@ from dataclasses import dataclass, field
 
 _WINDOW_S = 60.5  # Half a second more: calls that left together may arrive apart.
 _BURST_S = 1.0
+_LEFT_ALONE = 50  # One part in so many of the limit.
 
 
 @dataclass(slots=True, eq=False)
@@ -33,10 +35,16 @@ class Window:
     _leaving: deque[Entry] = field(default_factory=deque)
     _pace: float = float("-inf")
 
+    @property
+    def usable(self) -> int:
+        """How much of the limit is used."""
+        limit = self.limit or 0
+        return limit - limit // _LEFT_ALONE
+
     def wait_s(self, units: int, now: float) -> float:
         """Return how long to wait until so many more fit: 0 if at once.
 
-        What is larger than the limit itself fits an empty window. While calls under way are in the
+        What is larger than the window itself fits an empty one. While calls under way are in the
         way nobody knows how long; the answer is then a second at most.
         """
         if self.limit is None:
@@ -44,7 +52,7 @@ class Window:
         while self._leaving and self._leaving[0].settled_at <= now - _WINDOW_S:
             self.total -= self._leaving.popleft().units
         wait = max(0.0, self._pace - now)
-        excess = self.total + min(units, self.limit) - self.limit
+        excess = self.total + min(units, self.usable) - self.usable
         for entry in self._leaving:
             if excess <= 0:
                 return wait
@@ -56,7 +64,7 @@ class Window:
         """Count a call that is sent now."""
         if self.limit is None:
             return None
-        self._pace = max(self._pace, now - _BURST_S) + units * 60.0 / self.limit
+        self._pace = max(self._pace, now - _BURST_S) + units * 60.0 / self.usable
         self.total += units
         return Entry(units)
 
@@ -64,7 +72,7 @@ class Window:
         """Say what a call came to now that it is over."""
         if entry is None or self.limit is None:
             return
-        self._pace += (units - entry.units) * 60.0 / self.limit
+        self._pace += (units - entry.units) * 60.0 / self.usable
         self.total += units - entry.units
         entry.units, entry.settled_at = units, now
         self._leaving.append(entry)
