@@ -49,6 +49,7 @@ from tasks.store import open_store
 
 ROUNDS, CALLS = 3, 6_000
 SLOW_CALLS, SLOTS = 20_000, 256
+FEW_SLOW_CALLS, FEW_SLOTS = 5_000, 64
 LATENCY = {"kind": "lognormal", "mean": 0.5, "sigma": 0.8}
 FAULTS = {"rate_limit": 0.05, "server_error": 0.02, "hang": 0.005, "malformed": 0.005}
 CAPACITY = 64
@@ -111,7 +112,11 @@ def measure_speed() -> Iterator[dict[str, Any]]:
 
 
 def measure_schedule() -> Iterator[dict[str, Any]]:
-    """Wall time over the best possible schedule of the very latencies that the server draws."""
+    """Wall time over the best possible schedule of the very latencies that the server draws.
+
+    Where this machine's core is too slow for so many calls a second nobody reaches the target; the
+    bare client beside it says so, and fewer calls at a time show the schedule alone.
+    """
     requests = make_requests(SLOW_CALLS)
     with serving({"latency": LATENCY}) as (simulator, store):
         endpoint = make_endpoint(simulator, max_concurrency=SLOTS)
@@ -128,12 +133,27 @@ def measure_schedule() -> Iterator[dict[str, Any]]:
         f"{processor:.1f} s of processor",
     )
     yield line_of(
-        "wall time over the best possible, the bare client",
-        bare / ideal,
+        "wall time over the bare client's",
+        wall / bare,
         "ratio",
-        "",
-        None,
-        f"{bare:.1f} s, {bare_processor:.1f} s of processor: what this machine can do without us",
+        "<= 1.04",
+        wall / bare <= 1.04,
+        f"bare {bare:.1f} s, {bare_processor:.1f} s of processor; 1.05 over 1.01, which was the "
+        "bare client's where the target was set",
+    )
+    few = requests[:FEW_SLOW_CALLS]
+    with serving({"latency": LATENCY}) as (simulator, store):
+        endpoint = make_endpoint(simulator, max_concurrency=FEW_SLOTS)
+        wall, processor = timed(partial(draw, store, endpoint, few))
+    ideal = best_wall_s(Latency(**LATENCY), endpoint, few)  # type: ignore[arg-type]
+    yield line_of(
+        "wall time over the best possible, few at a time",
+        wall / ideal,
+        "ratio",
+        "<= 1.05",
+        wall / ideal <= 1.05,
+        f"{FEW_SLOW_CALLS:,} calls, {FEW_SLOTS} at a time: {wall:.1f} s of {ideal:.1f} s, "
+        f"{processor:.1f} s of processor",
     )
 
 
