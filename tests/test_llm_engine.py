@@ -114,6 +114,32 @@ def test_a_higher_ceiling_asks_again_only_for_what_ran_into_the_lower(
     assert {request.sample_index for request in left} == cut
 
 
+def test_what_was_cut_off_is_asked_again_under_a_higher_ceiling(
+    store: Store, simulator: RunningSimulator
+) -> None:
+    low = _endpoint(simulator.base_url, sampling=Sampling(temperature=1.0, max_tokens=20))
+    complete(store, low, _requests(12), run_id="r", purse=Purse(Budget()))
+    sampling = Sampling(temperature=1.0, max_tokens=20, raise_to=45)
+    rising = _endpoint(simulator.base_url, sampling=sampling)
+    left = list(leave_out_known(store, rising, "student", ["a"], _requests(30)))
+    assert [request.raised_to for request in left] == [40] * 12 + [None] * 18
+
+    done = complete(store, rising, left, run_id="r", purse=Purse(Budget()))
+    assert (done.completed, done.failed) == (30, 0)
+    ceilings = store.sql(
+        "select sample_index, list(max_tokens order by max_tokens) as tried, "
+        "list(finish_reason order by max_tokens) as ended from responses group by sample_index"
+    )
+    for tried, ended in ceilings.select("tried", "ended").iter_rows():
+        assert tried == [20, 40, 45][: len(tried)]
+        assert set(ended[:-1]) <= {"length"}
+        assert ended[-1] == "stop" or tried[-1] == 45
+    assert set(ceilings["ended"].list.last()) == {"stop", "length"}
+    assert not list(leave_out_known(store, rising, "student", ["a"], _requests(30)))
+    completed = _stats(simulator)["completed_per_request"]
+    assert set(completed) == {"1"}
+
+
 def test_faults_lose_nothing_and_repeat_nothing(store: Store, items: Path) -> None:
     faults = {
         "rate_limit": 0.05,

@@ -1,24 +1,30 @@
--- One row per request of a role that needs no call: its response is there, it failed for good, or
--- it is in a batch whose results are still awaited.
-select responses.reuse_key as key
+-- One row per request of a role that was answered, failed for good, or is in a batch whose results
+-- are still awaited. An answer that was only ever cut off has the highest ceiling that did it.
+select
+    responses.reuse_key as key,
+    if(
+        bool_or(responses.finish_reason is distinct from 'length' or responses.max_tokens is null),
+        null,
+        max(responses.max_tokens)
+    ) as cut_off_at
 from responses
 where
     responses.role = $role
     and responses.prompt_id in (select unnest($prompt_ids))
-    and (
-        responses.finish_reason is distinct from 'length'
-        or responses.max_tokens is null
-        or responses.max_tokens >= $max_tokens
-    )
+group by responses.reuse_key
 union all
-select failures.response_id as key
+select
+    failures.response_id as key,
+    null as cut_off_at
 from failures
 where
     failures.role = $role
     and failures.prompt_id in (select unnest($prompt_ids))
     and list_contains($permanent, failures.failure)
 union all
-select held_requests.reuse_key as key
+select
+    held_requests.reuse_key as key,
+    null as cut_off_at
 from held_requests
 where
     held_requests.role = $role

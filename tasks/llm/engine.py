@@ -25,7 +25,7 @@ from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
 from tasks.llm.limiter import Limiter, NotAdmitted
 from tasks.llm.money import Amount, Bill, Purse, Usage, most_prompt_tokens, reserve_for
-from tasks.llm.request import Endpoint, Request, identify, messages_after
+from tasks.llm.request import Endpoint, Request, ask_above, ceiling_of, identify, messages_after
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.writer import Writer
 from tasks.store import Store
@@ -190,13 +190,15 @@ async def _work(job: _Job) -> None:
             request = await job.feed.take()
             if request is None:
                 return
-            await _complete_one(job, request)
+            while request is not None and job.progress.stop is None:
+                request = await _complete_one(job, request)
     except Exception as error:
         # The others finish what is in flight, so that nothing paid for is thrown away.
         job.progress.end(error)
 
 
-async def _complete_one(job: _Job, request: Request) -> None:
+async def _complete_one(job: _Job, request: Request) -> Request | None:
+    """Have one outcome of a request; return it under a higher ceiling if it was cut off."""
     keys = identify(job.endpoint, request)
     bill = Bill()
     spoilt: list[str] = []
@@ -205,16 +207,22 @@ async def _complete_one(job: _Job, request: Request) -> None:
             with attempt:
                 answer = await _attempt(job, request, bill, spoilt)
     except NotAdmitted:
-        return
+        return None
     except CallFailed as failure:
         job.writer.put("failures", failure_row(job.endpoint, request, keys, failure, bill))
         job.progress.count(bill.cost_usd, failed=1)
         job.advance(0, 1, bill.cost_usd)
         _give_up_if_hopeless(job, failure)
-        return
+        return None
     job.writer.put("responses", response_row(job.endpoint, request, keys, answer, bill))
-    job.progress.count(bill.cost_usd, completed=1)
-    job.advance(1, 0, bill.cost_usd)
+    ceiling = ceiling_of(job.endpoint, request)
+    raised = None
+    if answer.finish_reason == "length" and ceiling is not None:
+        raised = ask_above(job.endpoint, request, ceiling)
+    over = int(raised is None)
+    job.progress.count(bill.cost_usd, completed=over)
+    job.advance(over, 0, bill.cost_usd)
+    return raised
 
 
 async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -> Answer:
@@ -224,7 +232,8 @@ async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -
     """
     messages = messages_after(request, spoilt)
     size = sum(len(content.encode()) for _, content in messages)
-    reservation = reserve_for(job.endpoint.settings, size)
+    ceiling = ceiling_of(job.endpoint, request)
+    reservation = reserve_for(job.endpoint.settings, size, ceiling)
     async with job.limiter.admit(reservation.tokens, job) as call:
         await _reserve(job, reservation)
         usage: Usage | None = None

@@ -82,10 +82,10 @@ def most_prompt_tokens(prompt_bytes: int) -> int:
     return prompt_bytes + _MESSAGE_OVERHEAD
 
 
-def reserve_for(settings: ModelSettings, prompt_bytes: int) -> Amount:
-    """Return the most that one attempt of a call can cost."""
+def reserve_for(settings: ModelSettings, prompt_bytes: int, ceiling: int | None = None) -> Amount:
+    """Return the most that one attempt of a call can cost, under its own ceiling if it has one."""
     prompt_tokens = most_prompt_tokens(prompt_bytes)
-    completion_tokens = settings.sampling.max_tokens or _UNBOUNDED_COMPLETION
+    completion_tokens = ceiling or settings.sampling.max_tokens or _UNBOUNDED_COMPLETION
     output = max(settings.prices.output or 0.0, settings.prices.reasoning or 0.0)
     usd = (prompt_tokens * (settings.prices.input or 0.0) + completion_tokens * output) / 1_000_000
     return Amount(usd=usd, tokens=prompt_tokens + completion_tokens, calls=1)

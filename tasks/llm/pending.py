@@ -1,8 +1,8 @@
 """Pending: what still has to be asked, found by looking at what is there.
 
-A request is done if a response has its reuse key (one that ran into its token ceiling counts only
-while the ceiling has not grown) or if it failed for good. Prompts are taken in ranges of their ids:
-ids are hashes, so equal ranges hold equally many.
+A request is done if a response has its reuse key or if it failed for good; a response that ran into
+its token ceiling is asked again, once under each higher one that the recipe allows. Prompts are
+taken in ranges of their ids: ids are hashes, so equal ranges hold equally many.
 
     ranges(4_000) → [Range("0000", "8000", "1 of 2"), Range("8000", "g", "2 of 2")]
 """
@@ -11,8 +11,10 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+import polars as pl
+
 from tasks.llm.failures import PERMANENT
-from tasks.llm.request import Endpoint, Request, identify
+from tasks.llm.request import Endpoint, Request, ask_above, identify
 from tasks.recipe import Role
 from tasks.store import Store
 
@@ -82,11 +84,16 @@ def leave_out_known(
         "known_requests",
         role=role,
         prompt_ids=list(prompt_ids),
-        max_tokens=endpoint.settings.sampling.max_tokens,
         permanent=list(PERMANENT),
     )
-    done = set(known["key"].to_list())
-    for request in requests:
+    is_cut_off = pl.col("cut_off_at").is_not_null()
+    done = set(known.filter(~is_cut_off)["key"].to_list())
+    cut_off: dict[str, int] = dict(known.filter(is_cut_off).iter_rows())
+    for asked in requests:
+        cut_off_at = cut_off.get(identify(endpoint, asked).reuse_key)
+        request = asked if cut_off_at is None else ask_above(endpoint, asked, cut_off_at)
+        if request is None:
+            continue
         keys = identify(endpoint, request)
         if keys.reuse_key not in done and keys.response_id not in done:
             yield request

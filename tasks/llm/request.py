@@ -6,7 +6,7 @@ Request(prompt_id="3c7b…", role="student", template="solve@1",
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
@@ -44,6 +44,7 @@ class Request:
     messages: Messages
     sample_index: int
     schema: ResponseSchema | None = None
+    raised_to: int | None = None  # A ceiling above the recipe's, after an answer was cut off.
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,21 @@ class Endpoint:
     simulated: bool = False
 
 
+def ceiling_of(endpoint: Endpoint, request: Request) -> int | None:
+    """Return how many tokens an answer may have; None if nobody says."""
+    return request.raised_to or endpoint.settings.sampling.max_tokens
+
+
+def ask_above(endpoint: Endpoint, request: Request, cut_off_at: int) -> Request | None:
+    """Return what to ask after an answer that was cut off; None if the recipe goes no higher."""
+    sampling = endpoint.settings.sampling
+    if sampling.max_tokens is None or sampling.max_tokens > cut_off_at:
+        return request
+    if sampling.raise_to is None or sampling.raise_to <= cut_off_at:
+        return None
+    return replace(request, raised_to=min(2 * cut_off_at, sampling.raise_to))
+
+
 def identify(endpoint: Endpoint, request: Request) -> Keys:
     """Return the keys of a request at an endpoint."""
     base = _identify_messages(
@@ -81,9 +97,8 @@ def identify(endpoint: Endpoint, request: Request) -> Keys:
         request.messages,
         request.schema.digest if request.schema else None,
     )
-    ceiling = endpoint.settings.sampling.max_tokens
     return Keys(
-        response_id=content_id(base, ceiling, request.sample_index),
+        response_id=content_id(base, ceiling_of(endpoint, request), request.sample_index),
         reuse_key=content_id(base, request.sample_index),
     )
 
@@ -104,8 +119,8 @@ def render_body(
         ],
         **parameters_of(settings),
     }
-    if settings.sampling.max_tokens is not None:
-        body[settings.max_tokens_field] = settings.sampling.max_tokens
+    if (ceiling := ceiling_of(endpoint, request)) is not None:
+        body[settings.max_tokens_field] = ceiling
     if settings.send_seed:
         body["seed"] = request.sample_index + (len(spoilt) + reseeded) * _SEED_STEP
     if request.schema is not None:

@@ -7,7 +7,7 @@ import orjson
 from tasks.llm.client import Answer
 from tasks.llm.failures import CallFailed
 from tasks.llm.money import Bill
-from tasks.llm.request import Endpoint, Keys, Request, parameters_of
+from tasks.llm.request import Endpoint, Keys, Request, ceiling_of, parameters_of
 
 
 def response_row(
@@ -27,7 +27,7 @@ def response_row(
         "content": answer.content,
         "reasoning": answer.reasoning,
         "finish_reason": answer.finish_reason,
-        "max_tokens": endpoint.settings.sampling.max_tokens,
+        "max_tokens": ceiling_of(endpoint, request),
         "prompt_tokens": answer.usage.prompt_tokens,
         "cached_tokens": answer.usage.cached_tokens,
         "completion_tokens": answer.usage.completion_tokens,

@@ -27,10 +27,24 @@ class Sampling(Section):
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, gt=0, le=1)
     max_tokens: int | None = Field(default=4096, ge=1)
+    raise_to: int | None = Field(
+        default=None,
+        ge=2,
+        description=(
+            "What was cut off at `max_tokens` is asked again under twice as many, and so on up to "
+            "this. Not in batches."
+        ),
+    )
     extra: dict[str, Any] = Field(
         default_factory=dict,
         description="Further fields of the request body, e.g. top_k or reasoning_effort.",
     )
+
+    @model_validator(mode="after")
+    def _check_ceilings(self) -> Self:
+        if self.raise_to is not None and self.raise_to <= (self.max_tokens or self.raise_to):
+            raise ValueError("raise_to must be more than max_tokens, which it is the end of")
+        return self
 
 
 class BatchSettings(Section):
@@ -89,6 +103,12 @@ class ModelSettings(Section):
     max_outage_s: float = Field(
         default=900, gt=0, description="A server that stays away for longer ends the run."
     )
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> Self:
+        if self.mode == "batch" and self.sampling.raise_to is not None:
+            raise ValueError("sampling.raise_to needs `mode: live`; leave it out or the mode")
+        return self
 
 
 class Models(Section):
