@@ -54,6 +54,8 @@ def row(name: str, **changes: Any) -> dict[str, Any]:
 
 
 LOOP = "and then we add the four apples to the other four apples and "
+# A step that comes twice, in the thoughts and once more in the answer, goes round no circle.
+TWICE = 2 * "3 - 1 = 2\n10 + 10 = 20\n3 + 1 = 4\n20 + 4 = 24\n2 * 24 = 48\n7 + 1 = 8\n48 / 8 = 6\n"
 SYSTEM = "Show the whole derivation before you state a number, whatever you are asked."
 FAULTS: dict[str, list[dict[str, Any]]] = {
     "unique_pair_id": [row("double", messages=chat("one")), row("double", messages=chat("two"))],
@@ -94,6 +96,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
     ],
     "looping": [
         row("round", messages=chat(f"We start. {LOOP * 9} So it is 4.")),
+        row("thought-round", messages=chat(f"<think>\n{LOOP * 9}\n</think>\n\nIt is 4.")),
         row("stutter", messages=chat(f"It is {'very ' * 300} much 4.")),
         row(
             "round-unspaced",
@@ -182,7 +185,7 @@ def good_rows() -> list[dict[str, Any]]:
         row("example", messages=chat("Write to jo@mail.example.com or ring (212) 555-0143: 4.")),
         row("figures", messages=chat("As 100 + 200 - 300 = 0 and 123-456 < 7, it is 4.")),
         row("table", messages=chat("\n".join(f"| {n} | {n * n} | {n**3} |" for n in range(99)))),
-        row("said-twice", messages=chat(f"<think>\n{LOOP}\n</think>\n\n{LOOP}So it is 4.")),
+        row("said-twice", messages=chat(f"<think>\n{TWICE}\n</think>\n\n{TWICE}So it is 4.")),
         row("clinic", messages=chat("According to the guidelines of the clinic, 4 tablets.")),
         row("greek", messages=chat("α + β ≤ γ² ⇒ Δ = 4 — “four”.")),
         row("chinese", messages=chat("所以答案显然就是四个苹果。", question="二加二等于多少?")),
