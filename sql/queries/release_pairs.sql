@@ -1,10 +1,13 @@
--- One row per kept prompt and copy: the prompt, its key and the teacher response that goes with it.
--- The second copy and the next ones, if the weights ask for them, lie scattered among the first.
+-- One row per kept prompt in a range of ids and copy: the prompt, its key and the teacher response
+-- that goes with it. The release is in the order of the marks: the second copy and the next ones, if
+-- the weights ask for them, lie scattered among the first.
 with chosen as (
     select prompt_id, response_id, verdict
     from teacher_responses
     where
         usable
+        and prompt_id >= $low
+        and prompt_id < $high
         and (model = $teacher or server = 'import')
         and (verdict = 'correct' or not $only_correct)
     qualify row_number() over (
@@ -32,7 +35,7 @@ pairs as (
         ) as split
     from kept_prompts as kept
     inner join chosen on kept.prompt_id = chosen.prompt_id
-    where kept.policy = $policy
+    where kept.policy = $policy and kept.prompt_id >= $low and kept.prompt_id < $high
 ),
 
 -- 1.5 epochs: every pair once, and each a second time with a chance of one half, by its hash.
@@ -80,16 +83,19 @@ select
     coalesce(responses.resolved_model, responses.model) as teacher,
     copied.verdict,
     copied.simulated or coalesce(responses.simulated, false) as simulated,
-    copied.split
+    copied.split,
+    if(copied.copy = 1, copied.pair_id, left(sha256(copied.pair_id || ':' || copied.copy), 32)) as mark
 from copied
-inner join responses on copied.response_id = responses.response_id and responses.role = 'teacher'
+inner join responses
+    on
+        copied.response_id = responses.response_id
+        and responses.role = 'teacher'
+        and responses.prompt_id >= $low
+        and responses.prompt_id < $high
 left join current_difficulty
     on
         copied.key_id = current_difficulty.key_id
         and copied.prompt_id = current_difficulty.prompt_id
+        and current_difficulty.prompt_id >= $low
+        and current_difficulty.prompt_id < $high
         and current_difficulty.student = $student
-order by
-    copied.split,
-    if(copied.copy = 1, copied.pair_id, left(sha256(copied.pair_id || ':' || copied.copy), 32)),
-    copied.pair_id,
-    copied.copy

@@ -1,4 +1,4 @@
--- One row per kept prompt: the right and the wrong recorded answer that are nearest in length, or
+-- One row per kept prompt in a range of ids: the right and the wrong recorded answer that are nearest in length, or
 -- why there are none. Answers with and without reasoning are never set against each other.
 with answers as (
     select
@@ -12,6 +12,8 @@ with answers as (
     inner join current_grades on responses.response_id = current_grades.response_id
     where
         list_contains($roles::varchar[], responses.role)
+        and responses.prompt_id >= $low
+        and responses.prompt_id < $high
         and (responses.model in ($student, $teacher) or responses.server = 'import')
         and current_grades.verdict in ('correct', 'wrong')
         and responses.finish_reason is distinct from 'length'
@@ -88,5 +90,5 @@ left join current_difficulty
         kept.key_id = current_difficulty.key_id
         and kept.prompt_id = current_difficulty.prompt_id
         and current_difficulty.student = $student
-where kept.policy = $policy
-order by split, kept.prompt_id
+where kept.policy = $policy and kept.prompt_id >= $low and kept.prompt_id < $high
+order by kept.prompt_id

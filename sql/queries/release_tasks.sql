@@ -1,4 +1,4 @@
--- One row per kept prompt: what a reinforcement learner needs to ask it and to check the answer,
+-- One row per kept prompt in a range of ids: what a reinforcement learner needs to ask it and to check the answer,
 -- and how each recorded sample of the student fared.
 with sampled as (
     select
@@ -15,7 +15,11 @@ with sampled as (
         ) as samples
     from responses
     left join current_grades on responses.response_id = current_grades.response_id
-    where responses.role = 'student' and responses.model = $student
+    where
+        responses.role = 'student'
+        and responses.model = $student
+        and responses.prompt_id >= $low
+        and responses.prompt_id < $high
     group by responses.prompt_id
 )
 
@@ -51,5 +55,5 @@ left join current_difficulty
         kept.key_id = current_difficulty.key_id
         and kept.prompt_id = current_difficulty.prompt_id
         and current_difficulty.student = $student
-where kept.policy = $policy
-order by split, kept.prompt_id
+where kept.policy = $policy and kept.prompt_id >= $low and kept.prompt_id < $high
+order by kept.prompt_id

@@ -21,7 +21,6 @@ from tasks.store import Store
 CALLS_PER_RANGE = 2_000
 _CALLS_PER_PART = 8_000
 _PLACES = 65_536
-_PROMPTS_AT_A_TIME = 50_000
 _MOST_CHUNKS = 40  # Prefect and its UI slow down at thousands of task runs (docs/engine.md).
 
 
@@ -47,10 +46,10 @@ def ranges(calls: int, calls_per_range: int = CALLS_PER_RANGE) -> list[Range]:
     return split_ids(min(_MOST_CHUNKS, -(-calls // calls_per_range)), calls)
 
 
-def split_prompts(store: Store) -> list[Range]:
-    """Split all prompt ids into ranges whose prompts a query can count in little memory."""
+def split_prompts(store: Store, at_a_time: int = 50_000) -> list[Range]:
+    """Split all prompt ids into ranges of at most about so many: what a query holds in memory."""
     prompts = int(store.query("prompts_count")["rows"][0])
-    return split_ids(prompts // _PROMPTS_AT_A_TIME + 1)
+    return split_ids(prompts // at_a_time + 1)
 
 
 def split_ids(count: int, calls: int = 0) -> list[Range]:

@@ -13,14 +13,16 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.llm.pending import split_prompts
 from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.formats import FORMATS, ParquetShards, columns_of, ships_what_is_gated
+from tasks.release.order import put_in_order
 from tasks.release.shapes import build_pairs, build_preferences, build_tasks, shape_pairs
 from tasks.release.shards import Shards, StagedFile
 from tasks.release.verify import INDEX
 from tasks.store import Store
 
-ROWS_AT_A_TIME = 5_000
+PROMPTS_AT_A_TIME = 20_000
 SAMPLES_PER_DOMAIN = 3
 GATED = "gated"  # where the gate's Parquet lies if another one is released, or none
 _FACTS = (
@@ -142,7 +144,8 @@ def _write_pairs(
         names.remove("parquet")
     shards = {name: _open_shards(folder, name, settings) for name in names}
     try:
-        for rows in _read_pairs(store, recipe):
+        unordered = _read(store, "release_pairs", _pair_parameters(recipe))
+        for rows in put_in_order(unordered, _count_kept(store, recipe), folder):
             pairs = build_pairs(rows, settings)
             first = pairs.filter(pl.col("copy") == 1)
             tally.add(first)
@@ -164,7 +167,7 @@ def _write_tasks(store: Store, recipe: Recipe, folder: Path) -> tuple[StagedFile
         "student": recipe.models.student.model,
         "validation_below": validation_bound(recipe.release.validation_share),
     }
-    for rows in store.stream("release_tasks", ROWS_AT_A_TIME, **parameters):
+    for rows in _read(store, "release_tasks", parameters):
         tasks = build_tasks(rows, recipe.release, recipe.models.student)
         for split, part in _by_split(tasks):
             shards.write(split, part)
@@ -187,7 +190,7 @@ def _write_preferences(
         "validation_below": validation_bound(settings.validation_share),
     }
     unpaired: dict[str, int] = {}
-    for rows in store.stream("release_preferences", ROWS_AT_A_TIME, **parameters):
+    for rows in _read(store, "release_preferences", parameters):
         for reason, prompts in rows["missing"].drop_nulls().value_counts().iter_rows():
             unpaired[reason] = unpaired.get(reason, 0) + prompts
         complete = build_preferences(rows.filter(pl.col("missing").is_null()), settings)
@@ -202,9 +205,22 @@ def _open_shards(folder: Path, name: str, settings: ReleaseSettings) -> Shards:
     return Shards(folder, form.folder, schema, form.container)
 
 
-def _read_pairs(store: Store, recipe: Recipe) -> Iterator[pl.DataFrame]:
+def _read(store: Store, query: str, parameters: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
+    """Yield what a query says of all prompts, range by range of their ids, with bounded memory."""
+    for part in split_prompts(store, PROMPTS_AT_A_TIME):
+        rows = store.query(query, low=part.low, high=part.high, **parameters)
+        if not rows.is_empty():
+            yield rows
+
+
+def _count_kept(store: Store, recipe: Recipe) -> int:
+    funnel = store.query("funnel_of_policy", policy=recipe.policy_version())
+    return int(funnel.filter("kept")["prompts"].sum())
+
+
+def _pair_parameters(recipe: Recipe) -> dict[str, Any]:
     weights = recipe.release.weights
-    parameters: dict[str, Any] = {
+    return {
         "policy": recipe.policy_version(),
         "student": recipe.models.student.model,
         "teacher": recipe.models.teacher.model if recipe.models.teacher else None,
@@ -216,7 +232,6 @@ def _read_pairs(store: Store, recipe: Recipe) -> Iterator[pl.DataFrame]:
         "source_weights": list(weights.sources.values()),
         "repeat": weights.repeats,
     }
-    return store.stream("release_pairs", ROWS_AT_A_TIME, **parameters)
 
 
 def _by_split(rows: pl.DataFrame) -> Iterator[tuple[str, pl.DataFrame]]:
