@@ -144,7 +144,7 @@ def describe_losses(store: Store, recipe: Recipe) -> str:
 def _describe(rule: "RuleResult") -> str:
     pairs = f" ({', '.join(rule.pair_ids[:3])})" if rule.pair_ids else ""
     allowance = (
-        f"; release.gate.allow.{rule.rule} is the share that may"
+        f"; release.gate.allow.{rule.rule} is the share of pairs that may be so"
         if rule.rule in Allowances.model_fields
         else ""
     )
