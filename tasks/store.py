@@ -83,6 +83,7 @@ _CONFLICTS = (
 )
 _FULL = ("No space left", "disk is full", "File too large", "disk I/O error")
 _LONGEST_REASON = 1_000
+ROW_GROUP = 20_480
 _COMMIT_PATIENCE_S = 60
 _LOGGER = logging.getLogger(__name__)
 
@@ -277,10 +278,23 @@ def _open(settings: StoreSettings, *, migrate: bool) -> Store:
     store = Store(settings, connection)
     try:
         apply_migrations(store, apply=migrate)
+        if migrate:
+            _keep_row_groups_small(store)
     except BaseException:
         store.close()
         raise
     return store
+
+
+def _keep_row_groups_small(store: Store) -> None:
+    """Have Parquet written in row groups of `ROW_GROUP` rows from now on.
+
+    It is read a group at a time and by every thread: at DuckDB's 122,880 rows of long answers that
+    is gigabytes, and a range of ids reads all of a group for a few of its rows.
+    """
+    options = store.cursor().execute(f"select option_name from {LAKE}.options()").fetchall()
+    if ("parquet_row_group_size",) not in options:
+        store.execute(f"call {LAKE}.set_option('parquet_row_group_size', {ROW_GROUP})")
 
 
 def _prepare_folder(settings: StoreSettings, *, create: bool) -> None:

@@ -1,9 +1,5 @@
 -- What is read range by range of prompt ids, so that memory does not grow with the store.
 
--- Parquet is read a row group at a time and by every thread: at DuckDB's 122,880 rows of long
--- answers that is gigabytes, and a range of ids reads all of a group for a few of its rows.
-call lake.set_option('parquet_row_group_size', 20480);
-
 -- As before, but a range of prompts is one of grades too: the join says so.
 create or replace view teacher_responses as
 with graded as (
