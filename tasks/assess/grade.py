@@ -1,10 +1,11 @@
 """Grade: what a verifier says of a response, against the key of its prompt.
 
-    response_id  key_id  verifier  version  verdict  extracted  reason
-    c2aa…        91f0…   math      1        correct  0.50       numeric
+    response_id  key_id  verifier  version  verdict  extracted  reason   attempt
+    c2aa…        91f0…   math      1        correct  0.50       numeric  1
 
 Identical questions are decided once; a response that was graded by the present version is never
-graded again. `truncated` and `unverifiable` are verdicts of their own and never count as wrong.
+graded again, unless the clock decided it. `truncated` and `unverifiable` are verdicts of their own
+and never count as wrong.
 """
 
 import logging
@@ -37,6 +38,8 @@ VERIFIERS: Mapping[str, tuple[str, int]] = {
     "text": (text.NAME, text.VERSION),
     "code": (code.NAME, code.VERSION),
 }
+ATTEMPTS = 3  # A verdict that the clock gave is looked at in so many runs, then it stands.
+LATE_REASONS: Final = ("checker_died", "time_limit", "timeout")
 _NOT_RUN_REASONS = frozenset({"no_sandbox", "no_checker"})
 _LOGGER = logging.getLogger(__name__)
 
@@ -68,12 +71,14 @@ class GradeCounts:
 
     graded: int = 0
     decided: int = 0
+    late: int = 0  # that ran out of time, and are tried again in a later run
     verdicts: dict[str, int] = field(default_factory=dict)
 
     def add(self, verdicts: Iterable[Verdict]) -> None:
         """Count verdicts."""
         for verdict in verdicts:
             self.graded += 1
+            self.late += verdict.reason in LATE_REASONS
             self.verdicts[verdict.verdict] = self.verdicts.get(verdict.verdict, 0) + 1
 
 
@@ -167,6 +172,9 @@ def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCou
         answer_types=list(VERIFIERS),
         names=[name for name, _ in VERIFIERS.values()],
         versions=[version for _, version in VERIFIERS.values()],
+        late_reasons=list(LATE_REASONS),
+        attempts=ATTEMPTS,
+        run_id=run_id,
     )
     for chunk in pending:
         verdicts = grade_chunk(chunk, memory)
@@ -175,6 +183,12 @@ def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCou
         tracker.advance(len(verdicts))
         _LOGGER.info("graded %d responses, %d distinct", counts.graded, len(memory.known))
     counts.decided = len(memory.known)
+    if counts.late:
+        _LOGGER.warning(
+            "%d verdicts ran out of time; they are tried again in later runs, %d times in all",
+            counts.late,
+            ATTEMPTS,
+        )
     return counts
 
 
@@ -244,7 +258,7 @@ def _frame(rows: pl.DataFrame, verdicts: Sequence[Verdict]) -> pl.DataFrame:
         for name in ("verifier", "version", "verdict", "extracted", "reason")
     }
     types = {name: pl.Int32 if name == "version" else pl.String for name in columns}
-    return rows.select("response_id", "key_id").with_columns(
+    return rows.select("response_id", "key_id", "attempt").with_columns(
         pl.Series(name, values, dtype=types[name]) for name, values in columns.items()
     )
 
