@@ -10,7 +10,7 @@ and never count as wrong.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -22,7 +22,17 @@ from prefect.runtime import task_run
 
 from tasks.assess.extract import extract_answer
 from tasks.assess.pool import shared_pool
-from tasks.assess.verifiers import Outcome, VerdictName, choice, code, math, text
+from tasks.assess.verifiers import (
+    Outcome,
+    VerdictName,
+    choice,
+    code,
+    date,
+    math,
+    quantity,
+    structure,
+    text,
+)
 from tasks.progress import active, track
 from tasks.recipe import Recipe
 from tasks.store import Store, open_store
@@ -36,11 +46,20 @@ VERIFIERS: Mapping[str, tuple[str, int]] = {
     "expression": (math.NAME, math.VERSION),
     "choice": (choice.NAME, choice.VERSION),
     "text": (text.NAME, text.VERSION),
+    "date": (date.NAME, date.VERSION),
+    "quantity": (quantity.NAME, quantity.VERSION),
+    "json": (structure.NAME, structure.VERSION),
     "code": (code.NAME, code.VERSION),
 }
 ATTEMPTS = 3  # A verdict that the clock gave is looked at in so many runs, then it stands.
 LATE_REASONS: Final = ("checker_died", "time_limit", "timeout")
 _NOT_RUN_REASONS = frozenset({"no_sandbox", "no_checker"})
+_CHECKS: Mapping[str, Callable[[str, str], Outcome]] = {
+    "text": text.check,
+    "date": date.check,
+    "quantity": quantity.check,
+    "json": structure.check,
+}
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -158,7 +177,8 @@ def same_answer(answer_type: str, left: str, right: str) -> bool:
         return math.is_same(left, right)
     if answer_type == "choice":
         return choice.check(left, right).verdict == "correct"
-    return text.check(left, right).verdict == "correct"
+    compare = _CHECKS[answer_type]
+    return all(compare(*pair).verdict == "correct" for pair in ((left, right), (right, left)))
 
 
 def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCounts:
@@ -232,8 +252,8 @@ def _judge_fast(question: Question, answer: str) -> Outcome | None:
         return Outcome("unverifiable", "no_key")
     if question.answer_type == "choice":
         return choice.check(question.key, answer, question.choices or None)
-    if question.answer_type == "text":
-        return text.check(question.key, answer)
+    if compare := _CHECKS.get(question.answer_type):
+        return compare(question.key, answer)
     return math.decide_fast(question.key, answer)
 
 
