@@ -21,6 +21,7 @@ import polars as pl
 from tasks.assess.checker import as_latex
 from tasks.assess.extract import extract_answer
 from tasks.assess.grade import Memory, Question, grade_chunk
+from tasks.assess.labelled import Finding, find, judge_cases, read_cases
 from tasks.assess.verifiers import Outcome
 from tasks.assess.verifiers.math import check, decide_fast, decide_symbolic
 
@@ -49,7 +50,8 @@ def main() -> None:
     folder = find_data()
     check("2x", "x+x")
     answers = load_answers(folder)
-    for line in (*measure_speed(answers), measure_labels(folder), measure_hostile()):
+    measures = (*measure_speed(answers), measure_labels(folder), measure_hostile())
+    for line in (*measures, measure_shipped()):
         print(json.dumps({"bench": "verdicts", **line}), flush=True)
 
 
@@ -224,6 +226,40 @@ def measure_labels(folder: Path | None) -> dict[str, Any]:
         "ok": share >= 0.98,
         "detail": f"{len(rows)} cases, {dict(kinds)}; misses: {misses}",
     }
+
+
+def measure_shipped() -> dict[str, Any]:
+    """Judge the mathematical cases of the shipped set, and have simple graders judge them too."""
+    mathematical = ("number", "expression", "set", "interval", "tuple", "equation", "matrix")
+    judged = [one for one in judge_cases(read_cases()) if one.case.kind in mathematical]
+    ours: Counter[Finding] = Counter(one.finding for one in judged)
+    theirs: Counter[Finding] = Counter()
+    strings: Counter[Finding] = Counter()
+    for one in judged:
+        key, response, label = str(one.case.key), one.case.response, one.case.label
+        theirs[find(label, "correct" if grade_whole(key, response) else "wrong")] += 1
+        strings[find(label, "correct" if one.verdict.extracted == key else "wrong")] += 1
+    return {
+        "measure": "shipped labelled answers, mathematical",
+        "value": round(ours["right"] / len(judged), 4),
+        "unit": "share right",
+        "target": ">= math-verify alone",
+        "ok": ours["right"] >= theirs["right"],
+        "detail": f"{len(judged)} cases; ours {dict(ours)}; math-verify on the whole response "
+        f"{dict(theirs)}; equal strings {dict(strings)}",
+    }
+
+
+def grade_whole(key: str, response: str) -> bool:
+    """Return math-verify's word on a whole response, as its README calls it; the key in a box."""
+    import math_verify
+
+    try:
+        return bool(
+            math_verify.verify(math_verify.parse(as_latex(key)), math_verify.parse(response))
+        )
+    except Exception:
+        return False
 
 
 def measure_hostile() -> dict[str, Any]:

@@ -1,6 +1,7 @@
-"""`teachset audit`: how well the checks work, measured on the project's own data.
+"""`teachset audit`: how well the checks work.
 
-Each audit reads the store and changes nothing in it.
+`contamination` is measured on the project's own data, `verifier` on labelled answers. No audit
+changes anything in a store.
 """
 
 import json
@@ -20,13 +21,13 @@ if TYPE_CHECKING:
 audit = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
-    help="Measure how well the checks work on your own data.",
+    help="Measure how well the checks work.",
 )
 
 
 @audit.callback()
 def hold_commands() -> None:
-    """Measure how well the checks work on your own data."""
+    """Measure how well the checks work."""
 
 
 @audit.command()
@@ -45,6 +46,19 @@ def contamination(
         print()
     else:
         show_contamination(done)
+
+
+@audit.command()
+def verifier(
+    cases: Annotated[
+        Path | None, typer.Option(help="Labelled answers of your own, as JSONL.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+) -> None:
+    """Judge labelled answers and count right, wrong and missing verdicts by kind of answer."""
+    from cli.auditing_verifiers import audit_verifiers
+
+    audit_verifiers(cases, as_json=as_json)
 
 
 def audit_contamination(recipe: Path | None, items: int, prompts: int, seed: int) -> "Audit":

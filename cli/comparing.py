@@ -1,4 +1,4 @@
-"""`teachset compare`: two policies over the same store, side by side."""
+"""`teachset compare`: two policies, or two versions of a verifier, over the same store."""
 
 from dataclasses import asdict
 from pathlib import Path
@@ -12,14 +12,28 @@ from rich.text import Text
 from cli.boundary import plain
 from cli.project import read_recipe
 from cli.tables import make_console, print_json
+from tasks.assess.compare import VerdictComparison, compare_verdicts, is_version
 from tasks.select.compare import Comparison, compare_policies
 from tasks.store import open_store
 
+_SHOWN = 20
+_LONGEST = 60
+
 
 def show_comparison(recipe: Path, first: str, second: str, *, as_json: bool) -> None:
-    """Print what either policy keeps. Raises RecipeError for an unknown one."""
+    """Print what either policy keeps, or what either version of a verifier says.
+
+    Raises RecipeError for an unknown policy, InputError for a version that graded nothing.
+    """
     loaded = read_recipe(recipe)
     store = open_store(loaded.store, migrate=False)
+    if is_version(first) and is_version(second):
+        verdicts = compare_verdicts(store, first, second)
+        if as_json:
+            print_json(asdict(verdicts))
+        else:
+            print_verdicts(make_console(), verdicts)
+        return
     comparison = compare_policies(store, loaded, first, second)
     if as_json:
         print_json(asdict(comparison))
@@ -52,6 +66,40 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
             known = "unknown" if rate is None else f"{rate:.3f}"
             line = f"  {example['prompt_id'][:12]}  {known}  {' '.join(example['text'].split())}"
             console.print(_cell(line), soft_wrap=True)
+
+
+def print_verdicts(console: Console, comparison: VerdictComparison) -> None:
+    """Print how many verdicts are whose, and the answers whose verdict changed most often."""
+    first, second = comparison.versions
+    table = _table(first, second, "responses")
+    for row in comparison.verdicts:
+        table.add_row(*map(_cell, row.values()))
+    console.print(table)
+    console.print(
+        _cell(
+            f"{comparison.both:,} graded by both, {comparison.differing:,} differently; "
+            f"{comparison.only_first:,} by {first} alone, "
+            f"{comparison.only_second:,} by {second} alone"
+        ),
+        soft_wrap=True,
+    )
+    for row in comparison.changed[:_SHOWN]:
+        answers = dict.fromkeys((row["first_extracted"], row["second_extracted"]))
+        line = (
+            f"{row['responses']:,}  {row['prompt_id'][:12]}  key {_short(row['key_answer'])}  "
+            f"answer {' / '.join(map(_short, answers))}: "
+            f"{row['first_verdict']} ({row['first_reason']}) "
+            f"is {row['second_verdict']} ({row['second_reason']})"
+        )
+        console.print(_cell(line), soft_wrap=True)
+    if len(comparison.changed) > _SHOWN:
+        more = len(comparison.changed) - _SHOWN
+        console.print(_cell(f"and {more:,} answers more; --json has them all"))
+
+
+def _short(text: str | None) -> str:
+    one_line = "none" if text is None else " ".join(text.split())
+    return one_line if len(one_line) <= _LONGEST else f"{one_line[: _LONGEST - 1]}…"
 
 
 def _table(*headings: str) -> Table:

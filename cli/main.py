@@ -181,11 +181,17 @@ def review(
 @app.command()
 def compare(
     recipe: Annotated[Path, typer.Argument(help="The recipe.")],
-    first: Annotated[str, typer.Argument(help="A policy: a preset's name, or `recipe`.")],
+    first: Annotated[
+        str,
+        typer.Argument(help="A policy (a preset's name, or `recipe`) or a verifier: math@1."),
+    ],
     second: Annotated[str, typer.Argument(help="Another one.")],
     as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
 ) -> None:
-    """Compare what two policies would keep; makes no model call and changes nothing."""
+    """Compare what two policies would keep, or what two versions of a verifier say.
+
+    Makes no model call and changes nothing.
+    """
     from cli.comparing import show_comparison
 
     show_comparison(recipe, first, second, as_json=as_json)

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from tasks.assess.grade import grade_task
+from tasks.assess.judging import count_judgements, judge_chunk
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
@@ -32,5 +33,11 @@ def teach(recipe: Recipe | RecipeFile) -> None:
             calls_per_range(recipe, "teacher"),
         )
         grade_task(recipe, run_id, ("teacher",))
+        run_ranges(
+            "judge",
+            count_judgements(open_store(recipe.store), recipe, ("teacher",)),
+            lambda asked: judge_chunk.submit(recipe, run_id, ("teacher",), asked),
+            calls_per_range(recipe, "judge"),
+        )
         mark_contaminated_responses(recipe, run_id)
         select_taught_prompts(recipe, run_id)

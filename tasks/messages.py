@@ -15,6 +15,9 @@ _INSTRUCTIONS = {
     "expression": f"{_THINK} as a mathematical expression inside \\boxed{{}}.",
     "choice": f"{_THINK}, the letter of the right option, inside \\boxed{{}}.",
     "text": f"{_THINK}, as short as it can be, inside \\boxed{{}}.",
+    "date": f"{_THINK}, one date such as 2024-03-05, inside \\boxed{{}}.",
+    "quantity": f"{_THINK}, a number with its unit, inside \\boxed{{}}.",
+    "json": f"{_THINK} as one JSON value in a ```json block.",
     "code": "Write the code that is asked for in one ```python block. It will be run as it is.",
     "open": "Answer helpfully, accurately and safely.",
 }

@@ -49,7 +49,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "responses": ("response_id",),
     "failures": ("response_id", "run_id"),
     "rewrites": ("response_id",),
-    "grades": ("response_id", "key_id", "verifier", "version"),
+    "grades": ("response_id", "key_id", "verifier", "version", "attempt"),
     "signatures": ("prompt_id", "sketch"),
     "screened": ("text_id", "screen"),
     "releases": ("release_id",),
@@ -176,6 +176,9 @@ class Store:
         if rows.is_empty():
             return 0
         columns = self.columns(table)
+        rows = rows.with_columns(
+            pl.lit(None).alias(name) for name in UNIQUE.get(table, ()) if name not in rows.columns
+        )
         if unknown := [name for name in rows.columns if name not in columns]:
             raise ValueError(f"{table} has no column {unknown[0]}")
         stamps: dict[str, Any] = {"created_at": datetime.now(UTC)}

@@ -274,3 +274,42 @@ def test_a_runs_memory_has_a_bound() -> None:
         "wrong",
     ]
     assert list(memory.known) == asked[1:]
+
+
+def test_a_verdict_that_the_clock_gave_is_tried_again_in_later_runs_but_not_for_ever(
+    store: Store,
+) -> None:
+    add_prompts(store, {"prompt_id": "a", "answer": "4", "answer_source": "gold"})
+    add_responses(store, "student", "a", *[r"\boxed{4}"] * 4)
+    derive_keys(store, SelectSettings(), "run")
+    key_id = store.sql("select key_id from current_keys").item()
+
+    def add_grades(run_id: str, *grades: tuple[int, str, int | None]) -> None:
+        columns = ["response_id", "reason", "attempt"]
+        rows = [(f"student-a-{number}", reason, attempt) for number, reason, attempt in grades]
+        frame = pl.DataFrame(rows, schema=columns, orient="row").with_columns(
+            key_id=pl.lit(key_id),
+            verifier=pl.lit("math"),
+            version=pl.lit(math_verifier.VERSION),
+            verdict=pl.lit("unverifiable"),
+            attempt=pl.col("attempt").cast(pl.Int32),
+        )
+        store.append("grades", frame, run_id=run_id)
+
+    add_grades("1", (0, "timeout", None), (1, "timeout", 1), (2, "timeout", 1), (3, "no_key", 1))
+    add_grades("2", (1, "checker_died", 2), (2, "timeout", 2))
+    add_grades("3", (2, "timeout", 3))
+    assert grade_responses(store, ["student"], "2").graded == 1  # 1 was tried in this very run.
+    assert grade_responses(store, ["student"], "4").graded == 1
+    assert grade_responses(store, ["student"], "5").graded == 0  # 2 had its three tries, 3 is done.
+    now = store.sql(
+        "select response_id, verdict, reason from current_grades order by response_id"
+    ).rows()
+    assert now == [
+        ("student-a-0", "correct", "identical"),
+        ("student-a-1", "correct", "identical"),
+        ("student-a-2", "unverifiable", "timeout"),
+        ("student-a-3", "unverifiable", "no_key"),
+    ]
+    tries = store.sql("select attempt from grades where response_id = 'student-a-1' order by 1")
+    assert tries["attempt"].to_list() == [1, 2, 3]

@@ -65,6 +65,14 @@ def test_no_escape_succeeds(program: str) -> None:
 
 
 @needs_sandbox
+@pytest.mark.slow
+@pytest.mark.parametrize("program", ESCAPES.values(), ids=ESCAPES.keys())
+def test_no_escape_succeeds_where_programs_read_and_write(program: str) -> None:
+    (result,) = sandbox.run_cases(f"{program}\nprint('out')", [{"input": ""}])
+    assert result.ended in {"raised", "ended_early"}
+
+
+@needs_sandbox
 @pytest.mark.parametrize(
     "program",
     [

@@ -14,5 +14,7 @@ where
     or root_id is null
     or not coalesce(regexp_matches(text, '\S'), false)
     or coalesce(kind not in ('seed', 'rewrite'), true)
-    or coalesce(answer_type not in ('number', 'expression', 'choice', 'text', 'code', 'open'), true)
+    or coalesce(answer_type not in (
+        'number', 'expression', 'choice', 'text', 'date', 'quantity', 'json', 'code', 'open'
+    ), true)
 order by prompt_id

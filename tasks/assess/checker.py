@@ -20,6 +20,13 @@ _DELIMITED = re.compile(r"(?<!\\)\$|\\boxed|\\\(|\\\[")
 _COMMANDS = re.compile(r"\\[A-Za-z]+(?:\s*\{[A-Za-z ]*\})?")
 _NAME = re.compile(r"\\?[A-Za-z]+(?:_(?:\w|\{[^{}]{1,20}\}))?(?:\([a-z]\))?")
 _WORDS = re.compile(r"[A-Za-z]{2,}")
+# What loads most of what sympy loads lazily: a sum of fractions took 1.5 s without them, 1.0 after.
+_FIRST = (
+    (r"\frac{x}{2}", "$0.5x$"),
+    (r"\{1, 2\}", "the answer is 3"),
+    (r"(\frac{\sqrt{3}a}{b}-\frac{a}{7\pi}, 1)", r"(1, \frac{a}{b})"),
+    (r"\frac{y}{9}+x=1", "y=2x+1"),
+)
 
 
 class OutOfTime(BaseException):
@@ -102,9 +109,9 @@ def _stop(number: int, frame: object) -> None:
 
 
 def _warm(library: Any) -> None:
-    """Compile the expressions and grammars that the first request would wait for."""
-    compare({"key": "\\frac{x}{2}", "answer": "$0.5x$"}, library)
-    compare({"key": "\\{1, 2\\}", "answer": "the answer is 3"}, library)
+    """Load the grammars and simplifiers that the first request would wait for, on its own clock."""
+    for key, answer in _FIRST:
+        compare({"key": key, "answer": answer}, library)
 
 
 def _say(message: dict[str, Any]) -> None:

@@ -57,6 +57,14 @@ _LETTER_CHOSEN = re.compile(
     r"|\((?P<round>[A-Z])\)\s+is\s+(?:the\s+)?(?:correct|right|best|answer)"
 )
 _FENCE = re.compile(r"^[ \t]*```[ \t]*(?P<language>[\w+-]*)[^\n]*\n", re.MULTILINE)
+_BLOCK = re.compile(
+    r"^[ \t]*```[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<body>.*?)^[ \t]*```[ \t]*$",
+    re.MULTILINE | re.DOTALL,
+)
+_OPENING = re.compile(r"^[\[{]", re.MULTILINE)
+_JSON_STARTS = ("{", "[")
+_SCALAR = re.compile(r'"[^"\n]*"|-?\d[\d.eE+-]*|true|false|null')
+_SHORT_TEXT = ("text", "date", "quantity")
 _PYTHON = {"python", "python3", "py", ""}
 _WRAPPERS = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|rm|bf)\s*\{([^{}]*)\}")
 
@@ -71,6 +79,8 @@ def extract_answer(content: str, answer_type: str, *, finished: bool = True) -> 
         return extract_code(content, finished=finished)
     if answer_type == "open":
         return None
+    if answer_type == "json":
+        return extract_json(content, finished=finished)
     boxed = extract_boxed(content)
     content = _FLATTENED.sub(r"\1\2", content[-LONGEST_TAIL:])
     if boxed:
@@ -114,6 +124,30 @@ def extract_code(content: str, *, finished: bool = True) -> str | None:
     if blocks:
         return blocks[-1].strip("\n") or None
     return content if finished and _is_program(content) else None
+
+
+def extract_json(content: str, *, finished: bool = True) -> str | None:
+    """Return the last closed block that is JSON's or nobody's, else a box, else all or the end.
+
+    The end is what begins with a line that opens an object or an array. Whether it is JSON is for
+    the verifier to say.
+    """
+    blocks = [
+        block["body"]
+        for block in _BLOCK.finditer(content)
+        if block["language"].lower() in ("json", "")
+    ]
+    if blocks:
+        return str(blocks[-1]).strip() or None
+    if boxed := extract_boxed(content):
+        return boxed
+    if not finished:
+        return None
+    openings = [match for match in _OPENING.finditer(content)]
+    if content.lstrip()[:1] in _JSON_STARTS or not openings:
+        bare = content.strip()
+        return bare if bare[:1] in _JSON_STARTS or _SCALAR.fullmatch(bare) else None
+    return content[openings[-1].start() :].strip()
 
 
 def strip_wrappers(text: str) -> str:
@@ -161,7 +195,7 @@ def _find_stated(content: str, answer_type: str) -> str | None:
         if answer_type == "number" and (number := _LEADING_NUMBER.match(stated)):
             rest = stated[number.end() :]
             return number.group().strip(" .,;:") if len(_PROSE_WORD.findall(rest)) > 3 else stated
-        if answer_type == "text" and len(stated) <= LONGEST_LINE:
+        if answer_type in _SHORT_TEXT and len(stated) <= LONGEST_LINE:
             return stated
         if len(stated) <= LONGEST_ANSWER and len(_PROSE_WORD.findall(stated)) <= 4:
             return stated
@@ -173,7 +207,7 @@ def _read_last_line(content: str, answer_type: str) -> str | None:
     if not line or len(line) > LONGEST_LINE:
         return None
     line = _tidy(line)
-    if answer_type == "text":
+    if answer_type in _SHORT_TEXT:
         return line if len(line.split()) <= 6 else None
     if _WHOLE_NUMBER_LINE.fullmatch(line):
         return line

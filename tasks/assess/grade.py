@@ -1,15 +1,16 @@
 """Grade: what a verifier says of a response, against the key of its prompt.
 
-    response_id  key_id  verifier  version  verdict  extracted  reason
-    c2aa…        91f0…   math      1        correct  0.50       numeric
+    response_id  key_id  verifier  version  verdict  extracted  reason   attempt
+    c2aa…        91f0…   math      1        correct  0.50       numeric  1
 
 Identical questions are decided once; a response that was graded by the present version is never
-graded again. `truncated` and `unverifiable` are verdicts of their own and never count as wrong.
+graded again, unless the clock decided it. `truncated` and `unverifiable` are verdicts of their own
+and never count as wrong.
 """
 
 import logging
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -21,7 +22,17 @@ from prefect.runtime import task_run
 
 from tasks.assess.extract import extract_answer
 from tasks.assess.pool import shared_pool
-from tasks.assess.verifiers import Outcome, VerdictName, choice, code, math, text
+from tasks.assess.verifiers import (
+    Outcome,
+    VerdictName,
+    choice,
+    code,
+    date,
+    math,
+    quantity,
+    structure,
+    text,
+)
 from tasks.progress import active, track
 from tasks.recipe import Recipe
 from tasks.store import Store, open_store
@@ -35,9 +46,20 @@ VERIFIERS: Mapping[str, tuple[str, int]] = {
     "expression": (math.NAME, math.VERSION),
     "choice": (choice.NAME, choice.VERSION),
     "text": (text.NAME, text.VERSION),
+    "date": (date.NAME, date.VERSION),
+    "quantity": (quantity.NAME, quantity.VERSION),
+    "json": (structure.NAME, structure.VERSION),
     "code": (code.NAME, code.VERSION),
 }
+ATTEMPTS = 3  # A verdict that the clock gave is looked at in so many runs, then it stands.
+LATE_REASONS: Final = ("checker_died", "time_limit", "timeout")
 _NOT_RUN_REASONS = frozenset({"no_sandbox", "no_checker"})
+_CHECKS: Mapping[str, Callable[[str, str], Outcome]] = {
+    "text": text.check,
+    "date": date.check,
+    "quantity": quantity.check,
+    "json": structure.check,
+}
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -68,12 +90,14 @@ class GradeCounts:
 
     graded: int = 0
     decided: int = 0
+    late: int = 0  # that ran out of time, and are tried again in a later run
     verdicts: dict[str, int] = field(default_factory=dict)
 
     def add(self, verdicts: Iterable[Verdict]) -> None:
         """Count verdicts."""
         for verdict in verdicts:
             self.graded += 1
+            self.late += verdict.reason in LATE_REASONS
             self.verdicts[verdict.verdict] = self.verdicts.get(verdict.verdict, 0) + 1
 
 
@@ -153,7 +177,8 @@ def same_answer(answer_type: str, left: str, right: str) -> bool:
         return math.is_same(left, right)
     if answer_type == "choice":
         return choice.check(left, right).verdict == "correct"
-    return text.check(left, right).verdict == "correct"
+    compare = _CHECKS[answer_type]
+    return all(compare(*pair).verdict == "correct" for pair in ((left, right), (right, left)))
 
 
 def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCounts:
@@ -167,6 +192,9 @@ def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCou
         answer_types=list(VERIFIERS),
         names=[name for name, _ in VERIFIERS.values()],
         versions=[version for _, version in VERIFIERS.values()],
+        late_reasons=list(LATE_REASONS),
+        attempts=ATTEMPTS,
+        run_id=run_id,
     )
     for chunk in pending:
         verdicts = grade_chunk(chunk, memory)
@@ -175,6 +203,12 @@ def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCou
         tracker.advance(len(verdicts))
         _LOGGER.info("graded %d responses, %d distinct", counts.graded, len(memory.known))
     counts.decided = len(memory.known)
+    if counts.late:
+        _LOGGER.warning(
+            "%d verdicts ran out of time; they are tried again in later runs, %d times in all",
+            counts.late,
+            ATTEMPTS,
+        )
     return counts
 
 
@@ -218,8 +252,8 @@ def _judge_fast(question: Question, answer: str) -> Outcome | None:
         return Outcome("unverifiable", "no_key")
     if question.answer_type == "choice":
         return choice.check(question.key, answer, question.choices or None)
-    if question.answer_type == "text":
-        return text.check(question.key, answer)
+    if compare := _CHECKS.get(question.answer_type):
+        return compare(question.key, answer)
     return math.decide_fast(question.key, answer)
 
 
@@ -244,7 +278,7 @@ def _frame(rows: pl.DataFrame, verdicts: Sequence[Verdict]) -> pl.DataFrame:
         for name in ("verifier", "version", "verdict", "extracted", "reason")
     }
     types = {name: pl.Int32 if name == "version" else pl.String for name in columns}
-    return rows.select("response_id", "key_id").with_columns(
+    return rows.select("response_id", "key_id", "attempt").with_columns(
         pl.Series(name, values, dtype=types[name]) for name, values in columns.items()
     )
 

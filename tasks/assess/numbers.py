@@ -25,6 +25,7 @@ SCALES = {
 _DROPPED = re.compile(r"\\(?:left|right|displaystyle|,|!|;|:| )|~")
 _DECIMAL = r"(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
 _PLAIN = re.compile(rf"(?P<sign>[-+]?)\s*(?:{_DECIMAL})")
+_SCIENTIFIC = re.compile(r"[-+]?\d+(?:\.\d+)?[eE][-+]?\d{1,3}")
 _COMMA_DECIMAL = re.compile(r"([-+]?\d+),(\d+)")
 _RATIO = re.compile(r"([-+]?)\s*(\d+)\s*/\s*(\d+)")
 _FRAC = re.compile(r"([-+]?)\s*\\frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
@@ -81,6 +82,7 @@ def normalise_latex(text: str) -> str:
     r"""Take off what never changes an answer: `$`, \left, spacing, \text{}, a final full stop."""
     plain = text.strip().replace("\u2212", "-").replace("{,}", ",")
     plain = plain.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
+    plain = plain.replace("\\varnothing", "\\emptyset")
     plain = plain.replace("\\$", "").strip("$").replace("^{\\circ}", "").replace("^\\circ", "")
     plain = _DROPPED.sub("", strip_wrappers(plain)).strip()
     plain = plain.lstrip("€£¥$").strip()
@@ -114,6 +116,8 @@ def _is_unit(words: list[str]) -> bool:
 
 
 def _read_value(text: str) -> Fraction | None:
+    if _SCIENTIFIC.fullmatch(text):
+        return Fraction(text)
     if _PLAIN.fullmatch(text):
         return Fraction(text.replace(",", "").replace(" ", "").rstrip("."))
     if match := _RATIO.fullmatch(text):

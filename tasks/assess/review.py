@@ -20,7 +20,10 @@ import polars as pl
 
 from tasks.assess.keys import gold_keys
 from tasks.assess.numbers import read_number
+from tasks.assess.verifiers import structure
 from tasks.assess.verifiers.choice import letter_of
+from tasks.assess.verifiers.date import read_dates
+from tasks.assess.verifiers.quantity import read_quantity
 from tasks.assess.votes import extract_votes
 from tasks.errors import InputError
 from tasks.ingest.answers import tidy_answer, write_answer
@@ -200,10 +203,23 @@ def _read_answer(written: str, prompt: Mapping[str, Any]) -> str | Fault:
             return Fault("unreadable_answer", f"expected a letter from A to {last}")
         return letter
     answer = tidy_answer(written) if answer_type == "number" else written
-    readable = read_number(answer) if answer_type == "number" else _SIGN.search(answer)
-    if not readable:
+    if not _is_readable(answer, answer_type):
         return Fault("unreadable_answer", f"{answer[:200]!r} cannot be read as {answer_type}")
     return answer
+
+
+def _is_readable(answer: str, answer_type: str) -> bool:
+    """Tell whether the verifier of the type can do anything with an answer as its key."""
+    if answer_type == "number":
+        return read_number(answer) is not None
+    if answer_type == "date":
+        return len(read_dates(answer)) == 1
+    if answer_type == "quantity":
+        quantity = read_quantity(answer)
+        return quantity is not None and quantity.unit != ""
+    if answer_type == "json":
+        return structure.check("null", answer).reason != "not_json"
+    return _SIGN.search(answer) is not None
 
 
 def _frame(reviews: Sequence[Review]) -> pl.DataFrame:

@@ -15,13 +15,18 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 WALL_S = 10.0
+CASE_S = 5.0
+CASES_WALL_S = 30.0
 MOST_OUTPUT = 4_096
+MOST_PRINTED = 1 << 18
+MOST_RESULTS = 1 << 22
 LIMITS = {
     "RLIMIT_CPU": 5,
     "RLIMIT_AS": 1 << 29,
@@ -33,6 +38,7 @@ LIMITS = {
 _DISK_BYTES = 1 << 25
 _FIRST_USER = 1_000_000
 _PROGRAM = Path(__file__).with_name("sandbox_program.py")
+_CASES = Path(__file__).with_name("sandbox_cases.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,11 +50,40 @@ class Run:
     detail: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """How a case ended (`done`, or why not) and what was printed, or returned as JSON."""
+
+    ended: str
+    said: str
+
+
 def run_tests(code: str, tests: list[str], *, wall_s: float = WALL_S) -> Run:
     """Run the code, then each assert. Raises RuntimeError where there is no sandbox."""
     if not sandbox_works():
         raise RuntimeError("no sandbox: bubblewrap (`bwrap`) is missing or not allowed here")
     return _run(code, tests, wall_s)
+
+
+def run_cases(
+    code: str, cases: Sequence[Mapping[str, Any]], *, wall_s: float = CASES_WALL_S
+) -> list[CaseResult]:
+    """Run the code on each case, up to the first that does not end well.
+
+    A case is `input`, or `call` with `arguments` and `keywords`. Raises RuntimeError where there is
+    no sandbox.
+    """
+    if not sandbox_works():
+        raise RuntimeError("no sandbox: bubblewrap (`bwrap`) is missing or not allowed here")
+    work = {"cases": list(cases), "seconds": min(CASE_S, wall_s), "most": MOST_PRINTED}
+    said, late = _exchange(_CASES, code, work, "", wall_s, MOST_RESULTS)
+    if late:
+        return [CaseResult("time_limit", "")]
+    try:
+        results = [CaseResult(str(each["ended"]), str(each["said"])) for each in json.loads(said)]
+    except (ValueError, TypeError, KeyError):
+        return [CaseResult("ended_early", "")]
+    return results[: len(cases)]
 
 
 @cache
@@ -61,11 +96,19 @@ def sandbox_works() -> bool:
 
 def _run(code: str, tests: list[str], wall_s: float) -> Run:
     word = secrets.token_hex(16)
+    said, late = _exchange(_PROGRAM, code, {"tests": tests}, word, wall_s, MOST_OUTPUT)
+    return _judge(said, late, word)
+
+
+def _exchange(
+    program: Path, code: str, work: Mapping[str, Any], word: str, wall_s: float, most: int
+) -> tuple[bytes, bool]:
+    """Run one of our programs in a new sandbox, hand it its work and return what it says."""
     # Of its own for each run, since the process limit counts a user's processes.
     user = _FIRST_USER + secrets.randbelow(1 << 24) if os.geteuid() == 0 else 0
-    work = json.dumps({"code": code, "tests": tests, "user": user, "limits": LIMITS})
+    line = json.dumps({"code": code, "user": user, "limits": LIMITS, **work})
     process = subprocess.Popen(
-        _command(),
+        _command(program),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -73,19 +116,20 @@ def _run(code: str, tests: list[str], wall_s: float) -> Run:
         start_new_session=True,
     )
     try:
-        said, late = _converse(process, f"{work}\n{word}\n".encode(), wall_s)
+        return _converse(process, f"{line}\n{word}\n".encode(), wall_s, most)
     finally:
         _end(process)
-    return _judge(said, late, word)
 
 
-def _converse(process: subprocess.Popen[bytes], text: bytes, wall_s: float) -> tuple[bytes, bool]:
+def _converse(
+    process: subprocess.Popen[bytes], text: bytes, wall_s: float, most: int
+) -> tuple[bytes, bool]:
     """Feed the program and read what it says, at most so long and so much of it."""
     assert process.stdin is not None and process.stdout is not None
     with process.stdin as into, process.stdout as out:
         os.set_blocking(into.fileno(), False)
         said, deadline = b"", time.monotonic() + wall_s
-        while len(said) <= MOST_OUTPUT and b"\n" not in said:
+        while len(said) <= most and b"\n" not in said:
             left = deadline - time.monotonic()
             if left <= 0:
                 return said, True
@@ -97,7 +141,7 @@ def _converse(process: subprocess.Popen[bytes], text: bytes, wall_s: float) -> t
             except OSError:
                 text = b""
             if readable:
-                piece = os.read(out.fileno(), 4_096)
+                piece = os.read(out.fileno(), 65_536)
                 if not piece:
                     break
                 said += piece
@@ -131,7 +175,7 @@ def _judge(said: bytes, late: bool, word: str) -> Run:
 
 
 @cache
-def _command() -> list[str]:
+def _command(program: Path) -> list[str]:
     """Return the bwrap call; a root parent keeps only what is needed to become somebody else."""
     python = Path(sys.base_prefix).resolve()
     command = ["bwrap", "--die-with-parent", "--new-session", "--clearenv", "--hostname", "sandbox"]
@@ -153,5 +197,5 @@ def _command() -> list[str]:
     command += ["--remount-ro", "/", "--remount-ro", "/dev", "--chdir", "/"]
     command += ["--setenv", "PATH", "/usr/bin:/bin", "--setenv", "HOME", "/tmp"]
     interpreter = f"/python/bin/python{sys.version_info.major}.{sys.version_info.minor}"
-    command += [interpreter, "-I", "-S", "-B", "-c", _PROGRAM.read_text(encoding="utf-8")]
+    command += [interpreter, "-I", "-S", "-B", "-c", program.read_text(encoding="utf-8")]
     return command

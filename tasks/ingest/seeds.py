@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from tasks.assess.code_tests import write_tests
 from tasks.identity import content_id, normalise, prompt_id
 from tasks.ingest.answers import (
     ANSWER_TYPES,
@@ -217,14 +218,14 @@ def _read_tests(value: Any) -> tuple[str, ...] | Fault | None:
         value = _parse_json(value) or None
     if value is None or value == []:
         return None
-    tests = [value] if isinstance(value, str) else value
-    if isinstance(tests, list | tuple) and all(isinstance(test, str) for test in tests):
-        return tuple(tests)
-    return Fault(
-        "bad_tests",
-        f"expected the tests as a text or a list of texts, found {describe_value(value)}; name the "
-        "part that has them with a dotted path such as `tests.functional`",
-    )
+    try:
+        return tuple(write_tests(value))
+    except (ValueError, RecursionError) as error:
+        return Fault(
+            "bad_tests",
+            f"found {describe_value(value)}: {error}; expected asserts or cases (docs/seeds.md), "
+            "or the part that has them by a dotted path such as `tests.functional`",
+        )
 
 
 def _parse_json(text: str) -> Any:

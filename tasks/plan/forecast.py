@@ -146,6 +146,12 @@ def forecast_student(
     )
 
 
+def forecast_judge(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Forecast:
+    """Count the judge's calls on what is graded; answers still to come are not foreseen."""
+    asked = pending.pending_verdicts(store, recipe)
+    return Forecast(exact(asked["prompt_id"].n_unique()), count_demands(asked, prompts))
+
+
 def merge_coming(one: Coming, other: Coming) -> Coming:
     """Put prompts that come from two sides together."""
     told = [each.shares_from for each in (one, other) if each.shares_from is not None]

@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from tasks.assess.judging import pending_judgements, plan_judgements
 from tasks.llm.pending import Range, leave_out_known, split_ids
 from tasks.llm.request import Endpoint, Request
 from tasks.llm.servers import identify_server
@@ -94,6 +95,16 @@ def pending_confirmations(store: Store, recipe: Recipe, drafts: Sequence[Draft])
             {row["prompt_id"]: candidates[row["prompt_id"]] for row in asked}, endpoint, tries
         ),
     )
+
+
+def pending_verdicts(store: Store, recipe: Recipe) -> pl.DataFrame:
+    """Return the judge's calls on answers that are graded already."""
+    settings = recipe.models.judge
+    if settings is None:
+        return pl.DataFrame(schema=SCHEMA)
+    roles = ("reference", "student", "teacher")
+    rows = pending_judgements(store, recipe, roles, EVERYTHING)
+    return _count(store, endpoint_for(recipe, "judge", settings), "judge", rows, plan_judgements)
 
 
 def _count_samples(

@@ -9,12 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from tasks.assess.difficulty import measure_difficulty
+from tasks.assess.judging import warn_of_kinship
 from tasks.assess.keys import derive_keys
 from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, ingest_seeds
 from tasks.llm.money import Amount
 from tasks.plan.budget import Verdict, judge_budget
 from tasks.plan.forecast import (
     Forecast,
+    forecast_judge,
     forecast_reference,
     forecast_rewriting,
     forecast_student,
@@ -120,6 +122,7 @@ def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[str, Role, Forecas
         ("rewrite", "reference", rewriting.confirmations),
         ("sample", "reference", reference),
         ("sample", "student", forecast_student(asked, recipe, prompts, coming)),
+        ("assess", "judge", forecast_judge(store, recipe, prompts)),
         ("teach", "teacher", forecast_teacher(store, recipe, prompts, asked, coming)),
     )
 
@@ -166,6 +169,8 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
         notes.append("samples are drawn in rounds: only the next round is counted")
     if recipe.models.confirmer or recipe.models.students:
         notes.append("the confirmer's samples and those of further students are not counted")
+    if recipe.models.judge is not None and recipe.assess.judge:
+        notes.append("of the judge's calls only those on answers that are graded are counted")
     if recipe.select.max_per_root is not None:
         notes.append("select.max_per_root is not foreseen: fewer prompts may go to the teacher")
     return notes
@@ -185,6 +190,8 @@ def _write_warnings(recipe: Recipe, stages: Sequence[StagePlan]) -> list[str]:
                 f"models.{role}: {settings.model} has no prices, so budget.usd cannot be kept and "
                 "the run would refuse to call it"
             )
+    if kinship := warn_of_kinship(recipe):
+        warnings.append(kinship)
     if recipe.models.teacher is None:
         warnings.append("models.teacher: nobody plays the teacher; the run ends before teaching")
     return warnings

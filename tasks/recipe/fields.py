@@ -7,7 +7,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 Role = Literal["rewriter", "reference", "confirmer", "student", "teacher", "judge"]
-AnswerType = Literal["number", "expression", "choice", "text", "code", "open"]
+AnswerType = Literal[
+    "number", "expression", "choice", "text", "date", "quantity", "json", "code", "open"
+]
 URI = re.compile(r"^[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _NAME = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 

@@ -12,6 +12,7 @@ from tasks.recipe.policies import PRESETS
 from tasks.recipe.select import SelectSettings
 from tasks.recipe.sources import BenchmarkSource, ResponseSource, SeedSource, StoreSettings
 from tasks.recipe.stages import (
+    AssessSettings,
     ReleaseSettings,
     RewriteSettings,
     SampleSettings,
@@ -31,6 +32,7 @@ class Recipe(Section):
     simulator: SimulatorSettings = SimulatorSettings()
     rewrite: RewriteSettings = RewriteSettings()
     sample: SampleSettings = SampleSettings()
+    assess: AssessSettings = AssessSettings()
     select: SelectSettings = SelectSettings()
     teach: TeachSettings = TeachSettings()
     release: ReleaseSettings
@@ -50,6 +52,8 @@ class Recipe(Section):
                 f"select.min_samples ({self.select.min_samples}) is larger than {where} "
                 f"({fewest}): no prompt could ever be kept"
             )
+        if self.assess.judge and self.models.judge is None:
+            raise ValueError("assess.judge names answer types, but models.judge names no model")
         students = [model.model for model in (self.models.student, *self.models.students)]
         if repeated := sorted({name for name in students if students.count(name) > 1}):
             raise ValueError(f"models.students: the model {repeated[0]!r} is a student twice")

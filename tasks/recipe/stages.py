@@ -130,6 +130,18 @@ class SampleSettings(Section):
         return self.adaptive.most if self.adaptive else self.student
 
 
+class AssessSettings(Section):
+    """Where the rules do not have the last word on an answer."""
+
+    judge: tuple[
+        Literal["number", "expression", "choice", "text", "date", "quantity", "json"], ...
+    ] = Field(
+        default=(),
+        description="Answer types in which `models.judge` is asked about answers that the "
+        "verifier found wrong or could not tell (docs/verdicts.md); none unless it is named here.",
+    )
+
+
 class TeachSettings(Section):
     """How the training responses are written and chosen."""
 

@@ -13,6 +13,8 @@ import orjson
 from tasks.simulator.answer_key import AnswerKey
 from tasks.simulator.chance import fingerprint
 from tasks.simulator.faults import FaultName
+from tasks.simulator.judging import SCHEMA as JUDGEMENT
+from tasks.simulator.judging import read_judge_request, write_verdict
 from tasks.simulator.models import ModelProfile
 from tasks.simulator.replies import Text, write_reply
 from tasks.simulator.settings import Settings
@@ -152,6 +154,9 @@ def _write(seed: int, key: AnswerKey, model: ModelProfile, request: ChatRequest,
         return write_reply(seed, request.model, model, key.find(request.prompt), said)
     asked = read_rewrite_request(request.prompt) or read_rewrite_request(request.earlier)
     declared = wanted.get("json_schema") or {}
+    question = read_judge_request(request.prompt) or read_judge_request(request.earlier)
+    if question and declared.get("name") == JUDGEMENT:
+        return Text(write_verdict(seed, model, question, f"{request.model}:{said}"))
     if asked and declared.get("name") in (None, *STRATEGIES):
         return Text(write_rewrite(seed, model, key, asked, f"{request.model}:{said}"))
     return Text(orjson.dumps(least_instance(declared.get("schema", {}) or {})).decode())

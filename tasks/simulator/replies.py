@@ -70,6 +70,9 @@ def write_reply(seed: int, name: str, model: ModelProfile, question: Question, s
         return Text(_write_code(question, mistake), reasoning)
     if question.answer_type == "open":
         return Text("\n".join(steps), reasoning)
+    if question.answer_type == "json":
+        value = mistake.answer if mistake else question.answer
+        return Text("\n".join([*steps, "", "```json", value, "```"]), reasoning)
     lines = [chance.choice(_OPENINGS), *steps]
     while len(lines) < model.verbosity * (2 + len(steps)):
         lines.insert(chance.randrange(1, len(lines) + 1), chance.choice(_PADDING))

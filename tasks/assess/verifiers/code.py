@@ -1,15 +1,30 @@
-"""Code: the response's program must pass the prompt's asserts, in a sandbox or not at all."""
+"""Code: the response's program must pass the prompt's tests, in a sandbox or not at all."""
 
+import json
 import logging
 from collections.abc import Sequence
 from functools import cache
 
-from tasks.assess.sandbox import run_tests, sandbox_works
+from tasks.assess.code_tests import (
+    CodeCase,
+    ask_checker,
+    is_printed,
+    is_returned,
+    split_tests,
+)
+from tasks.assess.sandbox import CaseResult, run_cases, run_tests, sandbox_works
 from tasks.assess.verifiers import Outcome
 
 NAME = "code"
-VERSION = 1
+VERSION = 2
 LONGEST = 100_000
+_ENDINGS = frozenset({"raised", "memory", "time_limit", "output_limit", "ended_early"})
+_CHOKED = (
+    *("AttributeError", "IndexError", "KeyError", "OverflowError"),
+    *("TypeError", "ValueError", "ZeroDivisionError"),
+)
+_ENDED_EARLY = Outcome("wrong", "ended_early")
+_FAILED = Outcome("wrong", "test_failed")
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -19,11 +34,56 @@ def check(tests: Sequence[str], answer: str) -> Outcome:
         return Outcome("unverifiable", "no_tests")
     if len(answer) > LONGEST:
         return Outcome("unverifiable", "too_long")
+    try:
+        asserts, cases = split_tests(tests)
+    except (ValueError, RecursionError):
+        return Outcome("unverifiable", "bad_tests")
     if not sandbox_works():
         _warn_once()
         return Outcome("unverifiable", "no_sandbox")
-    run = run_tests(answer, list(tests))
-    return Outcome("correct" if run.passed else "wrong", run.reason)
+    if asserts and not (run := run_tests(answer, asserts)).passed:
+        return Outcome("wrong", run.reason)
+    return _check_cases(answer, cases) if cases else Outcome("correct", "passed")
+
+
+def _check_cases(answer: str, cases: Sequence[CodeCase]) -> Outcome:
+    """Run all cases in one sandbox and compare what they print and return out here."""
+    asked = [
+        {"call": case.call, "arguments": list(case.arguments), "keywords": case.keywords}
+        if case.call
+        else {"input": case.input}
+        for case in cases
+    ]
+    results = run_cases(answer, asked)
+    for case, result in zip(cases, results, strict=False):
+        outcome = _judge_case(case, result)
+        if outcome.verdict != "correct":
+            return outcome
+    return Outcome("correct", "passed") if len(results) == len(cases) else _ENDED_EARLY
+
+
+def _judge_case(case: CodeCase, result: CaseResult) -> Outcome:
+    if result.ended != "done":
+        return Outcome("wrong", result.ended if result.ended in _ENDINGS else "ended_early")
+    made: object = result.said
+    if case.call:
+        try:
+            made = json.loads(result.said)
+        except (ValueError, RecursionError):
+            return _ENDED_EARLY
+    if case.checker is not None:
+        run = run_tests(case.checker, [ask_checker(case, made)])
+        if run.passed:
+            return Outcome("correct", "passed")
+        # A checker may choke on what it cannot read; one that does not run at all decides nothing.
+        if run.reason == "test_failed" or run.detail.endswith(_CHOKED):
+            return _FAILED
+        return Outcome("unverifiable", "checker_failed")
+    if case.call:
+        same = is_returned(case.expected, made, case.tolerance)
+    else:
+        same = is_printed(case, str(made))
+    return Outcome("correct", "passed") if same else _FAILED
 
 
 @cache

@@ -16,10 +16,10 @@ from tasks.assess.numbers import (
     squeeze,
 )
 from tasks.assess.pool import ask_checker
-from tasks.assess.verifiers import Outcome
+from tasks.assess.verifiers import Outcome, quantity
 
 NAME = "math"
-VERSION = 1
+VERSION = 2
 LONGEST = 2_000
 DEEPEST = 60
 # math-verify rounds to six places where a side is a decimal; closer than this is left to it.
@@ -49,6 +49,9 @@ def decide_fast(key: str, answer: str) -> Outcome | None:
     if (wanted is None) != (found is None):
         wanted = wanted or read_comma_decimal(key)
         found = found or read_comma_decimal(answer)
+    units = [side.unit if side else "" for side in (wanted, found)]
+    if units[0] != units[1] and (meant := quantity.compare_known(key, answer)):
+        return meant
     if wanted is not None and found is not None:
         return _compare_numbers(wanted, found)
     if squeeze(key) == squeeze(answer):

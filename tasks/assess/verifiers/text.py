@@ -1,18 +1,22 @@
-"""Short exact text, after normalisation: `The  Nile.` is `nile`, and nothing else is."""
+"""Short exact text, after normalisation: `The  Nile.` is `nile`, and nothing else is.
+
+Two texts that are plainly one date or one quantity are equal too: `4 July 1776` and `July 4, 1776`.
+"""
 
 import re
 import unicodedata
 from functools import lru_cache
 
 from tasks.assess.extract import strip_wrappers
-from tasks.assess.verifiers import Outcome
+from tasks.assess.verifiers import Outcome, date, quantity
 
 NAME = "text"
-VERSION = 1
+VERSION = 2
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b\s+")
 _PUNCTUATION = re.compile(
     r"(?<!\d)[^\w\s+\-*/=<>^%$€£°#&@~|\\](?!\d)|(?<=\d)[.,;:!?'\")\]](?!\d)|_"
 )
+_DIGIT = re.compile(r"\d")
 _SPACES = re.compile(r"\s+")
 
 
@@ -25,6 +29,10 @@ def check(key: str, answer: str) -> Outcome:
         return Outcome("unverifiable", "key_is_empty")
     if wanted == normalise_text(answer):
         return Outcome("correct", "normalised")
+    if _DIGIT.search(key) and _DIGIT.search(answer):
+        for compare in (date.check, quantity.check):
+            if (meant := compare(key, answer)).verdict == "correct":
+                return meant
     return Outcome("wrong", "not_equal")
 
 

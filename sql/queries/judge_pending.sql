@@ -1,0 +1,37 @@
+-- One row is a response whose answer the verifiers did not accept, with no word of the judge since.
+with told as (
+    select response_id, key_id, max(coalesce(attempt, 1)) as attempts
+    from grades
+    where verifier = 'judge' and version = $version
+    group by all
+)
+
+select
+    responses.response_id,
+    responses.prompt_id,
+    current_keys.key_id,
+    current_keys.answer as key_answer,
+    current_grades.extracted,
+    coalesce(told.attempts, 0) + 1 as attempt,
+    prompts.text,
+    prompts.choices
+from responses
+inner join current_keys on responses.prompt_id = current_keys.prompt_id
+inner join prompts on responses.prompt_id = prompts.prompt_id
+inner join current_grades
+    on responses.response_id = current_grades.response_id
+    and current_keys.key_id = current_grades.key_id
+left join told
+    on responses.response_id = told.response_id and current_keys.key_id = told.key_id
+where
+    responses.role in (select unnest($roles::varchar[]))
+    and responses.prompt_id >= $low
+    and responses.prompt_id < $high
+    and current_keys.answer_type in (select unnest($answer_types::varchar[]))
+    and current_keys.answer is not null
+    and current_grades.extracted is not null
+    and (
+        (current_grades.verifier <> 'judge' and current_grades.verdict in ('wrong', 'unverifiable'))
+        or (current_grades.verifier = 'judge' and current_grades.version <> $version)
+    )
+order by responses.prompt_id, responses.response_id

@@ -1,0 +1,126 @@
+"""The shipped labelled answers: what the verifiers say of them may not get worse."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from cli.main import app
+from tasks.assess.labelled import SHIPPED, Case, count_findings, find, judge_cases, read_cases
+from tasks.assess.sandbox import sandbox_works
+from tasks.errors import InputError
+
+DOCS = Path(__file__).resolve().parents[1] / "docs" / "verdicts.md"
+QUICK = ("number", "choice", "text")  # The others need the sandbox or many symbolic checks.
+
+
+def documented() -> dict[str, tuple[int, ...]]:
+    """Read the table of docs/verdicts.md: kind, cases, right, false ±, abstained."""
+    text = DOCS.read_text(encoding="utf-8")
+    table = text.partition("<!-- audit verifier -->")[2].partition("<!-- end -->")[0]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines()]
+    return {
+        row[0]: tuple(map(int, row[1:6])) for row in cells if len(row) > 5 and row[1].isdecimal()
+    }
+
+
+def test_verdicts_are_as_documented() -> None:
+    counted = count_findings(judge_cases([case for case in read_cases() if case.kind in QUICK]))
+    found = {row[0]: row[1:] for row in counted.iter_rows() if row[0] != "all"}
+    assert found == {kind: documented()[kind] for kind in QUICK}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sandbox_works(), reason="bubblewrap is missing or not allowed here")
+def test_all_verdicts_are_as_documented() -> None:
+    counted = count_findings(judge_cases(read_cases()))
+    assert {row[0]: row[1:] for row in counted.iter_rows()} == documented()
+
+
+def test_the_shipped_set_is_whole() -> None:
+    cases = read_cases()
+    assert len(cases) >= 250
+    assert len({case.id for case in cases}) == len(cases)
+    for kind in {case.kind for case in cases} - {"hostile"}:
+        labels = [case.label for case in cases if case.kind == kind]
+        assert min(labels.count("correct"), labels.count("wrong")) >= 5, kind
+    assert {case.label for case in cases if case.kind == "hostile"} == {"wrong"}
+
+
+@pytest.mark.parametrize(
+    ("label", "verdict", "finding"),
+    [
+        ("correct", "correct", "right"),
+        ("correct", "wrong", "false_negative"),
+        ("correct", "unverifiable", "abstained"),
+        ("correct", "truncated", "abstained"),
+        ("wrong", "wrong", "right"),
+        ("wrong", "correct", "false_positive"),
+        ("wrong", "unverifiable", "abstained"),
+        ("unverifiable", "truncated", "right"),
+        ("unverifiable", "correct", "false_positive"),
+        ("unverifiable", "wrong", "false_negative"),
+    ],
+)
+def test_a_verdict_is_compared_with_its_label(label: str, verdict: str, finding: str) -> None:
+    assert find(label, verdict) == finding  # type: ignore[arg-type]
+
+
+def test_findings_are_counted_by_kind() -> None:
+    judged = judge_cases(
+        [
+            Case("a", "sum", "number", "4", r"\boxed{4}", "correct"),
+            Case("b", "sum", "number", "4", r"\boxed{5}", "correct"),
+            Case("c", "word", "text", "Nile", r"\boxed{nile}", "wrong"),
+            Case("d", "word", "text", "", r"\boxed{nile}", "wrong"),
+        ]
+    )
+    assert count_findings(judged).rows() == [
+        ("sum", 2, 1, 0, 1, 0),
+        ("word", 2, 0, 1, 0, 1),
+        ("all", 4, 1, 1, 1, 1),
+    ]
+
+
+def test_the_command_judges_a_file_of_ones_own(tmp_path: Path) -> None:
+    own = tmp_path / "own.jsonl"
+    row = {"answer_type": "number", "key": "1/2", "response": r"\boxed{0.6}", "label": "correct"}
+    own.write_text(json.dumps(row) + "\n")
+    shown = CliRunner().invoke(app, ["audit", "verifier", "--cases", str(own)])
+    assert shown.exit_code == 0
+    assert "1: false negative: key 1/2, answer 0.6: wrong (numeric)" in shown.stdout
+    told = json.loads(
+        CliRunner().invoke(app, ["audit", "verifier", "--cases", str(own), "--json"]).stdout
+    )
+    assert told["kinds"][-1] == {
+        "kind": "all",
+        "cases": 1,
+        "right": 0,
+        "false_positive": 0,
+        "false_negative": 1,
+        "abstained": 0,
+    }
+    assert told["verifiers"]["math"] >= 1
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("{", "line 1: not JSON"),
+        ("[]", "line 1: expected a JSON object"),
+        ('{"answer_type": "poem", "label": "wrong"}', "answer_type is 'poem', expected number"),
+        ('{"answer_type": "text", "label": "good"}', "label is 'good', expected correct, wrong"),
+        ('{"answer_type": "text", "label": "wrong"}', "response is missing"),
+        ('{"answer_type": "text", "label": "wrong", "response": ""}', "key is None"),
+        ("", "there is no case in it"),
+    ],
+)
+def test_a_bad_case_is_named(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "own.jsonl").write_text(line)
+    with pytest.raises(InputError, match=message):
+        read_cases(tmp_path / "own.jsonl")
+
+
+def test_the_labelled_set_has_a_licence_of_its_own() -> None:
+    assert "CC0" in (SHIPPED.parent / "LICENSE").read_text(encoding="utf-8")
