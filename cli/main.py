@@ -212,14 +212,38 @@ def simulate(
 @app.command()
 def serve(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="4200 if absent.")] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE/NAME", help="A notification block, e.g. slack-webhook/alerts."),
+    ] = None,
 ) -> None:
     """Serve Prefect's UI and run the schedules.
 
-    The deployments are those of prefect.yaml; Ctrl-C stops everything.
+    The deployments are those of prefect.yaml, what happens by itself is in automations.yaml;
+    Ctrl-C stops everything.
     """
     from cli.serving import serve as serve_everything
 
-    serve_everything(port)
+    serve_everything(port, notify)
+
+
+@app.command()
+def automations(
+    notify: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE/NAME", help="A notification block, e.g. slack-webhook/alerts."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Make those anew that are there already.")
+    ] = False,
+) -> None:
+    """Register what Prefect does by itself: automations.yaml.
+
+    Pause the schedule behind a closed gate; with --notify, tell of gates, budgets and releases.
+    """
+    from cli.automating import register
+
+    register(notify, replace=replace)
 
 
 @app.command()
