@@ -58,7 +58,8 @@ def serve_all(notify: str | None = None) -> None:
             file=sys.stderr,
         )
         register_automations()
-    serve(*read_deployments(), print_starting_message=False)
+    # By default Prefect pauses every deployment when this stops, and the next start leaves them so.
+    serve(*read_deployments(), pause_on_shutdown=False, print_starting_message=False)
 
 
 def _build(declared: dict[str, Any]) -> RunnerDeployment:

@@ -221,6 +221,8 @@ def test_serve_runs_schedules_and_stops_with_everything(
     process.send_signal(end)
     process.wait(timeout=60)
     assert all(is_gone(child, within_s=30) for child in children)
+    with sqlite3.connect(home / "prefect.db") as database:  # The next start goes on with them.
+        assert database.execute("select count(*) from deployment where paused").fetchall() == [(0,)]
 
 
 def wait_for_schedules(home: Path, within_s: float = 90) -> int:
