@@ -228,6 +228,20 @@ def serve(
 
 
 @app.command()
+def doctor(
+    recipe: RecipeArgument = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False,
+) -> None:
+    """Look for what is wrong and say how to mend it; exit 1 if there is a problem.
+
+    Environment, keys (by name only), model servers, store, Prefect. Changes nothing.
+    """
+    from cli.doctor.report import examine
+
+    raise typer.Exit(examine(recipe, as_json=as_json))
+
+
+@app.command()
 def automations(
     notify: Annotated[
         str | None,
