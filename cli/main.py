@@ -127,6 +127,36 @@ def snapshot(
 
 
 @app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Where to; a second time copies what is new.")],
+    recipe: RecipeOption = None,
+) -> None:
+    """Copy the store into a folder, as of one moment, also while a run writes."""
+    from cli.backup import back_up
+
+    done = back_up(recipe, folder)
+    typer.echo(f"{folder}: {done.files:,} data files, {done.copied:,} of them copied now")
+
+
+@app.command()
+def tidy(
+    recipe: RecipeArgument = None,
+    orphans: Annotated[
+        bool,
+        typer.Option("--orphans", help="Also in a data folder that the recipe declares."),
+    ] = False,
+) -> None:
+    """Merge small files and let go of what the recipe no longer keeps; every row stays.
+
+    Files that no snapshot names are removed where the data folder is the store's own; with
+    --orphans from a declared one as well, if no other store has its files there.
+    """
+    from cli.tidying import tidy as tidy_up
+
+    tidy_up(recipe, orphans=orphans)
+
+
+@app.command()
 def explain(
     identifier: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP)],
     recipe: RecipeOption = None,

@@ -73,7 +73,10 @@ def check_files(
         found = (
             f"{len(orphans):,} files in {folder} that no snapshot names ({size / 2**20:,.1f} MB)"
         )
-        yield _finding("orphans", "warning", found, "`teachset tidy` removes them")
+        mend = "`teachset tidy` removes them"
+        if settings.data is not None:
+            mend = "if no other store has its files there, `teachset tidy --orphans` removes them"
+        yield _finding("orphans", "warning", found, mend)
     else:
         yield _finding("orphans", "ok", "no file that no snapshot names")
     current = [int(row["size"]) for row in known if row["current"]]

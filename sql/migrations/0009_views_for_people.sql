@@ -147,4 +147,4 @@ order by step, rows desc, detail;
 -- The same since the newest run began: what it has changed so far, or did.
 create view what_changed_last_run as
 select what, detail, rows, first_at, last_at
-from what_changed_since((select max(started_at) from runs));
+from what_changed_since((select max(started_at) from runs where flow <> 'tidy'));
