@@ -3,7 +3,7 @@
     {"bench": "operations", "measure": "a night with nothing new", "value": 41.0, "unit": "s", …}
 
 `python -m benchmarks.operations` runs all, with names only those: `… orchestration nothing_new`.
-TEACHSET_PROMPTS, TEACHSET_NIGHTS and TEACHSET_SAMPLES make it smaller; what a measure was taken
+TEACHSET_PROMPTS, _NIGHTS, _SAMPLES and _CALLS make it smaller; what a measure was taken
 with stands in its detail. The large project is kept in TEACHSET_LARGE, if that names a folder, and
 used again. The names below are also processes of their own: each weighs itself or reads.
 """
@@ -47,7 +47,8 @@ NIGHTS = int(os.environ.get("TEACHSET_NIGHTS", 50))
 SEEDS_A_NIGHT, TIDY_EVERY = 20, 7
 ROUNDS = 2
 READERS, THINK_S = 10, 10.0  # ten people, each of whom asks something every ten seconds
-CALLS, LATENCY = 6_000, {"kind": "lognormal", "mean": 0.5, "sigma": 0.8}
+CALLS = int(os.environ.get("TEACHSET_CALLS", 6_000))
+LATENCY = {"kind": "lognormal", "mean": 0.5, "sigma": 0.8}
 SETTLED = 5  # nights until everything has been imported and warmed up once
 
 
@@ -243,11 +244,14 @@ def run_reader(path: str, seed: str) -> list[tuple[str, float]]:
     queries = sorted((SQL_FOLDER / "adhoc").glob("*.sql"))
     asked: list[tuple[str, float]] = []
     with open_reader(load(Path(path)).store) as connection:
+        print("ready", flush=True)
+        sys.stdin.readline()
         for number in range(10**6):
             query = queries[(int(seed) * 3 + number) % len(queries)]
             began = time.perf_counter()
             connection.execute(query.read_text(encoding="utf-8")).fetchall()
             asked.append((query.stem, time.perf_counter() - began))
+            # They do not ask all at once.
             wait = THINK_S * (int(seed) + 1) / READERS if number == 0 else THINK_S
             if select.select([sys.stdin], [], [], wait)[0]:
                 return asked
@@ -264,6 +268,14 @@ def _readers(path: Path) -> Iterator[Any]:
         )
         for number in range(READERS)
     ]
+
+    for process in processes:  # To start is no question to the store.
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("begin\n")
+        process.stdin.flush()
 
     def finish() -> list[tuple[str, float]]:
         told = [process.communicate("\n", timeout=300)[0] for process in processes]
@@ -307,7 +319,9 @@ def _draw_calls(recipe: Recipe, name: str) -> float:
             store = open_store(recipe.store)
             began = time.perf_counter()
             draw(store, endpoint, requests)
-            return time.perf_counter() - began
+            wall = time.perf_counter() - began
+            store.execute("delete from responses where run_id = 'bench'")  # Of no prompt.
+            return wall
 
 
 def _in_process(name: str, *arguments: str) -> Any:
