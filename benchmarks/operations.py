@@ -3,7 +3,7 @@
     {"bench": "operations", "measure": "a night with nothing new", "value": 41.0, "unit": "s", …}
 
 `python -m benchmarks.operations` runs all, with names only those: `… orchestration nothing_new`.
-TEACHSET_PROMPTS, _NIGHTS, _SAMPLES and _CALLS make it smaller; what a measure was taken
+TEACHSET_PROMPTS, _NIGHTS, _SAMPLES, _ROUNDS and _CALLS make it smaller; what a measure was taken
 with stands in its detail. The large project is kept in TEACHSET_LARGE, if that names a folder, and
 used again. The names below are also processes of their own: each weighs itself or reads.
 """
@@ -33,7 +33,7 @@ from benchmarks._nights import (
 )
 from benchmarks._serving import draw, line_of, make_endpoint, make_requests
 from cli.doctor.store import check_store
-from cli.prefect_server import prefect_server
+from cli.prefect_server import prefect_server, prepare_environment
 from cli.reading import open_reader
 from tasks.lake import SQL_FOLDER
 from tasks.recipe import Recipe
@@ -45,11 +45,11 @@ SAMPLES = int(os.environ.get("TEACHSET_SAMPLES", 16))  # 16 of the student: 10,0
 PROMPTS = int(os.environ.get("TEACHSET_PROMPTS", 1_400_000))
 NIGHTS = int(os.environ.get("TEACHSET_NIGHTS", 50))
 SEEDS_A_NIGHT, TIDY_EVERY = 20, 7
-ROUNDS = 2
+ROUNDS = int(os.environ.get("TEACHSET_ROUNDS", 2))
 READERS, THINK_S = 10, 10.0  # ten people, each of whom asks something every ten seconds
 CALLS = int(os.environ.get("TEACHSET_CALLS", 6_000))
 LATENCY = {"kind": "lognormal", "mean": 0.5, "sigma": 0.8}
-SETTLED = 5  # nights until everything has been imported and warmed up once
+SETTLED = min(5, NIGHTS // 3)  # nights until all has been imported and warmed up once
 
 
 def main(names: Sequence[str]) -> None:
@@ -156,6 +156,7 @@ def measure_nights() -> Iterator[dict[str, Any]]:
 def run_build(how: str, folder: str) -> dict[str, Any]:
     """Run the quick start with more samples, with Prefect or plainly, and weigh it."""
     os.environ["PREFECT_HOME"] = f"{folder}/prefect"
+    prepare_environment()
     recipe = load(
         ROOT / "recipes" / "quickstart.yaml",
         f"sample.student={SAMPLES}",
