@@ -127,6 +127,36 @@ def snapshot(
 
 
 @app.command()
+def backup(
+    folder: Annotated[Path, typer.Argument(help="Where to; a second time copies what is new.")],
+    recipe: RecipeOption = None,
+) -> None:
+    """Copy the store into a folder, as of one moment, also while a run writes."""
+    from cli.backup import back_up
+
+    done = back_up(recipe, folder)
+    typer.echo(f"{folder}: {done.files:,} data files, {done.copied:,} of them copied now")
+
+
+@app.command()
+def tidy(
+    recipe: RecipeArgument = None,
+    orphans: Annotated[
+        bool,
+        typer.Option("--orphans", help="Also in a data folder that the recipe declares."),
+    ] = False,
+) -> None:
+    """Merge small files and let go of what the recipe no longer keeps; every row stays.
+
+    Files that no snapshot names are removed where the data folder is the store's own; with
+    --orphans from a declared one as well, if no other store has its files there.
+    """
+    from cli.tidying import tidy as tidy_up
+
+    tidy_up(recipe, orphans=orphans)
+
+
+@app.command()
 def explain(
     identifier: Annotated[str, typer.Argument(metavar="ID", help=ID_HELP)],
     recipe: RecipeOption = None,
@@ -218,14 +248,52 @@ def simulate(
 @app.command()
 def serve(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="4200 if absent.")] = None,
+    notify: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE/NAME", help="A notification block, e.g. slack-webhook/alerts."),
+    ] = None,
 ) -> None:
     """Serve Prefect's UI and run the schedules.
 
-    The deployments are those of prefect.yaml; Ctrl-C stops everything.
+    The deployments are those of prefect.yaml, what happens by itself is in automations.yaml;
+    Ctrl-C stops everything.
     """
     from cli.serving import serve as serve_everything
 
-    serve_everything(port)
+    serve_everything(port, notify)
+
+
+@app.command()
+def doctor(
+    recipe: RecipeArgument = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The findings as JSON.")] = False,
+) -> None:
+    """Look for what is wrong and say how to mend it; exit 1 if there is a problem.
+
+    Environment, keys (by name only), model servers, store, Prefect. Changes nothing.
+    """
+    from cli.doctor.report import examine
+
+    raise typer.Exit(examine(recipe, as_json=as_json))
+
+
+@app.command()
+def automations(
+    notify: Annotated[
+        str | None,
+        typer.Option(metavar="TYPE/NAME", help="A notification block, e.g. slack-webhook/alerts."),
+    ] = None,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Make those anew that are there already.")
+    ] = False,
+) -> None:
+    """Register what Prefect does by itself: automations.yaml.
+
+    Pause the schedule behind a closed gate; with --notify, tell of gates, budgets and releases.
+    """
+    from cli.automating import register
+
+    register(notify, replace=replace)
 
 
 @app.command()

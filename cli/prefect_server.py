@@ -244,7 +244,11 @@ def _start(
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
     }
-    if not schedules:
+    if schedules:  # It stays up for months: runs that ended 90 days ago go, unless told otherwise.
+        environment = {
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs"
+        } | environment
+    else:
         environment |= {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in SCHEDULING}
     lease = home / "teachset-server.lease"
     with log.open("wb") as output:

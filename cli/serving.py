@@ -22,10 +22,10 @@ DEFAULT_PORT = 4200
 _STOPS_WITHIN_S = 15
 
 
-def serve(port: int | None) -> None:
+def serve(port: int | None, notify: str | None = None) -> None:
     """Serve until Ctrl-C or a signal. Raises TeachsetError if the schedules cannot be served."""
     with _alone(), prefect_server(schedules=True, port=port or DEFAULT_PORT) as server:
-        schedules = start_schedules()
+        schedules = start_schedules(notify)
         try:
             print(f"Prefect is at {server.ui}. Ctrl-C stops everything.", flush=True)
             code = schedules.wait()
@@ -51,10 +51,10 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def start_schedules() -> subprocess.Popen[bytes]:
+def start_schedules(notify: str | None = None) -> subprocess.Popen[bytes]:
     """Start `python -m flows.serve` with a pipe for its lifeline."""
     return subprocess.Popen(
-        [sys.executable, "-m", "flows.serve"],
+        [sys.executable, "-m", "flows.serve", *([notify] if notify else [])],
         cwd=ROOT,
         stdin=subprocess.PIPE,
         env={

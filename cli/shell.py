@@ -23,7 +23,9 @@ from tasks.recipe import StoreSettings
 
 WELCOME = (
     "The store is open for reading; a run may go on writing.\n"
-    "End a statement with `;`. `.tables` lists tables and views, `.exit` or Ctrl-D leaves."
+    "End a statement with `;`. `.tables` lists tables and views, `.exit` or Ctrl-D leaves.\n"
+    "To begin: from funnel; from spend_by_day; from difficulty_by_domain; from failures_recent;\n"
+    "from what_changed_since(now() - interval 1 day); (docs/queries.md)"
 )
 _LEAVE = {".exit", ".quit", "exit", "quit", "exit;", "quit;"}
 

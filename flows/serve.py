@@ -1,6 +1,7 @@
 """Serve: the deployments of prefect.yaml on this machine, without a work pool or a worker.
 
-`python -m flows.serve` runs until a signal, or until its stdin, a pipe held by its parent, closes.
+`python -m flows.serve [NOTIFIER]` runs until a signal, or until its stdin, a pipe held by its
+parent, closes. NOTIFIER is the block that automations.yaml sends its notifications through.
 """
 
 import importlib
@@ -18,6 +19,9 @@ from prefect import Flow, serve
 from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
+
+from tasks.automations import register_automations
+from tasks.errors import TeachsetError
 
 PREFECT_FILE = Path(__file__).resolve().parents[1] / "prefect.yaml"
 _STOPS_WITHIN_S = 15
@@ -38,11 +42,24 @@ def load_flow(entrypoint: str) -> Flow[..., Any]:
     return flow
 
 
-def serve_all() -> None:
-    """Register every deployment and run what is due, one run of a deployment at a time."""
+def serve_all(notify: str | None = None) -> None:
+    """Register every deployment and automation and run what is due, one run of each at a time.
+
+    Where there is no such notifier it says so and goes on: it can only be made while this runs.
+    """
     if stat.S_ISFIFO(os.fstat(sys.stdin.fileno()).st_mode):
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    serve(*read_deployments(), print_starting_message=False)
+    try:
+        register_automations(notify)
+    except TeachsetError as error:
+        print(
+            f"teachset: {error} Then: teachset automations --notify {notify}. "
+            "Until then nobody is told.",
+            file=sys.stderr,
+        )
+        register_automations()
+    # By default Prefect pauses every deployment when this stops, and the next start leaves them so.
+    serve(*read_deployments(), pause_on_shutdown=False, print_starting_message=False)
 
 
 def _build(declared: dict[str, Any]) -> RunnerDeployment:
@@ -72,4 +89,4 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    serve_all()
+    serve_all(*sys.argv[1:2])

@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.artifacts import show_verdict
 from tasks.errors import GateFailed
+from tasks.events import announce_closed_gate
 from tasks.identity import content_id
 from tasks.lake import SQL_FOLDER
 from tasks.recipe import Recipe
@@ -70,6 +71,7 @@ def check_store(recipe: Recipe, run_id: str, suite: Suite) -> None:
     try:
         verdict = judge_store(open_store(recipe.store), recipe, run_id, suite)
     except GateFailed as error:
+        announce_closed_gate(recipe, run_id, suite, error)
         if error.verdict is not None:
             show_verdict(recipe, suite, error.verdict)
         raise

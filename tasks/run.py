@@ -24,6 +24,7 @@ import polars as pl
 from prefect.context import FlowRunContext
 
 from tasks.errors import BudgetReached, RunInterrupted, StoreError
+from tasks.events import announce
 from tasks.lake import local_folder
 from tasks.llm.journal import fold_in
 from tasks.recipe import Recipe, StoreSettings
@@ -53,6 +54,8 @@ def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
         except BaseException as error:
             with suppress(StoreError):  # It must not hide the error; the next run closes this one.
                 _end(store, run_id, _state_after(error), error)
+            if isinstance(error, BudgetReached):
+                announce(recipe, "budget.reached", run_id)
             raise
         else:
             _end(store, run_id, "completed", None)

@@ -192,7 +192,7 @@ def test_every_deployment_of_prefect_yaml_deploys(
         ).fetchall()
         crons = database.execute("select count(*) from deployment_schedule").fetchall()
     assert {("build", "nightly"), ("release", "weekly"), ("select", "on-demand")} <= set(made)
-    assert (len(made), crons) == (9, [(2,)])
+    assert (len(made), crons) == (10, [(3,)])
 
 
 @pytest.mark.slow
@@ -216,17 +216,19 @@ def test_serve_runs_schedules_and_stops_with_everything(
     assert said == "Prefect is at http://127.0.0.1:45871. Ctrl-C stops everything.\n"
     children = find_children(process.pid)
     assert len(children) == 2  # the server and the process that runs the deployments
-    assert wait_for_schedules(home) == 2
+    assert wait_for_schedules(home) == 3
     assert wait_for_scheduled_runs(home) > 0
     process.send_signal(end)
     process.wait(timeout=60)
     assert all(is_gone(child, within_s=30) for child in children)
+    with sqlite3.connect(home / "prefect.db") as database:  # The next start goes on with them.
+        assert database.execute("select count(*) from deployment where paused").fetchall() == [(0,)]
 
 
 def wait_for_schedules(home: Path, within_s: float = 90) -> int:
     """Return how many active schedules deployments without a work pool have, once there are any."""
     deadline, count = time.monotonic() + within_s, 0
-    while time.monotonic() < deadline and count < 2:
+    while time.monotonic() < deadline and count < 3:
         with sqlite3.connect(home / "prefect.db") as database:
             (count,) = database.execute(
                 "select count(*) from deployment_schedule "

@@ -97,3 +97,12 @@ def test_wheel_carries_code_sql_and_seeds(tmp_path: Path) -> None:
     for pattern in ("sql/*/*.sql", "seeds/*.jsonl", "recipes/*.yaml", "cli/*.py", "flows/*.py"):
         wanted = {str(file.relative_to(ROOT)) for file in ROOT.glob(pattern)}
         assert wanted and wanted <= names, sorted(wanted - names)
+
+
+@pytest.mark.slow
+def test_flows_come_without_great_expectations_until_there_is_something_to_judge() -> None:
+    code = (
+        "import sys, flows.build, expectations.expected; print('great_expectations' in sys.modules)"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ran.stdout == "False\n"

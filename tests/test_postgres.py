@@ -196,3 +196,12 @@ def test_a_run_is_planned_before_and_after_the_store_is_made(
     plan = make_plan(recipe)
     assert (plan.setting.has_store, plan.setting.seeds) == (True, 5)
     assert plan.total.calls.expected == 4 * 8
+
+
+def test_the_function_of_changes_is_there_with_postgresql(settings: StoreSettings) -> None:
+    store = open_store(settings)
+    store.append("prompts", pl.DataFrame({"prompt_id": ["a"], "kind": ["seed"]}))
+    changes = "select what, detail, rows from what_changed_since(now() - interval 1 hour)"
+    with open_reader(settings) as reader:
+        assert reader.execute(changes).fetchall() == [("prompts", "seed", 1)]
+        assert reader.execute("from spend_by_day").fetchall() == []

@@ -27,7 +27,12 @@ class StoreSettings(Section):
         description="Folder or object-store URI of the Parquet files; beside the catalog if none.",
     )
     keep_snapshots_days: float = Field(
-        default=7, ge=0, description="Snapshots older than this are expired when a stage compacts."
+        default=7, ge=0, description="`teachset tidy` lets older snapshots expire."
+    )
+    keep_raw_bodies_days: float | None = Field(
+        default=None,
+        ge=0,
+        description="`teachset tidy` empties the raw bodies of older answers; kept if absent.",
     )
 
 

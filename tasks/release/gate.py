@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from expectations.expected import Book, Expected, Limits, digest_rules
 from tasks.errors import GateFailed
 from tasks.identity import content_id
 from tasks.recipe import Allowances, Band, Recipe
@@ -18,7 +19,6 @@ from tasks.release.formats import duckdb_types
 from tasks.store import Store
 
 if TYPE_CHECKING:  # Great Expectations takes seconds to import.
-    from expectations.gate import Expected
     from expectations.judge import GateResult, RuleResult
 
 _WORTH_TELLING = 40  # characters; a shorter sentence of a system prompt may be anybody's
@@ -31,13 +31,13 @@ def pass_gate(
 
     What is `known` was published before: it is judged again only if rules or settings are others.
     """
-    from expectations.gate import digest_rules, run_gate
-
     expected = expect(store, recipe, release_id)
     if known:
         asked = {"release_id": release_id, "digest": digest_rules(expected)}
         if not store.query("gate_passed", **asked).is_empty():
             return {}
+    from expectations.gate import run_gate
+
     result = run_gate(staging, expected)
     record_gate(store, recipe, run_id, result, release_id)
     if not result.passed:
@@ -49,10 +49,8 @@ def pass_gate(
     return result.as_json()
 
 
-def expect(store: Store, recipe: Recipe, release_id: str) -> "Expected":
+def expect(store: Store, recipe: Recipe, release_id: str) -> Expected:
     """Return what the recipe and the store say that a release must be."""
-    from expectations.gate import Book, Expected, Limits
-
     settings = recipe.release
     policy = recipe.policy_version()
     funnel = store.query("funnel_of_policy", policy=policy)

@@ -22,6 +22,7 @@ import polars as pl
 from prefect import task
 
 from tasks.errors import GateFailed, InputError, RecipeError, StoreError
+from tasks.events import announce, announce_closed_gate
 from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.release.card import write_cards
@@ -102,11 +103,25 @@ def refuse_foreign_latest(latest: Path) -> None:
 
 @task(task_run_name="release")
 def publish_release(recipe: Recipe, run_id: str) -> Published:
-    """Stage, gate and publish the kept pairs."""
+    """Stage, gate and publish the kept pairs, and tell what came of it."""
     with track("release") as tracker:
-        published = release(open_store(recipe.store), recipe, run_id)
+        try:
+            published = release(open_store(recipe.store), recipe, run_id)
+        except GateFailed as error:
+            announce_closed_gate(recipe, run_id, "release", error)
+            raise
         tracker.advance(published.pairs)
-        return published
+    if published.new:
+        announce(
+            recipe,
+            "release.published",
+            run_id,
+            release_id=published.release_id,
+            version=published.version,
+            pairs=published.pairs,
+            validation_pairs=published.validation_pairs,
+        )
+    return published
 
 
 def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Published:

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 import polars as pl
 from prefect import task
 
+from tasks.events import announce
 from tasks.progress import track
 from tasks.recipe import ContaminationSettings, Recipe
 from tasks.select.chunks import map_chunks
@@ -45,14 +46,28 @@ def find_in_responses(
 def mark_contamination(recipe: Recipe, run_id: str) -> int:
     """Mark every prompt that holds an item of a benchmark."""
     names = [benchmark.name for benchmark in recipe.benchmarks]
-    return find_contamination(open_store(recipe.store), recipe.select.contamination, names, run_id)
+    store = open_store(recipe.store)
+    new = find_contamination(store, recipe.select.contamination, names, run_id)
+    _tell(store, recipe, run_id, new)
+    return new
 
 
 @task(task_run_name="find-contaminated-responses")
 def mark_contaminated_responses(recipe: Recipe, run_id: str) -> int:
     """Mark every teacher's response that quotes an item of a benchmark."""
     names = [benchmark.name for benchmark in recipe.benchmarks]
-    return find_in_responses(open_store(recipe.store), recipe.select.contamination, names, run_id)
+    store = open_store(recipe.store)
+    new = find_in_responses(store, recipe.select.contamination, names, run_id)
+    _tell(store, recipe, run_id, new)
+    return new
+
+
+def _tell(store: Store, recipe: Recipe, run_id: str, new: int) -> None:
+    """Announce what this run has found so far, if anything of it counts now."""
+    if new:
+        found = store.query("contamination_found", run_id=run_id).row(0, named=True)
+        if found["prompts"] or found["responses"]:
+            announce(recipe, "contamination.found", run_id, **found)
 
 
 def _find(

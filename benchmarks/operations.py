@@ -1,0 +1,358 @@
+"""Operations: what Prefect costs, a night with nothing new, readers beside a run, nights in a row.
+
+    {"bench": "operations", "measure": "a night with nothing new", "value": 41.0, "unit": "s", …}
+
+`python -m benchmarks.operations` runs all, with names only those: `… orchestration nothing_new`.
+TEACHSET_PROMPTS, _NIGHTS, _SAMPLES, _ROUNDS and _CALLS make it smaller; what a measure was taken
+with stands in its detail. The large project is kept in TEACHSET_LARGE, if that names a folder, and
+used again. The names below are also processes of their own: each weighs itself or reads.
+"""
+
+import json
+import os
+import sqlite3
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Any
+
+from benchmarks._nights import (
+    add_seeds,
+    answering_at_once,
+    load,
+    resident_bytes,
+    run_flow,
+    without_prefect,
+    write_growing_project,
+    write_project,
+)
+from benchmarks._serving import draw, line_of, make_endpoint, make_requests
+from cli.doctor.store import check_store
+from cli.prefect_server import prefect_server, prepare_environment
+from cli.reading import open_reader
+from tasks.lake import SQL_FOLDER
+from tasks.recipe import Recipe
+from tasks.simulator.launch import start_simulator
+from tasks.store import open_store
+
+ROOT = Path(__file__).resolve().parents[1]
+SAMPLES = int(os.environ.get("TEACHSET_SAMPLES", 16))  # 16 of the student: 10,000 calls in all
+PROMPTS = int(os.environ.get("TEACHSET_PROMPTS", 1_400_000))
+NIGHTS = int(os.environ.get("TEACHSET_NIGHTS", 50))
+SEEDS_A_NIGHT, TIDY_EVERY = 20, 7
+ROUNDS = int(os.environ.get("TEACHSET_ROUNDS", 2))
+READERS, THINK_S = 10, 10.0  # ten people, each of whom asks something every ten seconds
+CALLS = int(os.environ.get("TEACHSET_CALLS", 6_000))
+LATENCY = {"kind": "lognormal", "mean": 0.5, "sigma": 0.8}
+SETTLED = min(5, NIGHTS // 3)  # nights until all has been imported and warmed up once
+
+
+def main(names: Sequence[str]) -> None:
+    """Print every measure, or the named groups of them, as JSON lines."""
+    if names[:1] == ["--process"]:
+        print(json.dumps(PROCESSES[names[1]](*names[2:])))
+        return
+    groups = {
+        "orchestration": measure_orchestration,
+        "nothing_new": measure_nothing_new,
+        "readers": measure_readers,
+        "nights": measure_nights,
+    }
+    for name in names or groups:
+        for line in groups[name]():
+            print(json.dumps({"bench": "operations", **line}), flush=True)
+
+
+def measure_orchestration() -> Iterator[dict[str, Any]]:
+    """The same run with Prefect and as plain function calls, in turn; task runs counted."""
+    walls: dict[str, list[float]] = {"plain": [], "prefect": []}
+    for _ in range(ROUNDS):
+        for how in walls:
+            with tempfile.TemporaryDirectory() as folder:
+                told = _in_process("build", how, folder)
+            walls[how].append(told["wall_s"])
+            calls, runs = told["calls"], told["task_runs"] or 0
+    plain, flow = (statistics.median(walls[how]) for how in walls)
+    overhead = flow / plain - 1
+    detail = f"{calls:,} calls: {flow:.1f} s with Prefect, {plain:.1f} s without, {ROUNDS} rounds"
+    yield line_of("orchestration", overhead, "share", "<= 0.03", overhead <= 0.03, detail)
+    detail = f"a run of {calls:,} calls"
+    yield line_of("task runs", runs, "task runs", "<= 200", runs <= 200, detail)
+
+
+def measure_nothing_new() -> Iterator[dict[str, Any]]:
+    """The second and the third night on a large store: nothing has come in since."""
+    with _large_project() as path:
+        first = _night_if_new(path)
+        with tempfile.TemporaryDirectory() as home:
+            told = [_in_process("night", str(path), home) for _ in range(2)]
+    walls = [night["wall_s"] for night in told]
+    worst = max(walls)
+    detail = (
+        f"{PROMPTS:,} prompts; {' and '.join(f'{wall:.1f} s' for wall in walls)}, "
+        f"{max(night['processor_s'] for night in told):.1f} s of processor, "
+        f"{max(night['peak_bytes'] for night in told) / 2**30:.1f} GiB; the first night {first}"
+    )
+    yield line_of("a night with nothing new", worst, "s", "<= 60", worst <= 60, detail)
+    calls = sum(night["calls"] for night in told)
+    yield line_of("its calls", calls, "calls", "0", calls == 0, detail)
+    releases = sum(night["new_releases"] for night in told)
+    yield line_of("its new releases", releases, "releases", "0", releases == 0, detail)
+
+
+def measure_readers() -> Iterator[dict[str, Any]]:
+    """Ten readers ask the documented queries while a run draws and commits, and while none does."""
+    with _large_project() as path:
+        _night_if_new(path)
+        recipe = load(path)
+        alone = _draw_calls(recipe, "1")
+        with _readers(path) as finish:
+            beside = _draw_calls(recipe, "2")
+            asked = finish()
+    times = sorted(seconds for _, seconds in asked)
+    p95 = times[int(0.95 * (len(times) - 1))]
+    slowest = max(asked, key=lambda each: each[1])
+    detail = (
+        f"{len(times)} queries of {READERS} readers, one every {THINK_S:g} s each, on {PROMPTS:,} "
+        f"prompts; median {statistics.median(times):.2f} s, slowest {slowest[0]} {slowest[1]:.2f} s"
+    )
+    yield line_of("p95 of the documented queries", p95, "s", "<= 2", p95 <= 2, detail)
+    slower = beside / alone - 1
+    detail = f"{CALLS:,} calls at {LATENCY}: {alone:.1f} s alone, {beside:.1f} s beside them"
+    yield line_of("a run beside ten readers", slower, "share", "<= 0.05", slower <= 0.05, detail)
+
+
+def measure_nights() -> Iterator[dict[str, Any]]:
+    """Small nights in a row on one store in one process, tidied every week."""
+    with tempfile.TemporaryDirectory() as folder:
+        told = _in_process("nights", folder, str(NIGHTS))
+    walls, sizes = told["walls_s"][SETTLED:], told["resident"][SETTLED:]
+    window = max(2, min(10, len(walls) // 2))
+    early, late = statistics.median(walls[:window]), statistics.median(walls[-window:])
+    detail = (
+        f"{NIGHTS} nights of {SEEDS_A_NIGHT} seeds: {early:.1f} s at first, {late:.1f} s at last "
+        f"(medians of {window}), {told['prompts']:,} prompts and {told['files']} files at the end"
+    )
+    grown = late / early
+    yield line_of(
+        "time of a late night", grown, "of an early one", "<= 1.25", grown <= 1.25, detail
+    )
+    more = (statistics.median(sizes[-window:]) - statistics.median(sizes[:window])) / 2**20
+    detail = (
+        f"{sizes[0] / 2**20:.0f} MiB after night {SETTLED + 1}, {sizes[-1] / 2**20:.0f} at last"
+    )
+    yield line_of("memory grown", more, "MiB", "<= 64", more <= 64, detail)
+    bad = told["findings"]
+    yield line_of("orphans and leftovers", len(bad), "findings", "0", not bad, "; ".join(bad))
+    stuck = told["unfinished"]
+    yield line_of("runs and slots left open", stuck, "runs", "0", stuck == 0, "store and Prefect")
+
+
+def run_build(how: str, folder: str) -> dict[str, Any]:
+    """Run the quick start with more samples, with Prefect or plainly, and weigh it."""
+    os.environ["PREFECT_HOME"] = f"{folder}/prefect"
+    prepare_environment()
+    recipe = load(
+        ROOT / "recipes" / "quickstart.yaml",
+        f"sample.student={SAMPLES}",
+        f"store.catalog={folder}/store/catalog.sqlite",
+        f"release.folder={folder}/releases",
+    )
+    with prefect_server() if how == "prefect" else nullcontext():
+        import flows.build  # noqa: F401  (seconds to import, in neither of the two)
+
+        with nullcontext() if how == "prefect" else without_prefect():
+            wall = run_flow(recipe)
+    task_runs = None
+    if how == "prefect":
+        with sqlite3.connect(f"{folder}/prefect/prefect.db") as database:
+            task_runs = database.execute("select count(*) from task_run").fetchone()[0]
+    return {"wall_s": wall, "calls": _count_calls(recipe), "task_runs": task_runs}
+
+
+def run_first_night(path: str, home: str) -> dict[str, Any]:
+    """Run the night that has everything to do, with nobody to wait for."""
+    with answering_at_once():
+        return run_night(path, home)
+
+
+def run_night(path: str, home: str) -> dict[str, Any]:
+    """Run one night on a project and say what it took."""
+    import resource
+
+    os.environ["PREFECT_HOME"] = home
+    recipe = load(Path(path))
+    before = _count_calls(recipe), _count_releases(recipe)
+    with prefect_server():
+        import flows.build  # noqa: F401
+
+        began = time.process_time()
+        wall = run_flow(recipe)
+        processor = time.process_time() - began
+    return {
+        "wall_s": wall,
+        "processor_s": processor,
+        "peak_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "calls": _count_calls(recipe) - before[0],
+        "new_releases": _count_releases(recipe) - before[1],
+    }
+
+
+def run_nights(folder: str, nights: str) -> dict[str, Any]:
+    """Run night after night on a store that grows, and look at what is left behind."""
+    os.environ["PREFECT_HOME"] = f"{folder}/prefect"
+    project = Path(folder, "project")
+    path = write_growing_project(project)
+    walls, resident = [], []
+    with prefect_server():
+        from flows.tidy import tidy
+
+        for night in range(int(nights)):
+            add_seeds(project, night, SEEDS_A_NIGHT)
+            recipe = load(path)
+            walls.append(run_flow(recipe))
+            resident.append(resident_bytes())
+            if (night + 1) % TIDY_EVERY == 0:
+                tidy(recipe)
+    store = open_store(recipe.store)
+    with sqlite3.connect(f"{folder}/prefect/prefect.db") as database:
+        open_states = "select count(*) from flow_run where state_type not in ('COMPLETED')"
+        unfinished = database.execute(open_states).fetchone()[0]
+        held = "select coalesce(sum(active_slots), 0) from concurrency_limit_v2"
+        unfinished += int(database.execute(held).fetchone()[0])
+    return {
+        "walls_s": walls,
+        "resident": resident,
+        "prompts": store.query("prompts_count")["rows"][0],
+        "files": store.query("lake_size")["files"][0],
+        "unfinished": unfinished
+        + store.sql("select count(*) as n from runs where state <> 'completed'")["n"][0],
+        "findings": [
+            f"{each.check}: {each.found}" for each in check_store(recipe) if each.level != "ok"
+        ],
+    }
+
+
+def run_reader(path: str, seed: str) -> list[tuple[str, float]]:
+    """Ask the documented queries one after the other until stdin ends; return name and seconds."""
+    import select
+
+    queries = sorted((SQL_FOLDER / "adhoc").glob("*.sql"))
+    asked: list[tuple[str, float]] = []
+    with open_reader(load(Path(path)).store) as connection:
+        print("ready", flush=True)
+        sys.stdin.readline()
+        for number in range(10**6):
+            query = queries[(int(seed) * 3 + number) % len(queries)]
+            began = time.perf_counter()
+            connection.execute(query.read_text(encoding="utf-8")).fetchall()
+            asked.append((query.stem, time.perf_counter() - began))
+            # They do not ask all at once.
+            wait = THINK_S * (int(seed) + 1) / READERS if number == 0 else THINK_S
+            if select.select([sys.stdin], [], [], wait)[0]:
+                return asked
+    return asked
+
+
+@contextmanager
+def _readers(path: Path) -> Iterator[Any]:
+    """Have readers ask for as long as the block runs; what is yielded ends them and returns all."""
+    command = [sys.executable, "-m", "benchmarks.operations", "--process", "reader", str(path)]
+    processes = [
+        subprocess.Popen(
+            [*command, str(number)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for number in range(READERS)
+    ]
+
+    for process in processes:  # To start is no question to the store.
+        assert process.stdout is not None
+        process.stdout.readline()
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("begin\n")
+        process.stdin.flush()
+
+    def finish() -> list[tuple[str, float]]:
+        told = [process.communicate("\n", timeout=300)[0] for process in processes]
+        return [tuple(each) for said in told for each in json.loads(said)]
+
+    try:
+        yield finish
+    finally:
+        for process in processes:
+            process.kill()
+
+
+@contextmanager
+def _large_project() -> Iterator[Path]:
+    """Have the large project, written if need be."""
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(os.environ.get("TEACHSET_LARGE") or temporary, f"prompts-{PROMPTS}")
+        path = folder / "recipe.json"
+        yield path if path.exists() else write_project(folder, PROMPTS)
+
+
+def _night_if_new(path: Path) -> str:
+    """Run the first night unless that has been done; say what it took."""
+    if (path.parent / "releases" / "latest").exists():
+        return "was there already"
+    with tempfile.TemporaryDirectory() as home:
+        told = _in_process("first", str(path), home)
+    return f"took {told['wall_s']:.0f} s and {told['calls']:,} calls"
+
+
+def _draw_calls(recipe: Recipe, name: str) -> float:
+    """Draw calls of a simulated model into the store, as a run does, and return the wall time."""
+    items = recipe.seeds[0].path
+    with tempfile.TemporaryDirectory() as folder:
+        few = Path(folder, "items.jsonl")
+        with open(items, encoding="utf-8") as lines:
+            few.write_text("".join(next(lines) for _ in range(3)), encoding="utf-8")
+        with start_simulator([few], {"latency": LATENCY}) as simulator:
+            endpoint = make_endpoint(simulator, max_concurrency=64)
+            requests = make_requests(CALLS, name.zfill(30) + f"{time.time_ns() % 256:02x}")
+            store = open_store(recipe.store)
+            began = time.perf_counter()
+            draw(store, endpoint, requests)
+            wall = time.perf_counter() - began
+            store.execute("delete from responses where run_id = 'bench'")  # Of no prompt.
+            return wall
+
+
+def _in_process(name: str, *arguments: str) -> Any:
+    """Run one of the processes below and return what it told."""
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.operations", "--process", name, *arguments],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def _count_calls(recipe: Recipe) -> int:
+    calls = "select coalesce(sum(calls), 0)::bigint as n from spend"
+    return int(open_store(recipe.store).sql(calls)["n"][0])
+
+
+def _count_releases(recipe: Recipe) -> int:
+    return int(open_store(recipe.store).sql("select count(*) as n from releases")["n"][0])
+
+
+PROCESSES: Mapping[str, Any] = {
+    "build": run_build,
+    "first": run_first_night,
+    "night": run_night,
+    "nights": run_nights,
+    "reader": run_reader,
+}
+
+if __name__ == "__main__":
+    main(sys.argv[1:])

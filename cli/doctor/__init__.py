@@ -1,0 +1,1 @@
+"""`teachset doctor`: what is wrong here, and how to mend it; a module an area."""
