@@ -18,12 +18,14 @@ from tasks.llm.servers import endpoint_of, stop_simulators
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import track
 from tasks.recipe import Recipe
-from tasks.rewrite import drafts
-from tasks.rewrite.candidate import Candidate, Parent
+from tasks.rewrite import acceptance, drafts
+from tasks.rewrite.acceptance import Gate
+from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.confirm import Votes, weigh
 from tasks.rewrite.drafts import Draft, Shelf, take_batch
 from tasks.rewrite.stage import RewriteCounts, count_pending, rewrite_range
 from tasks.rewrite.strategies import new_numbers
+from tasks.select.decide import decide, read_evidence
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 
@@ -351,6 +353,74 @@ def test_a_refused_candidate_makes_room_for_its_sibling(
     put_references(store, recipe, other, ["89", "89", "89"])
     run(store, recipe)
     assert sorted(reasons(store).values()) == ["accepted", "unconfirmed"]
+
+
+def raise_version(monkeypatch: pytest.MonkeyPatch, version: int, gates: Sequence[Gate]) -> None:
+    """Have the gates of another version judge rewrites with new numbers."""
+    monkeypatch.setattr(acceptance, "VERSION", version)
+    monkeypatch.setattr(new_numbers, "GATES", gates)
+
+
+def verdicts(store: Store) -> list[tuple[Any, ...]]:
+    return store.sql("select acceptance, accepted, reason from rewrites order by acceptance").rows()
+
+
+def refuse_everything(candidate: Candidate, parent: Parent) -> Refusal:
+    return Refusal("drifted", "a gate that was mended")
+
+
+def test_a_newer_version_of_the_gates_decides_stored_replies_again(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = put_seeds(store, SEEDS[:1])[0]
+    put_reply(store, parent, reply_with())
+    recipe = offline(make_recipe, max_per_root=1)
+    put_references(store, recipe, NEW_BAKER, ["81", "81", "80"])
+    sound = new_numbers.GATES
+
+    raise_version(monkeypatch, 7, [refuse_everything])
+    assert run(store, recipe).refused == {"drifted": 1}
+    raise_version(monkeypatch, 8, sound)
+    assert count_pending(store, recipe) == 3
+    assert run(store, recipe).accepted == 1
+    assert run(store, recipe) == RewriteCounts()
+    assert verdicts(store) == [(7, False, "drifted"), (8, True, "accepted")]
+    assert store.sql("select reason from current_rewrites").rows() == [("accepted",)]
+
+    (made,) = store.sql("select prompt_id from prompts where kind = 'rewrite'")["prompt_id"]
+    store.append("keys", pl.DataFrame([{"prompt_id": made, "answer": "81", "trusted": True}]))
+    raise_version(monkeypatch, 9, [refuse_everything])
+    assert run(store, recipe).refused == {"drifted": 1}
+    assert count(store, "prompts") == 2
+    assert store.sql("select prompt_id, reason from withdrawn_prompts").rows() == [
+        (made, "drifted")
+    ]
+    assert store.sql("select prompt_id from spendable_prompts").rows() == [(parent,)]
+    rows = decide(read_evidence(store, recipe), recipe.select).filter(prompt_id=made)
+    assert rows.select("kept", "stage", "reason", "detail").row(0) == (
+        False,
+        "rewrite",
+        "rewrite_withdrawn",
+        "drifted, says version 9 of the gates: a gate that was mended",
+    )
+
+    # The room that it had is free again, for a sibling or for itself.
+    raise_version(monkeypatch, 10, sound)
+    assert run(store, recipe).accepted == 1
+    assert count(store, "withdrawn_prompts") == 0
+    assert (count(store, "prompts"), count(store, "responses")) == (2, 4)
+
+
+def test_an_accepted_rewrite_is_withdrawn_if_its_answers_no_longer_confirm_it(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = put_seeds(store, SEEDS[:1])[0]
+    put_reply(store, parent, reply_with())
+    put_references(store, offline(make_recipe), NEW_BAKER, ["81", "80", "80"])
+    assert run(store, offline(make_recipe, confirmations=1)).accepted == 1
+    raise_version(monkeypatch, 9, new_numbers.GATES)
+    assert run(store, offline(make_recipe)).refused == {"unconfirmed": 1}
+    assert count(store, "withdrawn_prompts") == 1
 
 
 def test_contaminated_and_duplicate_seeds_are_not_rewritten(

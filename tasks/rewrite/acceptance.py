@@ -19,6 +19,9 @@ from tasks.rewrite.answers import count_mentions, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.program import NUMBER, ProgramError, evaluate, numbers_in
 
+VERSION = 2  # Raise it with any change in what is refused: stored replies are decided again.
+NOT_DECIDED = 0  # The version of a verdict that is none: the reply is looked at again next time.
+NOT_DECIDED_REASONS = frozenset({"no_sandbox"})
 LONGEST_ANSWER = 100  # characters; a longer answer cannot be compared as text
 LEAST_LIKENESS = 0.75  # of the words without numbers, to the parent's
 LEAST_KEPT_WORDS = 0.5  # of the parent's longer words, when a choice becomes an open question
@@ -269,6 +272,11 @@ def refuse_bad_answer(candidate: Candidate, parent: Parent) -> Refusal | None:
     if candidate.answer_type == "number" and read_number(candidate.answer) is None:
         return Refusal("bad_answer", f"{claimed!r} is said to be a number")
     return None
+
+
+def version_of(reason: str) -> int:
+    """Return the version that a verdict is kept under."""
+    return NOT_DECIDED if reason in NOT_DECIDED_REASONS else VERSION
 
 
 def find_refusal(gates: Sequence[Gate], candidate: Candidate, parent: Parent) -> Refusal | None:

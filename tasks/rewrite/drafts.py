@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks.identity import prompt_id
 from tasks.llm.structured import parse_structured
+from tasks.rewrite import acceptance
 from tasks.rewrite.acceptance import find_refusal
 from tasks.rewrite.candidate import Candidate, Parent, Refusal, parent_of
 from tasks.rewrite.strategies import BY_TEMPLATE
@@ -43,6 +44,12 @@ class Shelf:
         if made not in self.made_by:
             self.made_by[made] = response_id
             self.of_root[root] += 1
+
+    def take_off(self, made: str, root: str) -> None:
+        """Forget a rewrite that is withdrawn."""
+        if made in self.made_by:
+            del self.made_by[made]
+            self.of_root[root] -= 1
 
 
 def read_response(row: Mapping[str, Any]) -> Draft | Refusal:
@@ -142,6 +149,7 @@ def rewrite_row(
         "accepted": reason == ACCEPTED,
         "reason": reason,
         "detail": detail,
+        "acceptance": acceptance.version_of(reason),
     }
 
 

@@ -1,6 +1,6 @@
 """The strategies by name. A new one is a module with what `Strategy` asks for, and a line here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from tasks.llm.request import Messages, ResponseSchema
@@ -11,7 +11,8 @@ from tasks.rewrite.strategies import choice_to_open, new_numbers
 
 
 class Strategy(Protocol):
-    """A way to derive a prompt from a prompt: what is asked, how it is read, what it must pass."""
+    """A way to derive a prompt from a prompt: of which routes, what is asked, how it is read, what
+    it must pass."""
 
     @property
     def NAME(self) -> str: ...
@@ -19,6 +20,8 @@ class Strategy(Protocol):
     def TEMPLATE(self) -> str: ...
     @property
     def SCHEMA(self) -> ResponseSchema: ...
+    @property
+    def ROUTES(self) -> Collection[str]: ...
     @property
     def GATES(self) -> Sequence[Gate]: ...
 

@@ -18,6 +18,7 @@ from tasks.rewrite.candidate import Candidate, Parent, Refusal
 
 NAME = "choice_to_open"
 TEMPLATE = "choice_to_open@1"  # Raise the version with any change to what is asked.
+ROUTES = frozenset({"choice"})
 SCHEMA = ResponseSchema(
     name=NAME,
     schema={

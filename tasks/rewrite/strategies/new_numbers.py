@@ -19,6 +19,7 @@ from tasks.rewrite.program import FUNCTIONS, ProgramError, numbers_in
 
 NAME = "new_numbers"
 TEMPLATE = "new_numbers@1"  # Raise the version with any change to what is asked.
+ROUTES = frozenset({"numeric"})
 SCHEMA = ResponseSchema(
     name=NAME,
     schema={
