@@ -2,13 +2,21 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from tasks.recipe import ModelSettings
+from tasks.recipe import ModelSettings, StrategyName
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.strategies import BY_TEMPLATE, STRATEGIES, choice_to_open, new_numbers
+from tasks.rewrite.routes import Route
+from tasks.rewrite.strategies import (
+    BY_TEMPLATE,
+    STRATEGIES,
+    choice_to_open,
+    new_numbers,
+    paraphrase,
+)
 
 MODEL = ModelSettings(model="m")
 SUM = Parent("p", "p", "math", "What is 2 + 2?", (), "4", "number")
@@ -20,13 +28,16 @@ SHIRT = Parent(
     ("32", "15", "35", "10", "30"),
     "E",
     "choice",
+    reference="def price(euros):\n    return euros * 3 / 4",
 )
 
 
 def test_every_strategy_is_known_by_name_and_by_template_and_asks_a_strict_schema() -> None:
-    assert set(STRATEGIES) == {"new_numbers", "choice_to_open"}
-    assert set(BY_TEMPLATE) == {"new_numbers@1", "choice_to_open@1"}
+    names = {"new_numbers", "choice_to_open", "paraphrase", "predict_output"}
+    assert set(STRATEGIES) == names == set(get_args(StrategyName))
+    assert set(BY_TEMPLATE) == {f"{name}@1" for name in names}
     for name, strategy in STRATEGIES.items():
+        assert set(strategy.ROUTES) <= set(get_args(Route))
         schema = strategy.SCHEMA.schema
         Draft202012Validator.check_schema(schema)
         assert strategy.SCHEMA.name == name
@@ -151,6 +162,16 @@ def test_an_unreadable_reply_is_refused(changes: dict[str, object], reason: str)
     refusal = new_numbers.read(reply, SUM)
     assert isinstance(refusal, Refusal)
     assert refusal.reason == reason
+
+
+def test_a_paraphrase_has_the_parents_key_which_the_rewriter_is_not_told() -> None:
+    asked = json.loads(paraphrase.messages(SUM, 1, MODEL)[1][1])
+    assert asked == {"strategy": "paraphrase", "problem": "What is 2 + 2?", "variant": 1}
+    reply = {"valid": True, "problem": " Add 2 and 2. "}
+    assert paraphrase.read(reply, SUM) == Candidate("Add 2 and 2.", "4", "4", "number", "gold")
+    assert paraphrase.applies(SUM)
+    assert not paraphrase.applies(replace(SUM, answer=None))
+    assert not paraphrase.applies(replace(SUM, text="What is printed? ```print(4)```"))
 
 
 def test_a_plain_number_is_a_number_whatever_it_is_called() -> None:

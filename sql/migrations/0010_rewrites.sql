@@ -71,3 +71,61 @@ create view current_routes as
 select prompt_id, route, rule, version, run_id, created_at
 from routes
 qualify row_number() over (partition by prompt_id order by version desc, created_at desc) = 1;
+
+-- What became of the rewriter's calls and what they cost, with the answers that confirmed them: one
+-- row per strategy, domain of the seed, model and reason. Calls without a reply are here too.
+create view rewrite_accounts as
+with confirmed as (
+    select prompt_id, sum(cost_usd) as cost_usd
+    from responses
+    where role = 'reference'
+    group by prompt_id
+),
+
+-- A candidate that two replies made is confirmed once.
+proposed as (
+    select
+        current_rewrites.*,
+        row_number() over (partition by prompt_id order by accepted desc, response_id) = 1 as pays
+    from current_rewrites
+),
+
+outcomes as (
+    select
+        proposed.strategy,
+        proposed.parent_id,
+        responses.model,
+        proposed.accepted,
+        proposed.reason,
+        responses.cost_usd,
+        case
+            when proposed.prompt_id is not null and proposed.pays then confirmed.cost_usd
+        end as confirmation_usd
+    from proposed
+    inner join responses on proposed.response_id = responses.response_id
+    left join confirmed on proposed.prompt_id = confirmed.prompt_id
+    union all
+    select
+        split_part(template, '@', 1) as strategy,
+        prompt_id as parent_id,
+        model,
+        false as accepted,
+        'no_reply: ' || failure as reason,
+        cost_usd,
+        null as confirmation_usd
+    from failures
+    where role = 'rewriter'
+)
+
+select
+    outcomes.strategy,
+    prompts.domain,
+    outcomes.model,
+    outcomes.accepted,
+    outcomes.reason,
+    count(*)::bigint as rewrites,
+    coalesce(sum(outcomes.cost_usd), 0) as rewriter_usd,
+    coalesce(sum(outcomes.confirmation_usd), 0) as confirmation_usd
+from outcomes
+inner join prompts on outcomes.parent_id = prompts.prompt_id
+group by all;

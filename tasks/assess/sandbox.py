@@ -42,6 +42,8 @@ class Run:
     passed: bool
     reason: str
     detail: str = ""
+    printed: str = ""  # by `run_program` alone, as is the number of lines run inside functions
+    steps: int = 0
 
 
 def run_tests(code: str, tests: list[str], *, wall_s: float = WALL_S) -> Run:
@@ -49,6 +51,16 @@ def run_tests(code: str, tests: list[str], *, wall_s: float = WALL_S) -> Run:
     if not sandbox_works():
         raise RuntimeError("no sandbox: bubblewrap (`bwrap`) is missing or not allowed here")
     return _run(code, tests, wall_s)
+
+
+def run_program(code: str, *, wall_s: float = WALL_S) -> Run:
+    """Run a program and return what it prints, in how many steps.
+
+    Raises RuntimeError where there is no sandbox.
+    """
+    if not sandbox_works():
+        raise RuntimeError("no sandbox: bubblewrap (`bwrap`) is missing or not allowed here")
+    return _run(code, [], wall_s, print_out=True)
 
 
 @cache
@@ -59,11 +71,12 @@ def sandbox_works() -> bool:
     return _run("import os", ["assert os.getuid() != 0"], WALL_S).passed
 
 
-def _run(code: str, tests: list[str], wall_s: float) -> Run:
+def _run(code: str, tests: list[str], wall_s: float, *, print_out: bool = False) -> Run:
     word = secrets.token_hex(16)
     # Of its own for each run, since the process limit counts a user's processes.
     user = _FIRST_USER + secrets.randbelow(1 << 24) if os.geteuid() == 0 else 0
-    work = json.dumps({"code": code, "tests": tests, "user": user, "limits": LIMITS})
+    asked = {"code": code, "tests": tests, "user": user, "limits": LIMITS, "print": print_out}
+    work = json.dumps(asked)
     process = subprocess.Popen(
         _command(),
         stdin=subprocess.PIPE,
@@ -123,8 +136,10 @@ def _judge(said: bytes, late: bool, word: str) -> Run:
     if not isinstance(verdict, dict):
         return Run(False, "ended_early")
     if verdict.get("passed") == word:
-        return Run(True, "passed")
-    if verdict.get("failed") in {"test_failed", "memory", "raised"}:
+        steps = str(verdict.get("steps", ""))
+        printed = str(verdict.get("printed", ""))
+        return Run(True, "passed", printed=printed, steps=int(steps) if steps.isdigit() else 0)
+    if verdict.get("failed") in {"test_failed", "memory", "raised", "too_long"}:
         detail = " ".join(str(verdict.get(name, ""))[:60] for name in ("place", "error"))
         return Run(False, str(verdict["failed"]), detail.strip())
     return Run(False, "ended_early")

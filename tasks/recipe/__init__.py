@@ -46,6 +46,7 @@ from tasks.recipe.stages import (
     ReleaseSettings,
     RewriteSettings,
     SampleSettings,
+    StrategyName,
     TeachSettings,
 )
 
@@ -88,6 +89,7 @@ __all__ = [
     "Share",
     "SimulatorSettings",
     "StoreSettings",
+    "StrategyName",
     "TeachSettings",
     "VerifierError",
     "as_recipe",

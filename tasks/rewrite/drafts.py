@@ -6,6 +6,7 @@ row of rewrite_responses  →  Draft(response_id="77f0…", prompt_id="4c1d…",
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,6 +18,7 @@ from tasks.rewrite.candidate import Candidate, Parent, Refusal, parent_of
 from tasks.rewrite.strategies import BY_TEMPLATE
 
 ACCEPTED = "accepted"
+_READERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,12 @@ def read_response(row: Mapping[str, Any]) -> Draft | Refusal:
         simulated=row["simulated"],
     )
     return find_refusal(strategy.GATES, candidate, parent) or draft
+
+
+def read_responses(rows: Sequence[Mapping[str, Any]]) -> list[Draft | Refusal]:
+    """Return what each row holds; where programs are run for that, two at a time."""
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="gates") as threads:
+        return list(threads.map(read_response, rows))
 
 
 def refuse_surplus(draft: Draft, shelf: Shelf, max_per_root: int) -> Refusal | None:

@@ -25,7 +25,7 @@ from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import Range
 from tasks.llm.request import Endpoint, Request
 from tasks.progress import Tracker, active
-from tasks.recipe import Recipe
+from tasks.recipe import Recipe, StrategyName
 from tasks.rewrite import acceptance
 from tasks.rewrite.candidate import Parent, Refusal, parent_of
 from tasks.rewrite.confirm import Votes, collect_votes, count_votes, weigh
@@ -34,7 +34,7 @@ from tasks.rewrite.drafts import (
     Draft,
     Shelf,
     prompt_row,
-    read_response,
+    read_responses,
     refuse_surplus,
     rewrite_row,
     take_batch,
@@ -91,7 +91,7 @@ def strategies_for(parent: Parent, recipe: Recipe) -> list[Strategy]:
     ]
 
 
-def is_in_share(parent: Parent, strategy: str, share: float) -> bool:
+def is_in_share(parent: Parent, strategy: StrategyName, share: float) -> bool:
     """Say whether a seed is among those that a strategy is tried on; a larger share keeps them."""
     if share >= 1.0:
         return True
@@ -106,7 +106,7 @@ def rewrite_range(
         return RewriteCounts()
     completion = _ask(store, recipe, run_id, asked, tracker)
     rows = read_replies(store, asked)
-    read = [(row, read_response(row)) for row in rows]
+    read = list(zip(rows, read_responses(rows), strict=True))
     refused = [
         rewrite_row(row, outcome.reason, outcome.detail)
         for row, outcome in read

@@ -4,10 +4,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from tasks.llm.request import Messages, ResponseSchema
-from tasks.recipe import ModelSettings
+from tasks.recipe import ModelSettings, StrategyName
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.strategies import choice_to_open, new_numbers
+from tasks.rewrite.strategies import choice_to_open, new_numbers, paraphrase, predict_output
 
 
 class Strategy(Protocol):
@@ -15,7 +15,7 @@ class Strategy(Protocol):
     it must pass."""
 
     @property
-    def NAME(self) -> str: ...
+    def NAME(self) -> StrategyName: ...
     @property
     def TEMPLATE(self) -> str: ...
     @property
@@ -35,10 +35,8 @@ class Strategy(Protocol):
         """Read a reply that follows `SCHEMA`."""
 
 
-STRATEGIES: Mapping[str, Strategy] = {
-    new_numbers.NAME: new_numbers,
-    choice_to_open.NAME: choice_to_open,
-}
+_ALL: Sequence[Strategy] = (new_numbers, choice_to_open, paraphrase, predict_output)
+STRATEGIES: Mapping[str, Strategy] = {strategy.NAME: strategy for strategy in _ALL}
 BY_TEMPLATE: Mapping[str, Strategy] = {
     strategy.TEMPLATE: strategy for strategy in STRATEGIES.values()
 }
