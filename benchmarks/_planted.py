@@ -358,6 +358,20 @@ def _tell_step(sound: Sound, chance: Random) -> Change:
     return _said(sound, _text(sound) + told.format(telling[0]), (sound.answer,))
 
 
+def _tell_old_answer(sound: Sound, chance: Random) -> Change:
+    """State what had to be found on the way."""
+    told = f" On the way one finds {sound.parent.answer}."
+    return _said(sound, _text(sound) + told, (sound.answer,))
+
+
+def _ask_old(sound: Sound, chance: Random) -> Change:
+    """The parent's own statement and key, with the program as if a step had been added."""
+    program = f"({sound.reply['program']}) * 0 + {sound.parent.answer}"
+    reply = {**sound.reply, "problem": f"{sound.parent.text} Say it plainly.", "program": program}
+    answer = str(sound.parent.answer)
+    return {**reply, "answer": answer}, (answer,)
+
+
 def _help(sound: Sound, chance: Random) -> Change:
     help_given = (
         " Hint: do it in two steps.", " Note that each part can be done alone.",
@@ -426,8 +440,8 @@ _WAYS: Mapping[str, tuple[Way, ...]] = {
     "missing datum": (_blur_number, _drop_sentence, _refer_to_figure),
     "options left": (_list_options, _talk_of_options),
     "wrong key": (_answer_otherwise, _compute_otherwise, _ask_something_else),
-    "near-copy": (_keep_numbers, _hardly_change),
-    "easier": (_tell_step, _help, _make_trivial, _call_emptily),
+    "near-copy": (_keep_numbers, _hardly_change, _ask_old),
+    "easier": (_tell_old_answer, _tell_step, _help, _make_trivial, _call_emptily),
 }
 _TEXTUAL = {
     "_tell_answer", "_tell_answer_first", "_ask_any", "_ask_roughly", "_drop_condition",
@@ -440,5 +454,7 @@ _POSSIBLE: Mapping[str, set[str]] = {
     | {"_tell_step", "_make_trivial"},
     "choice_to_open": _TEXTUAL | {"_answer_otherwise"},
     "paraphrase": _TEXTUAL | {"_ask_something_else", "_hardly_change"},
+    "harder": _TEXTUAL
+    | {"_answer_otherwise", "_compute_otherwise", "_tell_old_answer", "_ask_old"},
     "predict_output": {"_call_with_output", "_call_that_raises", "_call_emptily"},
 }

@@ -393,3 +393,16 @@ def test_a_call_of_known_code_has_the_result_that_a_test_tells() -> None:
     assert read_calls(["assert f([1]) == (2,)", "x = 1", "assert f(g(1)) == 3"]) == {
         "f([1])": "(2,)"
     }
+
+
+def test_one_more_step_is_computed_from_the_answer_before_it() -> None:
+    key = key_of(BAKER)
+    for variant, tail in enumerate(("Take ", "Add ")):
+        asked = {"strategy": "harder", "problem": BAKER["prompt"], "variant": variant}
+        reply = json.loads(write_rewrite(0, SOUND_REWRITER, key, asked, ""))
+        assert reply["problem"].startswith(f"{BAKER['prompt']} {tail}")
+        program = parse_program(reply["program"])
+        assert program is not None
+        assert evaluate(program, ()) == int(reply["answer"])
+        found = key.find(reply["problem"])
+        assert (found.answer, found.is_rewrite, found.shift) == (reply["answer"], True, 0.5)

@@ -14,7 +14,9 @@ ReleaseField = Literal[
     "low", "high", "teacher", "verdict", "source", "licence", "prompt_id", "root_id",
     "response_id", "simulated", "split",
 ]  # fmt: skip
-StrategyName = Literal["new_numbers", "choice_to_open", "paraphrase", "predict_output"]
+StrategyName = Literal[
+    "new_numbers", "choice_to_open", "paraphrase", "predict_output", "harder"
+]  # fmt: skip
 Script = Literal["Arabic", "Cyrillic", "Devanagari", "Han", "Hangul", "Hebrew", "Thai"]
 Epochs = Annotated[float, Field(ge=1, le=100)]
 
@@ -24,7 +26,7 @@ class RewriteSettings(Section):
 
     strategies: tuple[StrategyName, ...] = get_args(StrategyName)
     share: dict[StrategyName, Share] = Field(
-        default={"paraphrase": 0.5},
+        default={"paraphrase": 0.5, "harder": 0.25},
         description="Share of the seeds a strategy is tried on; 1 where none is named.",
     )
     variants: int = Field(

@@ -81,10 +81,17 @@ def refuse_changed_condition(candidate: Candidate, parent: Parent) -> Refusal | 
     It may be new in a sentence that says in which form to answer.
     """
     before = _conditions(parent.text)
-    if lost := before - _conditions(candidate.text):
-        return Refusal("condition_changed", f"{next(iter(lost))!r} of the parent is missing")
+    if refusal := refuse_lost_condition(candidate, parent):
+        return refusal
     if added := _conditions(_FORM.sub(" ", CODE_BLOCK.sub("`", candidate.text))) - before:
         return Refusal("condition_changed", f"{next(iter(added))!r} is not the parent's")
+    return None
+
+
+def refuse_lost_condition(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`condition_changed`: a small word that decides the task is missing; new ones may be there."""
+    if lost := _conditions(parent.text) - _conditions(candidate.text):
+        return Refusal("condition_changed", f"{next(iter(lost))!r} of the parent is missing")
     return None
 
 

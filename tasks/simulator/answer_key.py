@@ -8,6 +8,7 @@ numbers, in the other words that the rewriter has for it, as a call of its code 
 tells, or with the answer leaked into it.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -26,7 +27,7 @@ from tasks.simulator.programs import (
     parse_program,
     show_number,
 )
-from tasks.simulator.wording import LEAK, OPEN_TAILS, open_form, split_options
+from tasks.simulator.wording import LEAK, OPEN_TAILS, STEP, open_form, split_options
 
 _CACHE_SIZE = 200_000
 MOST_ALIKE = 2_000  # items with the same numbers; more are not asked in other words
@@ -136,6 +137,9 @@ class AnswerKey:
         tail = next((tail for tail in OPEN_TAILS if text.endswith(tail)), None)
         if peel and tail and (inner := self._match(text[: -len(tail)].rstrip(), (), peel - 1)):
             return inner
+        if peel and (step := STEP.search(text)):
+            inner = self._match(text[: step.start()], options, 0)
+            return _ask_further(inner, step, text) if inner else None
         return self._match_new_numbers(text) or self._match_wording(text)
 
     def _match_new_numbers(self, text: str) -> Question | None:
@@ -197,6 +201,28 @@ class AnswerKey:
         places = [place for place, option in enumerate(options) if _same(option, right)]
         letter = chr(ord("A") + places[0]) if places else item.answer
         return Question(item.key, item, text, letter, "choice", options, numbers)
+
+
+def _ask_further(inner: Question, step: re.Match[str], text: str) -> Question | None:
+    """Return the question with one more step, about half a level harder."""
+    value = parse_number(inner.answer)
+    if value is None or inner.options:
+        return None
+    first_times, last_added, first_added, last_times = step.groups()
+    if first_times:
+        result = int(first_times) * value + int(last_added)
+    else:
+        result = (value + int(first_added)) * int(last_times)
+    return replace(
+        inner,
+        key=f"{inner.key}|{step.group().strip()}",
+        text=text,
+        answer=show_answer(result, inner.answer),
+        answer_type="number",
+        program=None,
+        is_rewrite=True,
+        shift=inner.shift + 0.5,
+    )
 
 
 def _sorted_numbers(text: str) -> tuple[Fraction, ...]:

@@ -26,15 +26,16 @@ from tasks.simulator.new_numbers import choose_numbers, put_numbers
 from tasks.simulator.outputs import choose_call
 from tasks.simulator.paraphrases import alter, paraphrase
 from tasks.simulator.programs import evaluate, fill_in, find_numbers, parse_number, parse_program
-from tasks.simulator.wording import LEAKS, OPEN_TAILS, open_form, split_options
+from tasks.simulator.wording import LEAKS, OPEN_TAILS, STEPS, open_form, split_options
 
-STRATEGIES = frozenset({"new_numbers", "choice_to_open", "paraphrase", "predict_output"})
 _DECLINED: dict[str, dict[str, object]] = {
     "new_numbers": {"valid": False, "problem": "", "program": "", "answer": ""},
     "choice_to_open": {"valid": False, "problem": "", "answer": "", "answer_type": "text"},
     "paraphrase": {"valid": False, "problem": ""},
     "predict_output": {"valid": False, "call": ""},
+    "harder": {"valid": False, "problem": "", "program": "", "answer": ""},
 }
+STRATEGIES = frozenset(_DECLINED)
 _MISFITS = ("all of the above", "none of the above", "both ", "neither ", "none of these")
 _LONGEST_ANSWER = 80
 _OPERATOR = re.compile(r"(?<=[\w)] )[-+*/](?= [\w(])|(?<=[\w)])[-+*/](?=[\w(])")
@@ -67,6 +68,8 @@ def write_rewrite(
         reply = _choice_to_open(key, problem, choices, str(asked.get("answer") or ""), variant)
     elif strategy == "paraphrase":
         reply = _paraphrase(key, problem, variant)
+    elif strategy == "harder":
+        reply = _harder(seed, key, problem, variant)
     else:
         reply = _predict_output(key, problem, variant)
     if "call" in reply and reply["valid"]:
@@ -155,6 +158,25 @@ def _paraphrase(key: AnswerKey, problem: str, variant: int) -> dict[str, object]
         return dict(_DECLINED["paraphrase"])
     worded = paraphrase(problem, variant)
     return {"valid": True, "problem": worded} if worded else dict(_DECLINED["paraphrase"])
+
+
+def _harder(seed: int, key: AnswerKey, problem: str, variant: int) -> dict[str, object]:
+    question = key.find(problem)
+    program = question.program or (key.program_of(question.item) if question.item else None)
+    value = parse_number(question.answer)
+    if program is None or value is None or question.options:
+        return dict(_DECLINED["harder"])
+    chance = stream(seed, "harder", question.key, variant)
+    asked, computed = STEPS[variant % len(STEPS)]
+    for _ in range(20):
+        a, b = chance.randint(2, 9), chance.randint(11, 60)
+        source = computed.format(a=a, b=b, r=fill_in(program, question.numbers))
+        result = a * value + b if variant % len(STEPS) == 0 else (value + b) * a
+        if result not in (*question.numbers, a, b, value) and value not in (a, b):
+            text = f"{problem} {asked.format(a=a, b=b)}"
+            shown = show_answer(result, question.answer)
+            return {"valid": True, "problem": text, "program": source, "answer": shown}
+    return dict(_DECLINED["harder"])
 
 
 def _predict_output(key: AnswerKey, problem: str, variant: int) -> dict[str, object]:

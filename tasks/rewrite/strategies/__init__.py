@@ -7,7 +7,13 @@ from tasks.llm.request import Messages, ResponseSchema
 from tasks.recipe import ModelSettings, StrategyName
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.strategies import choice_to_open, new_numbers, paraphrase, predict_output
+from tasks.rewrite.strategies import (
+    choice_to_open,
+    harder,
+    new_numbers,
+    paraphrase,
+    predict_output,
+)
 
 
 class Strategy(Protocol):
@@ -35,7 +41,7 @@ class Strategy(Protocol):
         """Read a reply that follows `SCHEMA`."""
 
 
-_ALL: Sequence[Strategy] = (new_numbers, choice_to_open, paraphrase, predict_output)
+_ALL: Sequence[Strategy] = (new_numbers, choice_to_open, paraphrase, predict_output, harder)
 STRATEGIES: Mapping[str, Strategy] = {strategy.NAME: strategy for strategy in _ALL}
 BY_TEMPLATE: Mapping[str, Strategy] = {
     strategy.TEMPLATE: strategy for strategy in STRATEGIES.values()
