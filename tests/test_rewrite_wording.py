@@ -116,3 +116,17 @@ def test_a_fraction_of_the_statement_is_no_stated_step() -> None:
     parent = replace(BAKER, text="Of 12 rolls 1/3 are sold. How many?", program="n0 * n1 / n2")
     rewrite = with_numbers("Of 16 rolls 1/2 are sold. How many?", "16 * (1 / 2)")
     assert soundness.refuse_stated_step(rewrite, parent) is None
+
+
+def test_a_sentence_that_the_options_ended_has_to_become_a_question() -> None:
+    parent = replace(
+        BAKER, text="The planet closest to the Sun is", choices=("Mars", "Mercury"), answer="B"
+    )
+    left = worded("The planet closest to the Sun is Give its name.", answer="Mercury")
+    asked = worded("Which planet is closest to the Sun? Give its name.", answer="Mercury")
+    refusal = soundness.refuse_unfinished(left, parent)
+    assert refusal is not None
+    assert refusal.reason == "unfinished"
+    assert soundness.refuse_unfinished(asked, parent) is None
+    whole = replace(parent, text="Which planet is closest to the Sun?")
+    assert soundness.refuse_unfinished(asked, whole) is None

@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from fractions import Fraction
 
+from tasks.identity import normalise
 from tasks.rewrite.acceptance import MEASURE
 from tasks.rewrite.answers import numbers_said, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
@@ -24,6 +25,7 @@ _NOT_UNIQUE = re.compile(
     r"|\bdepends on\b|\bas you like\b|\bnot (?:known|given|specified)\b",
     re.IGNORECASE,
 )
+_ENDS = (".", "?", "!", ":", "$", ")", "`")
 _VAGUE = re.compile(r"\b(?:some|several|a few|a certain|a number of|various)\b", re.IGNORECASE)
 
 
@@ -33,6 +35,14 @@ def refuse_not_unique(candidate: Candidate, parent: Parent) -> Refusal | None:
     if said is None or said.group().casefold() in parent.text.casefold():
         return None
     return Refusal("not_unique", f"several answers may be right: {said.group()!r}")
+
+
+def refuse_unfinished(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`unfinished`: the parent's text is a sentence that its options end, and it was left so."""
+    begun = normalise(parent.text)
+    if not parent.choices or begun.endswith(_ENDS) or begun not in normalise(candidate.text):
+        return None
+    return Refusal("unfinished", f"nothing ends the sentence '… {begun[-60:]}'")
 
 
 def refuse_missing_data(candidate: Candidate, parent: Parent) -> Refusal | None:

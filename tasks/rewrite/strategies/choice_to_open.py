@@ -37,6 +37,7 @@ GATES: Sequence[Gate] = (
     acceptance.refuse_bad_answer,
     acceptance.refuse_options_left,
     acceptance.refuse_leaked_answer,
+    soundness.refuse_unfinished,
     same_task.refuse_help,
     soundness.refuse_not_unique,
     soundness.refuse_vague_amount,
