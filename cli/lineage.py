@@ -83,7 +83,7 @@ def _describe_prompt(connection: duckdb.DuckDBPyConnection, row: Row) -> dict[st
     made = [
         {name: each[name] for name in ("response_id", "model", "strategy", "template")}
         for each in making
-        if each["accepted"]
+        if each["accepted"] or each["is_maker"]
     ]
     names = ("kind", "domain", "text", "answer", "answer_source", "program")
     return {

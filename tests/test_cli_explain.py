@@ -50,7 +50,7 @@ ROWS: dict[str, list[dict[str, Any]]] = {
     "rewrites": [
         {"response_id": "bbbbbb11", "parent_id": SEED, "root_id": SEED, "prompt_id": REWRITE,
          "strategy": "new_numbers", "template": "new_numbers@1", "accepted": True,
-         "reason": "accepted"},
+         "reason": "accepted", "acceptance": 2},
     ],
     "keys": [
         {"key_id": "k1", "prompt_id": REWRITE, "answer": "8", "answer_type": "number",

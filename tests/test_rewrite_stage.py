@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.assess.sandbox import sandbox_works
 from tasks.identity import prompt_id
+from tasks.lake import SQL_FOLDER
 from tasks.llm.engine import Completion
 from tasks.llm.pending import Range
 from tasks.llm.request import Request, identify
@@ -18,12 +20,14 @@ from tasks.llm.servers import endpoint_of, stop_simulators
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import track
 from tasks.recipe import Recipe
-from tasks.rewrite import drafts
-from tasks.rewrite.candidate import Candidate, Parent
+from tasks.rewrite import acceptance, drafts
+from tasks.rewrite.acceptance import Gate
+from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.confirm import Votes, weigh
 from tasks.rewrite.drafts import Draft, Shelf, take_batch
-from tasks.rewrite.stage import RewriteCounts, count_pending, rewrite_range
-from tasks.rewrite.strategies import new_numbers
+from tasks.rewrite.stage import RewriteCounts, count_pending, is_in_share, rewrite_range
+from tasks.rewrite.strategies import new_numbers, predict_output
+from tasks.select.decide import decide, read_evidence
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 
@@ -77,6 +81,7 @@ def simulated(make_recipe: MakeRecipe, **changes: Any) -> Recipe:
     """A recipe whose rewriter makes no mistakes and whose reference is always right."""
     sections: dict[str, Any] = {
         "models": {"rewriter": {"model": "sim-rewriter"}, "reference": {"model": "sim-reference"}},
+        "rewrite": {"strategies": ["new_numbers", "choice_to_open"]},
         "simulator": {
             "models": {"sim-rewriter": FAULTLESS, "sim-reference": {"skill": 20, "unboxed": 0}}
         },
@@ -351,6 +356,169 @@ def test_a_refused_candidate_makes_room_for_its_sibling(
     put_references(store, recipe, other, ["89", "89", "89"])
     run(store, recipe)
     assert sorted(reasons(store).values()) == ["accepted", "unconfirmed"]
+
+
+def raise_version(monkeypatch: pytest.MonkeyPatch, version: int, gates: Sequence[Gate]) -> None:
+    """Have the gates of another version judge rewrites with new numbers."""
+    monkeypatch.setattr(acceptance, "VERSION", version)
+    monkeypatch.setattr(new_numbers, "GATES", gates)
+
+
+def verdicts(store: Store) -> list[tuple[Any, ...]]:
+    return store.sql("select acceptance, accepted, reason from rewrites order by acceptance").rows()
+
+
+def refuse_everything(candidate: Candidate, parent: Parent) -> Refusal:
+    return Refusal("drifted", "a gate that was mended")
+
+
+def test_a_newer_version_of_the_gates_decides_stored_replies_again(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = put_seeds(store, SEEDS[:1])[0]
+    put_reply(store, parent, reply_with())
+    recipe = offline(make_recipe, max_per_root=1)
+    put_references(store, recipe, NEW_BAKER, ["81", "81", "80"])
+    sound = new_numbers.GATES
+
+    raise_version(monkeypatch, 7, [refuse_everything])
+    assert run(store, recipe).refused == {"drifted": 1}
+    raise_version(monkeypatch, 8, sound)
+    assert count_pending(store, recipe) == 3
+    assert run(store, recipe).accepted == 1
+    assert run(store, recipe) == RewriteCounts()
+    assert verdicts(store) == [(7, False, "drifted"), (8, True, "accepted")]
+    assert store.sql("select reason from current_rewrites").rows() == [("accepted",)]
+
+    (made,) = store.sql("select prompt_id from prompts where kind = 'rewrite'")["prompt_id"]
+    store.append("keys", pl.DataFrame([{"prompt_id": made, "answer": "81", "trusted": True}]))
+    raise_version(monkeypatch, 9, [refuse_everything])
+    assert run(store, recipe).refused == {"drifted": 1}
+    assert count(store, "prompts") == 2
+    assert store.sql("select prompt_id, reason from withdrawn_prompts").rows() == [
+        (made, "drifted")
+    ]
+    assert store.sql("select prompt_id from spendable_prompts").rows() == [(parent,)]
+    rows = decide(read_evidence(store, recipe), recipe.select).filter(prompt_id=made)
+    assert rows.select("kept", "stage", "reason", "detail").row(0) == (
+        False,
+        "rewrite",
+        "rewrite_withdrawn",
+        "drifted, says version 9 of the gates: a gate that was mended",
+    )
+
+    # The room that it had is free again, for a sibling or for itself.
+    raise_version(monkeypatch, 10, sound)
+    assert run(store, recipe).accepted == 1
+    assert count(store, "withdrawn_prompts") == 0
+    assert (count(store, "prompts"), count(store, "responses")) == (2, 4)
+
+
+def test_an_accepted_rewrite_is_withdrawn_if_its_answers_no_longer_confirm_it(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = put_seeds(store, SEEDS[:1])[0]
+    put_reply(store, parent, reply_with())
+    put_references(store, offline(make_recipe), NEW_BAKER, ["81", "80", "80"])
+    assert run(store, offline(make_recipe, confirmations=1)).accepted == 1
+    raise_version(monkeypatch, 9, new_numbers.GATES)
+    assert run(store, offline(make_recipe)).refused == {"unconfirmed": 1}
+    assert count(store, "withdrawn_prompts") == 1
+
+
+OTHER_SEEDS: tuple[dict[str, Any], ...] = (
+    {
+        "text": "A drawer holds 6 black and 4 white socks. What is the probability of a black one?",
+        "answer": "3/5",
+        "answer_type": "number",
+    },
+    {
+        "text": "Write a Python function `double(items)` that returns a list of the doubles.",
+        "domain": "code",
+        "answer": "double",
+        "answer_type": "code",
+        "tests": ["assert double([1, 5]) == [2, 10]"],
+        "reference": "def double(items):\n    new = []\n    for x in items:\n"
+        "        new.append(2 * x)\n    return new\n",
+    },
+)
+
+
+@pytest.mark.skipif(not sandbox_works(), reason="bubblewrap does not work here")
+def test_other_words_and_predicted_outputs_become_prompts_and_are_accounted_for(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    put_seeds(store, OTHER_SEEDS)
+    strategies = {"strategies": ["paraphrase", "predict_output"], "share": {}}
+    recipe = simulated(make_recipe, rewrite=strategies)
+    assert count_pending(store, recipe) == 2 * (1 + 3)
+    assert run(store, recipe).accepted == 2
+    made = store.sql(
+        "select text, answer, answer_type, answer_source, program from prompts "
+        "where kind = 'rewrite' order by strategy"
+    ).rows()
+    worded = "A drawer contains 6 black and 4 white socks. Find the probability of a black one."
+    assert made[0] == (worded, "3/5", "number", "gold", None)
+    assert made[1][0].endswith("    return new\n\nprint(double([1, 5]))\n```")
+    assert made[1][1:] == ("[2, 10]", "text", "execution", "double([1, 5])")
+    accounts = store.sql(
+        "select strategy, domain, model, accepted, reason, rewrites from rewrite_accounts "
+        "order by strategy"
+    )
+    assert accounts.rows() == [
+        ("paraphrase", "math", "sim-rewriter", True, "accepted", 1),
+        ("predict_output", "code", "sim-rewriter", True, "accepted", 1),
+    ]
+
+
+def test_without_a_sandbox_a_reply_waits_with_a_row_that_says_so(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parent = put_seeds(store, OTHER_SEEDS[1:])[0]
+    reply = {"valid": True, "call": "double([1, 5])"}
+    put_reply(store, parent, reply, template="predict_output@1")
+    recipe = offline(make_recipe, confirmations=0)
+    monkeypatch.setattr(predict_output, "sandbox_works", lambda: False)
+    for _ in range(2):
+        assert run(store, recipe).refused == {"no_sandbox": 1}
+    assert verdicts(store) == [(acceptance.NOT_DECIDED, False, "no_sandbox")]
+    assert count_pending(store, recipe) == 1
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.text("abcdef0123456789", min_size=32, max_size=32))
+def test_a_larger_share_keeps_the_seeds_of_a_smaller_one(
+    one: float, other: float, name: str
+) -> None:
+    parent = Parent(name, name, "math", "", (), None, "number")
+    low, high = sorted((one, other))
+    if is_in_share(parent, "paraphrase", low):
+        assert is_in_share(parent, "paraphrase", high)
+    assert is_in_share(parent, "paraphrase", 1.0)
+    assert not is_in_share(parent, "paraphrase", 0.0)
+
+
+def test_calls_without_a_reply_and_their_cost_are_in_the_accounts(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    parent = put_seeds(store, SEEDS[:1])[0]
+    put_reply(store, parent, reply_with(), 0, cost_usd=0.5)
+    put_reply(store, parent, reply_with(BAKER), 1, cost_usd=0.25)
+    failed = {"response_id": "lost", "prompt_id": parent, "role": "rewriter", "model": "m"}
+    failed |= {"template": "new_numbers@1", "failure": "malformed", "cost_usd": 0.125}
+    store.append("failures", pl.DataFrame([failed]), run_id="run")
+    run(store, offline(make_recipe, confirmations=0))
+    rows = store.sql(
+        "select reason, accepted, rewrites, rewriter_usd, confirmation_usd "
+        "from rewrite_accounts order by reason"
+    ).rows()
+    assert rows == [
+        ("accepted", True, 1, 0.5, 0.0),
+        ("no_reply: malformed", False, 1, 0.125, 0.0),
+        ("unchanged", False, 1, 0.25, 0.0),
+    ]
+    costs = store.sql((SQL_FOLDER / "adhoc" / "rewrite_costs.sql").read_text().rstrip("; \n"))
+    columns = ("replies", "accepted_rewrites", "usd", "usd_per_accepted")
+    assert costs.select(columns).row(0) == (3, 1, 0.875, 0.875)
 
 
 def test_contaminated_and_duplicate_seeds_are_not_rewritten(

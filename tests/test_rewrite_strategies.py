@@ -2,13 +2,23 @@
 
 import json
 from dataclasses import replace
+from typing import get_args
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from tasks.recipe import ModelSettings
+from tasks.recipe import ModelSettings, StrategyName
+from tasks.rewrite.acceptance import find_refusal
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.strategies import BY_TEMPLATE, STRATEGIES, choice_to_open, new_numbers
+from tasks.rewrite.routes import Route
+from tasks.rewrite.strategies import (
+    BY_TEMPLATE,
+    STRATEGIES,
+    choice_to_open,
+    harder,
+    new_numbers,
+    paraphrase,
+)
 
 MODEL = ModelSettings(model="m")
 SUM = Parent("p", "p", "math", "What is 2 + 2?", (), "4", "number")
@@ -20,13 +30,16 @@ SHIRT = Parent(
     ("32", "15", "35", "10", "30"),
     "E",
     "choice",
+    reference="def price(euros):\n    return euros * 3 / 4",
 )
 
 
 def test_every_strategy_is_known_by_name_and_by_template_and_asks_a_strict_schema() -> None:
-    assert set(STRATEGIES) == {"new_numbers", "choice_to_open"}
-    assert set(BY_TEMPLATE) == {"new_numbers@1", "choice_to_open@1"}
+    names = {"new_numbers", "choice_to_open", "paraphrase", "predict_output", "harder"}
+    assert set(STRATEGIES) == names == set(get_args(StrategyName))
+    assert set(BY_TEMPLATE) == {f"{name}@1" for name in names}
     for name, strategy in STRATEGIES.items():
+        assert set(strategy.ROUTES) <= set(get_args(Route))
         schema = strategy.SCHEMA.schema
         Draft202012Validator.check_schema(schema)
         assert strategy.SCHEMA.name == name
@@ -151,6 +164,58 @@ def test_an_unreadable_reply_is_refused(changes: dict[str, object], reason: str)
     refusal = new_numbers.read(reply, SUM)
     assert isinstance(refusal, Refusal)
     assert refusal.reason == reason
+
+
+def test_a_paraphrase_has_the_parents_key_which_the_rewriter_is_not_told() -> None:
+    asked = json.loads(paraphrase.messages(SUM, 1, MODEL)[1][1])
+    assert asked == {"strategy": "paraphrase", "problem": "What is 2 + 2?", "variant": 1}
+    reply = {"valid": True, "problem": " Add 2 and 2. "}
+    assert paraphrase.read(reply, SUM) == Candidate("Add 2 and 2.", "4", "4", "number", "gold")
+    assert paraphrase.applies(SUM)
+    assert not paraphrase.applies(replace(SUM, answer=None))
+    assert not paraphrase.applies(replace(SUM, text="What is printed? ```print(4)```"))
+
+
+BAKER = Parent(
+    "p", "p", "math",
+    "A baker fills 12 trays with 9 rolls each and sells 35 rolls. How many rolls are left?",
+    (), "73", "number", "n0 * n1 - n2",
+)  # fmt: skip
+BAGS = BAKER.text.replace("How many rolls are left?", "The rest fills bags of 8. How many bags?")
+
+
+@pytest.mark.parametrize(
+    ("text", "program", "answer", "expected"),
+    [
+        (BAGS, "(12 * 9 - 35) // 8", "9", None),
+        (BAGS, "(12 * 9 - 35) // 8", "10", "key_mismatch"),
+        (BAGS, "12 * 9 // 8", "13", "easier"),
+        (BAGS + " There are 73 rolls.", "(12 * 9 - 35) // 8", "9", "easier"),
+        (BAGS + " Of 108 rolls.", "(12 * 9 - 35) // 8", "9", "easier"),
+        (BAGS.replace("12", "14"), "(14 * 9 - 35) // 8", "11", "drifted"),
+        (BAGS.replace(" each", ""), "(12 * 9 - 35) // 8", "9", "condition_changed"),
+        (BAKER.text, "(12 * 9 - 35) // 8", "9", "unchanged"),
+        (BAKER.text + " Say it.", "(12 * 9 - 35) + 1", "74", "near_copy"),
+        (BAGS.replace("8", "1"), "(12 * 9 - 35) // 1", "73", "near_copy"),
+        (BAGS.replace("8", "some"), "(12 * 9 - 35) // 8", "9", "data_changed"),
+        (BAGS.replace("8", "99"), "(12 * 9 - 35) // 99", "0", "negative_or_fractional"),
+    ],
+)
+def test_one_step_more_keeps_all_there_was_and_hides_what_is_found_on_the_way(
+    text: str, program: str, answer: str, expected: str | None
+) -> None:
+    reply = {"valid": True, "problem": text, "program": program, "answer": answer}
+    read = harder.read(reply, BAKER)
+    assert isinstance(read, Candidate)
+    refusal = find_refusal(harder.GATES, read, BAKER)
+    assert (refusal.reason if refusal else None) == expected
+
+
+def test_harder_wants_a_known_number() -> None:
+    assert harder.applies(BAKER)
+    assert not harder.applies(replace(BAKER, answer=None))
+    assert not harder.applies(replace(BAKER, answer="12 kg"))
+    assert not harder.applies(replace(BAKER, text="How many legs has a spider?"))
 
 
 def test_a_plain_number_is_a_number_whatever_it_is_called() -> None:

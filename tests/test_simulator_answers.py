@@ -3,6 +3,8 @@
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
+from random import Random
 from typing import Any
 
 import orjson
@@ -31,10 +33,16 @@ from tasks.simulator.items import Item, read_item
 from tasks.simulator.launch import RunningSimulator
 from tasks.simulator.models import ROSTER, difficulty, pass_rate
 from tasks.simulator.new_numbers import choose_numbers, put_numbers
+from tasks.simulator.outputs import read_calls
+from tasks.simulator.paraphrases import alter, paraphrase
 from tasks.simulator.programs import evaluate, find_numbers, parse_number, parse_program
 from tasks.simulator.replies import write_reply
 from tasks.simulator.settings import read_settings
 from tasks.simulator.structured import least_instance, write_rewrite
+
+SOUND_REWRITER = replace(
+    ROSTER["sim-rewriter"], wrong_key=0.0, leaked=0.0, unchanged=0.0, malformed_json=0.0
+)
 
 
 @pytest.fixture(scope="module")
@@ -349,3 +357,52 @@ def test_another_schema_is_answered_with_a_least_instance(simulator: str) -> Non
         "hint": None,
     }
     assert least_instance(True) is None
+
+
+def test_a_question_in_other_words_is_the_same_question() -> None:
+    text = "A drawer holds 6 black and 4 white socks. What is the probability that one is black?"
+    item = {"prompt": text, "answer": "3/5", "level": 2}
+    key = key_of(BAKER, item)
+    worded = paraphrase(text, 0)
+    assert worded is not None
+    assert worded != text
+    found = key.find(worded)
+    assert (found.answer, found.is_rewrite) == ("3/5", True)
+    assert difficulty(0, found) == pytest.approx(difficulty(0, key.find(text)), abs=0.25)
+    for number in range(5):
+        assert key.find(alter(worded, Random(number))).item is None
+    assert key.find(f"{worded} Show that the result is 3/5.").answer == "3/5"
+    assert paraphrase("What?", 0) is None
+    reply = json.loads(
+        write_rewrite(0, SOUND_REWRITER, key, {"strategy": "paraphrase", "problem": text}, "")
+    )
+    assert reply == {"valid": True, "problem": worded}
+
+
+def test_a_call_of_known_code_has_the_result_that_a_test_tells() -> None:
+    key = key_of(AREA)
+    asked = {"strategy": "predict_output", "problem": AREA["prompt"], "variant": 0}
+    reply = json.loads(write_rewrite(0, SOUND_REWRITER, key, asked, ""))
+    assert reply == {"valid": True, "call": "area(2, 3)"}
+    shown = "What does this program print?\n\n```python\n{}\n\nprint({})\n```"
+    found = key.find(shown.format(AREA["reference"], "area(2, 3)"))
+    assert (found.answer, found.answer_type, found.is_rewrite) == ("6", "number", True)
+    assert key.find(shown.format(AREA["reference"], "area(9, 9)")).item is None
+    other = str(AREA["reference"]).replace("*", "+")
+    assert key.find(shown.format(other, "area(2, 3)")).item is None
+    assert read_calls(["assert f([1]) == (2,)", "x = 1", "assert f(g(1)) == 3"]) == {
+        "f([1])": "(2,)"
+    }
+
+
+def test_one_more_step_is_computed_from_the_answer_before_it() -> None:
+    key = key_of(BAKER)
+    for variant, tail in enumerate(("Take ", "Add ")):
+        asked = {"strategy": "harder", "problem": BAKER["prompt"], "variant": variant}
+        reply = json.loads(write_rewrite(0, SOUND_REWRITER, key, asked, ""))
+        assert reply["problem"].startswith(f"{BAKER['prompt']} {tail}")
+        program = parse_program(reply["program"])
+        assert program is not None
+        assert evaluate(program, ()) == int(reply["answer"])
+        found = key.find(reply["problem"])
+        assert (found.answer, found.is_rewrite, found.shift) == (reply["answer"], True, 0.5)

@@ -5,6 +5,6 @@ select
     reason,
     count(*) as rewrites,
     round(count(*) / sum(count(*)) over (partition by strategy, template), 3) as share
-from rewrites
+from current_rewrites
 group by strategy, template, reason
 order by strategy, template, rewrites desc;

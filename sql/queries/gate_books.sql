@@ -18,7 +18,7 @@ select
     'answers of the rewriter with an outcome' as book,
     (select count(*) from responses where role = 'rewriter' and server <> 'import')::double as expected,
     (
-        select count(*)
+        select count(distinct response_id)
         from rewrites
         where exists (select 1 from responses where responses.response_id = rewrites.response_id)
     )::double as found

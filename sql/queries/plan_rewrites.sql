@@ -2,13 +2,13 @@
 -- them gave a draft that passed the gates, and how many an accepted rewrite.
 with over as (
     select
-        rewrites.template,
-        rewrites.parent_id,
-        rewrites.accepted or rewrites.reason = 'unconfirmed' as is_draft,
-        rewrites.accepted
-    from rewrites
+        current_rewrites.template,
+        current_rewrites.parent_id,
+        current_rewrites.accepted or current_rewrites.reason = 'unconfirmed' as is_draft,
+        current_rewrites.accepted
+    from current_rewrites
     semi join responses
-        on rewrites.response_id = responses.response_id and responses.model = $model
+        on current_rewrites.response_id = responses.response_id and responses.model = $model
     union all
     select template, prompt_id, false, false
     from failures

@@ -6,4 +6,5 @@ select
 from prompts
 where
     kind = 'rewrite'
+    and prompt_id not in (select withdrawn_prompts.prompt_id from withdrawn_prompts)
     and ((root_id >= $low and root_id < $high) or prompt_id in (select unnest($prompt_ids)))

@@ -23,7 +23,11 @@ made as (
         root_id,
         count(*) as rewrites
     from prompts
-    where kind = 'rewrite' and root_id >= $low and root_id < $high
+    where
+        kind = 'rewrite'
+        and root_id >= $low
+        and root_id < $high
+        and prompt_id not in (select withdrawn_prompts.prompt_id from withdrawn_prompts)
     group by root_id
 )
 
@@ -36,6 +40,7 @@ select
     prompts.answer,
     prompts.answer_type,
     prompts.program,
+    prompts.reference,
     coalesce(asked.templates, []) as asked_templates,
     coalesce(made.rewrites, 0)::bigint as rewrites
 from prompts
@@ -46,5 +51,4 @@ where
     prompts.kind = 'seed'
     and prompts.prompt_id >= $low
     and prompts.prompt_id < $high
-    and prompts.answer_type in ('number', 'choice')
 order by prompts.prompt_id

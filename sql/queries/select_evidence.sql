@@ -43,6 +43,9 @@ select
     prompts.kind,
     prompts.domain,
     prompts.answer_type,
+    withdrawn_prompts.reason
+    || ', says version ' || withdrawn_prompts.acceptance || ' of the gates: '
+    || coalesce(withdrawn_prompts.detail, '') as withdrawn,
     origins.source,
     doubles.representative_id as duplicate_of,
     doubles.method as duplicate_method,
@@ -70,6 +73,7 @@ select
     coalesce(taught.correct, 0) as teacher_correct,
     coalesce(taught.usable, 0) as teacher_usable
 from prompts
+left join withdrawn_prompts on prompts.prompt_id = withdrawn_prompts.prompt_id
 left join doubles on prompts.prompt_id = doubles.prompt_id
 left join hits on prompts.prompt_id = hits.prompt_id
 left join prompt_origins on prompts.root_id = prompt_origins.root_id

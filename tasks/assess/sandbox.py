@@ -48,6 +48,8 @@ class Run:
     passed: bool
     reason: str
     detail: str = ""
+    printed: str = ""  # by `run_program` alone, as is the number of lines run inside functions
+    steps: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +88,16 @@ def run_cases(
     return results[: len(cases)]
 
 
+def run_program(code: str, *, wall_s: float = WALL_S) -> Run:
+    """Run a program and return what it prints, in how many steps.
+
+    Raises RuntimeError where there is no sandbox.
+    """
+    if not sandbox_works():
+        raise RuntimeError("no sandbox: bubblewrap (`bwrap`) is missing or not allowed here")
+    return _run(code, [], wall_s, print_out=True)
+
+
 @cache
 def sandbox_works() -> bool:
     """Tell, by trying it once, whether code can be run safely on this machine."""
@@ -94,9 +106,10 @@ def sandbox_works() -> bool:
     return _run("import os", ["assert os.getuid() != 0"], WALL_S).passed
 
 
-def _run(code: str, tests: list[str], wall_s: float) -> Run:
+def _run(code: str, tests: list[str], wall_s: float, *, print_out: bool = False) -> Run:
     word = secrets.token_hex(16)
-    said, late = _exchange(_PROGRAM, code, {"tests": tests}, word, wall_s, MOST_OUTPUT)
+    work = {"tests": tests, "print": print_out}
+    said, late = _exchange(_PROGRAM, code, work, word, wall_s, MOST_OUTPUT)
     return _judge(said, late, word)
 
 
@@ -167,8 +180,10 @@ def _judge(said: bytes, late: bool, word: str) -> Run:
     if not isinstance(verdict, dict):
         return Run(False, "ended_early")
     if verdict.get("passed") == word:
-        return Run(True, "passed")
-    if verdict.get("failed") in {"test_failed", "memory", "raised"}:
+        steps = str(verdict.get("steps", ""))
+        printed = str(verdict.get("printed", ""))
+        return Run(True, "passed", printed=printed, steps=int(steps) if steps.isdigit() else 0)
+    if verdict.get("failed") in {"test_failed", "memory", "raised", "too_long"}:
         detail = " ".join(str(verdict.get(name, ""))[:60] for name in ("place", "error"))
         return Run(False, str(verdict["failed"]), detail.strip())
     return Run(False, "ended_early")

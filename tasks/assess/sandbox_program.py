@@ -5,10 +5,13 @@ comes only after the last assert, so that a program that leaves early, by `exit(
 something, cannot pass. This file travels as text and imports nothing of Teachset.
 """
 
+import io
 import json
 import os
 import resource
 import sys
+
+MOST_PRINTED = 1_000
 
 
 def limit(limits: dict[str, int]) -> None:
@@ -25,6 +28,29 @@ def drop_user(user: int) -> None:
         os.setuid(user)
 
 
+class Paper(io.StringIO):
+    """What a program prints, of bounded length."""
+
+    def write(self, text: str) -> int:
+        if self.tell() + len(text) > MOST_PRINTED:
+            raise OverflowError("too long")
+        return super().write(text)
+
+
+def count_steps() -> list[int]:
+    """Count, from now on, the lines of the program that are run inside its functions."""
+    steps = [0]
+
+    def note(frame, event, _):  # type: ignore[no-untyped-def]
+        if frame.f_code.co_filename != "response.py" or frame.f_code.co_name == "<module>":
+            return None if event == "call" and frame.f_code.co_name != "<module>" else note
+        steps[0] += event == "line"
+        return note
+
+    sys.settrace(note)
+    return steps
+
+
 def main() -> None:
     source = os.fdopen(os.dup(0), "r", encoding="utf-8")
     says = os.dup(1)
@@ -36,6 +62,11 @@ def main() -> None:
     os.chdir("/tmp")
     limit(work["limits"])
     place = "the program"
+    paper = Paper()
+    steps = [0]
+    if work["print"]:
+        sys.stdout = paper
+        steps = count_steps()
     try:
         names = {"__name__": "__main__"}
         exec(compile(work.pop("code"), "response.py", "exec"), names)
@@ -44,12 +75,15 @@ def main() -> None:
             exec(compile(test, place, "exec"), names)
     except AssertionError:
         verdict = {"failed": "test_failed", "place": place}
+    except OverflowError:
+        verdict = {"failed": "too_long", "place": place}
     except MemoryError:
         verdict = {"failed": "memory", "place": place}
     except BaseException as error:
         verdict = {"failed": "raised", "place": place, "error": type(error).__name__[:60]}
     else:
-        verdict = {"passed": source.readline().strip()}
+        word = source.readline().strip()
+        verdict = {"passed": word, "printed": paper.getvalue(), "steps": str(steps[0])}
     os.write(says, json.dumps(verdict).encode() + b"\n")
     os._exit(0)
 

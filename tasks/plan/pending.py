@@ -17,8 +17,8 @@ from tasks.messages import render_prompt
 from tasks.recipe import ModelSettings, Recipe, Role
 from tasks.rewrite.candidate import Candidate
 from tasks.rewrite.confirm import plan_confirmations
-from tasks.rewrite.drafts import Draft, Shelf, read_response, refuse_surplus
-from tasks.rewrite.stage import load_shelf, parent_filter, plan_rewrites, tries_of
+from tasks.rewrite.drafts import Draft, Shelf, read_responses, refuse_surplus
+from tasks.rewrite.stage import load_shelf, parent_filter, plan_rewrites, read_replies, tries_of
 from tasks.sample import SampledRole, count_wanted, plan_samples, read_page, samples_of
 from tasks.store import Store
 
@@ -68,8 +68,8 @@ def pending_lessons(store: Store, recipe: Recipe, prompts: Iterable[pl.DataFrame
 
 def find_open_drafts(store: Store, recipe: Recipe) -> list[Draft]:
     """Return the rewrites that were paid for, passed the gates and are not decided yet."""
-    rows = store.query("rewrite_responses", low="", high="g").to_dicts()
-    drafts = [draft for draft in map(read_response, rows) if isinstance(draft, Draft)]
+    rows = read_replies(store, EVERYTHING)
+    drafts = [draft for draft in read_responses(rows) if isinstance(draft, Draft)]
     shelf: Shelf = load_shelf(store, EVERYTHING, drafts)
     most = recipe.rewrite.max_per_root
     return [draft for draft in drafts if refuse_surplus(draft, shelf, most) is None]

@@ -47,6 +47,7 @@ from tasks.recipe.stages import (
     ReleaseSettings,
     RewriteSettings,
     SampleSettings,
+    StrategyName,
     TeachSettings,
 )
 
@@ -90,6 +91,7 @@ __all__ = [
     "Share",
     "SimulatorSettings",
     "StoreSettings",
+    "StrategyName",
     "TeachSettings",
     "VerifierError",
     "as_recipe",

@@ -1,6 +1,6 @@
 """Stages: how each of them does its work. How selection does it is in select.py."""
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -14,6 +14,9 @@ ReleaseField = Literal[
     "low", "high", "teacher", "verdict", "source", "licence", "prompt_id", "root_id",
     "response_id", "simulated", "split",
 ]  # fmt: skip
+StrategyName = Literal[
+    "new_numbers", "choice_to_open", "paraphrase", "predict_output", "harder"
+]  # fmt: skip
 Script = Literal["Arabic", "Cyrillic", "Devanagari", "Han", "Hangul", "Hebrew", "Thai"]
 Epochs = Annotated[float, Field(ge=1, le=100)]
 
@@ -21,9 +24,10 @@ Epochs = Annotated[float, Field(ge=1, le=100)]
 class RewriteSettings(Section):
     """Which strategies write synthetic prompts, and how many a seed may have."""
 
-    strategies: tuple[Literal["new_numbers", "choice_to_open"], ...] = (
-        "new_numbers",
-        "choice_to_open",
+    strategies: tuple[StrategyName, ...] = get_args(StrategyName)
+    share: dict[StrategyName, Share] = Field(
+        default={"paraphrase": 0.5, "harder": 0.25},
+        description="Share of the seeds a strategy is tried on; 1 where none is named.",
     )
     variants: int = Field(
         default=1, ge=0, le=8, description="Rewrites asked for a seed, a strategy."

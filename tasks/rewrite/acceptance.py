@@ -19,9 +19,12 @@ from tasks.rewrite.answers import count_mentions, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.program import NUMBER, ProgramError, evaluate, numbers_in
 
+VERSION = 2  # Raise it with any change in what is refused: stored replies are decided again.
+NOT_DECIDED = 0  # The version of a verdict that is none: the reply is looked at again next time.
+NOT_DECIDED_REASONS = frozenset({"no_sandbox"})
 LONGEST_ANSWER = 100  # characters; a longer answer cannot be compared as text
 LEAST_LIKENESS = 0.75  # of the words without numbers, to the parent's
-LEAST_KEPT_WORDS = 0.5  # of the parent's longer words, when a choice becomes an open question
+LEAST_KEPT_WORDS = 0.75  # of the parent's longer words, when a choice becomes an open question
 _LONGEST_GROWTH = 300  # characters that a rewrite may be longer than twice its parent
 
 Gate = Callable[[Candidate, Parent], Refusal | None]
@@ -40,7 +43,7 @@ OPTION_PHRASE = re.compile(
 )
 _HOW_MANY = re.compile(r"\bhow many\b(?P<counted>[^?.]{0,30})", re.IGNORECASE)
 # What is measured may come out fractional, what is counted may not.
-_MEASURE = re.compile(
+MEASURE = re.compile(
     r"\b(?:(?:kilo|centi|milli|deci)?(?:met(?:re|er)|gram|lit(?:re|er))s?|miles?|feet|inches|yards?"
     r"|acres?|hectares?|seconds?|minutes?|hours?|days?|weeks?|months?|years?|degrees?|percent"
     r"|euros?|dollars?|cents?|pounds?|ounces?|tons?|tonnes?|gallons?|volts?|amperes?|ohms?|watts?"
@@ -67,7 +70,7 @@ FACTS: Mapping[Fraction, tuple[str, ...]] = {
     Fraction(365): ("days", "year"),
 }
 _BARE_NUMBER = re.compile(r"[\s()+-]*[0-9.]+[\s()]*")
-_CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
+CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
 _ANNOUNCED = r"\b(?:answer|result|solution|key)\b(?:\s*(?:is|equals|should be|must be|=|:))+\s*\$?"
 
 
@@ -173,12 +176,12 @@ def refuse_other_question(candidate: Candidate, parent: Parent) -> Refusal | Non
     """`drifted`: code or a number of the parent is missing, or most of its longer words are."""
     if _is_overlong(candidate, parent):
         return Refusal("drifted", f"{len(candidate.text)} characters, of {len(parent.text)}")
-    if any(block not in candidate.text for block in _CODE_BLOCK.findall(parent.text)):
+    if any(block not in candidate.text for block in CODE_BLOCK.findall(parent.text)):
         return Refusal("drifted", "a code block of the parent is missing or was changed")
     lost = Counter(_numbers(parent.text)) - Counter(_numbers(candidate.text))
     if lost:
         return Refusal("drifted", f"{show_number(next(iter(lost)))} of the parent is missing")
-    words = _longer_words(parent.text)
+    words = _longer_words(OPTION_PHRASE.sub(" ", parent.text)) - {"which", "what"}
     kept = len(words & _longer_words(candidate.text)) / len(words) if words else 1.0
     if kept >= LEAST_KEPT_WORDS:
         return None
@@ -232,16 +235,18 @@ def refuse_leaked_answer(candidate: Candidate, parent: Parent) -> Refusal | None
 def refuse_odd_result(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`negative_or_fractional`: the parent counted or measured, the rewrite gives what cannot be.
 
-    A positive whole answer of the parent must not become zero or negative, nor, where the question
-    is how many of something countable, fractional.
+    A positive answer of the parent must not become zero or negative, nor a whole one, where the
+    question is how many of something countable, fractional.
     """
     before, after = read_number(parent.answer or ""), read_number(candidate.answer)
-    if before is None or after is None or before <= 0 or before.denominator != 1:
+    if before is None or after is None or before <= 0:
         return None
     if after <= 0:
         return Refusal("negative_or_fractional", f"{candidate.answer} where {before} was positive")
+    if before.denominator != 1:
+        return None
     asked = _HOW_MANY.search(candidate.text)
-    if after.denominator == 1 or asked is None or _MEASURE.search(asked["counted"]):
+    if after.denominator == 1 or asked is None or MEASURE.search(asked["counted"]):
         return None
     return Refusal("negative_or_fractional", f"{candidate.answer} of what is counted")
 
@@ -269,6 +274,11 @@ def refuse_bad_answer(candidate: Candidate, parent: Parent) -> Refusal | None:
     if candidate.answer_type == "number" and read_number(candidate.answer) is None:
         return Refusal("bad_answer", f"{claimed!r} is said to be a number")
     return None
+
+
+def version_of(reason: str) -> int:
+    """Return the version that a verdict is kept under."""
+    return NOT_DECIDED if reason in NOT_DECIDED_REASONS else VERSION
 
 
 def find_refusal(gates: Sequence[Gate], candidate: Candidate, parent: Parent) -> Refusal | None:

@@ -73,14 +73,15 @@ def count_mentions(text: str, answer: str) -> int:
     """Count how often a text says an answer: numbers by value, in digits or words."""
     value = read_number(answer)
     if value is not None:
-        return sum(said == value for said in _numbers_said(text))
+        return sum(said == value for said in numbers_said(text))
     literal = _loosen(answer)
     if not literal:
         return 0
     return len(re.findall(rf"(?<!\w){re.escape(literal)}(?!\w)", _loosen(text)))
 
 
-def _numbers_said(text: str) -> Iterator[Fraction]:
+def numbers_said(text: str) -> Iterator[Fraction]:
+    """Yield the numbers that a text says, in digits first and then in words."""
     plain = _LATEX_FRACTION.sub(r" \1\2/\3 ", text)
     for match in _SAID.finditer(plain):
         said = re.sub(r"\s", "", match.group())

@@ -25,6 +25,7 @@ class Parent:
     answer: str | None
     answer_type: str
     program: str | None = None
+    reference: str | None = None  # solution of a code problem
 
     @property
     def right_option(self) -> str | None:
@@ -65,4 +66,5 @@ def parent_of(row: Mapping[str, Any]) -> Parent:
         answer=row["answer"],
         answer_type=row["answer_type"],
         program=row["program"],
+        reference=row["reference"],
     )

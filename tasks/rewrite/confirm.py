@@ -65,6 +65,14 @@ def collect_votes(
         tracker=tracker,
         calls=tries * len(prompt_ids),
     )
+    return count_votes(store, recipe, candidates)
+
+
+def count_votes(
+    store: Store, recipe: Recipe, candidates: Mapping[str, Candidate]
+) -> dict[str, Votes]:
+    """Count who agrees among the answers there are, by the candidates' prompt ids."""
+    tries, prompt_ids = recipe.rewrite.tries, list(candidates)
     endpoint = endpoint_of(store, recipe, "reference")
     planned = list(plan_confirmations(candidates, endpoint, tries))
     missing = list(leave_out_known(store, endpoint, "reference", prompt_ids, planned))

@@ -6,16 +6,19 @@ row of rewrite_responses  →  Draft(response_id="77f0…", prompt_id="4c1d…",
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
 from tasks.identity import prompt_id
 from tasks.llm.structured import parse_structured
+from tasks.rewrite import acceptance
 from tasks.rewrite.acceptance import find_refusal
 from tasks.rewrite.candidate import Candidate, Parent, Refusal, parent_of
 from tasks.rewrite.strategies import BY_TEMPLATE
 
 ACCEPTED = "accepted"
+_READERS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +46,12 @@ class Shelf:
         if made not in self.made_by:
             self.made_by[made] = response_id
             self.of_root[root] += 1
+
+    def take_off(self, made: str, root: str) -> None:
+        """Forget a rewrite that is withdrawn."""
+        if made in self.made_by:
+            del self.made_by[made]
+            self.of_root[root] -= 1
 
 
 def read_response(row: Mapping[str, Any]) -> Draft | Refusal:
@@ -74,6 +83,12 @@ def read_response(row: Mapping[str, Any]) -> Draft | Refusal:
         simulated=row["simulated"],
     )
     return find_refusal(strategy.GATES, candidate, parent) or draft
+
+
+def read_responses(rows: Sequence[Mapping[str, Any]]) -> list[Draft | Refusal]:
+    """Return what each row holds; where programs are run for that, two at a time."""
+    with ThreadPoolExecutor(_READERS, thread_name_prefix="gates") as threads:
+        return list(threads.map(read_response, rows))
 
 
 def refuse_surplus(draft: Draft, shelf: Shelf, max_per_root: int) -> Refusal | None:
@@ -142,6 +157,7 @@ def rewrite_row(
         "accepted": reason == ACCEPTED,
         "reason": reason,
         "detail": detail,
+        "acceptance": acceptance.version_of(reason),
     }
 
 

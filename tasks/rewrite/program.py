@@ -55,6 +55,20 @@ def evaluate(expression: str, variables: Mapping[str, Fraction] | None = None) -
     return _plain(_value(tree, expression, known))
 
 
+def steps_of(expression: str, variables: Mapping[str, Fraction] | None = None) -> list[Fraction]:
+    """Return what each operation and each function in an expression comes to, the last one first.
+
+    Raises ProgramError as `evaluate` does.
+    """
+    known = variables or {}
+    tree = _parse(expression, known)
+    return [
+        _value(node, expression, known)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.BinOp | ast.Call)
+    ]
+
+
 def _parse(expression: str, known: Mapping[str, Fraction]) -> ast.expr:
     """Check length, characters and words before Python's parser sees the text, then its size."""
     if len(expression) > MAX_CHARACTERS:

@@ -5,7 +5,8 @@
     1b2e…        90c2…      new_numbers  null       false     declined
 
 An accepted rewrite is a prompt first and a row of `rewrites` after it: whatever is killed between
-the two, the next run finds the response unjudged and its prompt there, and adds the row.
+the two, the next run finds the response unjudged and its prompt there, and adds the row. A newer
+version of the acceptance finds every response unjudged; its rows stand beside the older ones.
 """
 
 from collections import Counter
@@ -17,26 +18,29 @@ import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.identity import content_id
 from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import Range
 from tasks.llm.request import Endpoint, Request
 from tasks.progress import Tracker, active
-from tasks.recipe import Recipe
+from tasks.recipe import Recipe, StrategyName
+from tasks.rewrite import acceptance
 from tasks.rewrite.candidate import Parent, Refusal, parent_of
-from tasks.rewrite.confirm import Votes, collect_votes, weigh
+from tasks.rewrite.confirm import Votes, collect_votes, count_votes, weigh
 from tasks.rewrite.drafts import (
     ACCEPTED,
     Draft,
     Shelf,
     prompt_row,
-    read_response,
+    read_responses,
     refuse_surplus,
     rewrite_row,
     take_batch,
     verdict_row,
 )
+from tasks.rewrite.routes import route_of
 from tasks.rewrite.strategies import STRATEGIES, Strategy
 from tasks.store import Store, open_store
 
@@ -77,7 +81,21 @@ def plan_rewrites(
 def strategies_for(parent: Parent, recipe: Recipe) -> list[Strategy]:
     """Return the recipe's strategies that apply to a parent."""
     declared = (STRATEGIES[name] for name in recipe.rewrite.strategies)
-    return [strategy for strategy in declared if strategy.applies(parent)]
+    route = route_of(parent)
+    return [
+        strategy
+        for strategy in declared
+        if route in strategy.ROUTES
+        and is_in_share(parent, strategy.NAME, recipe.rewrite.share.get(strategy.NAME, 1.0))
+        and strategy.applies(parent)
+    ]
+
+
+def is_in_share(parent: Parent, strategy: StrategyName, share: float) -> bool:
+    """Say whether a seed is among those that a strategy is tried on; a larger share keeps them."""
+    if share >= 1.0:
+        return True
+    return int(content_id("share", strategy, parent.prompt_id)[:8], 16) < share * 2**32
 
 
 def rewrite_range(
@@ -87,8 +105,8 @@ def rewrite_range(
     if recipe.models.rewriter is None:
         return RewriteCounts()
     completion = _ask(store, recipe, run_id, asked, tracker)
-    rows = store.query("rewrite_responses", low=asked.low, high=asked.high).to_dicts()
-    read = [(row, read_response(row)) for row in rows]
+    rows = read_replies(store, asked)
+    read = list(zip(rows, read_responses(rows), strict=True))
     refused = [
         rewrite_row(row, outcome.reason, outcome.detail)
         for row, outcome in read
@@ -117,7 +135,7 @@ def count_pending(store: Store, recipe: Recipe) -> int:
         if row["rewrites"] < settings.max_per_root
         for strategy in strategies_for(parent_of(row), recipe)
     )
-    unjudged = int(store.query("rewrite_unjudged").row(0)[0])
+    unjudged = int(store.query("rewrite_unjudged", acceptance=acceptance.VERSION).row(0)[0])
     tries = tries_of(recipe)
     return rewrites * (1 + tries) + unjudged * max(1, tries)
 
@@ -158,6 +176,13 @@ def parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
     }
 
 
+def read_replies(store: Store, asked: Range) -> list[dict[str, Any]]:
+    """Return the rewriter's replies of a range that the present gates have not judged yet."""
+    return store.query(
+        "rewrite_responses", low=asked.low, high=asked.high, acceptance=acceptance.VERSION
+    ).to_dicts()
+
+
 def load_shelf(store: Store, asked: Range, drafts: Sequence[Draft]) -> Shelf:
     """Return the rewrites that drafts of a range must not repeat."""
     shelf = Shelf()
@@ -182,9 +207,11 @@ def _judge(
 ) -> Counter[str]:
     """Decide drafts, in rounds: who waited for room in a root comes next if there is still some."""
     most = recipe.rewrite.max_per_root
-    # A prompt of this very response was accepted by a run that was killed before it said so.
+    # A prompt of this very response is there: an earlier version of the gates accepted it, or a run
+    # that was killed before it said so.
     settled = [draft for draft in drafts if shelf.made_by.get(draft.prompt_id) == draft.response_id]
-    reasons = _record(store, run_id, [verdict_row(draft, None) for draft in settled])
+    tracker.forgo(tries_of(recipe) * len(settled))
+    reasons = _settle(store, recipe, run_id, settled, shelf)
     done = {draft.response_id for draft in settled}
     waiting = [draft for draft in drafts if draft.response_id not in done]
     while waiting:
@@ -196,6 +223,32 @@ def _judge(
         batch, waiting = take_batch(fitting, shelf, most)
         reasons += _decide_batch(store, recipe, run_id, batch, shelf, tracker)
     return reasons
+
+
+def _settle(
+    store: Store, recipe: Recipe, run_id: str, settled: Sequence[Draft], shelf: Shelf
+) -> Counter[str]:
+    """Decide drafts that are prompts already, by the answers there are: nothing new is asked."""
+    if not settled:
+        return Counter()
+    candidates = {draft.prompt_id: draft.candidate for draft in settled}
+    votes = count_votes(store, recipe, candidates) if _is_confirming(recipe) else {}
+    verdicts: list[tuple[Draft, Refusal | None]] = []
+    for draft in settled:
+        vote = votes.get(draft.prompt_id)
+        refusal = _weigh(draft, vote, recipe) if vote else None
+        verdicts.append((draft, refusal))
+        if refusal:
+            shelf.take_off(draft.prompt_id, draft.parent.root_id)
+    return _record(store, run_id, [verdict_row(draft, refusal) for draft, refusal in verdicts])
+
+
+def _weigh(draft: Draft, vote: Votes, recipe: Recipe) -> Refusal | None:
+    """Return `unconfirmed` if the votes on a draft settle that."""
+    if weigh(vote, recipe.rewrite.confirmations) != "unconfirmed":
+        return None
+    said = f"{vote.agreeing} of {recipe.rewrite.tries} reference answers agree with "
+    return Refusal("unconfirmed", said + draft.candidate.answer)
 
 
 def _decide_batch(
@@ -212,13 +265,11 @@ def _decide_batch(
     verdicts: list[tuple[Draft, Refusal | None]] = []
     for draft in batch:
         vote = votes.get(draft.prompt_id)
-        outcome = "confirmed" if vote is None else weigh(vote, wanted)
-        if outcome == "confirmed":
+        if vote is None or weigh(vote, wanted) == "confirmed":
             shelf.put(draft.prompt_id, draft.parent.root_id, draft.response_id)
             verdicts.append((draft, None))
-        elif outcome == "unconfirmed" and vote is not None:
-            said = f"{vote.agreeing} of {recipe.rewrite.tries} reference answers agree with "
-            verdicts.append((draft, Refusal("unconfirmed", said + draft.candidate.answer)))
+        elif refusal := _weigh(draft, vote, recipe):
+            verdicts.append((draft, refusal))
     accepted = [prompt_row(draft) for draft, refusal in verdicts if refusal is None]
     store.append("prompts", pl.DataFrame(accepted, infer_schema_length=None), run_id=run_id)
     return _record(store, run_id, [verdict_row(draft, refusal) for draft, refusal in verdicts])

@@ -64,6 +64,7 @@ def decide(
     decided = (
         undecided.pipe(_drop_duplicates)
         .pipe(_drop_contaminated)
+        .pipe(_drop_withdrawn)
         .pipe(_drop_unlicensed, settings)
         .pipe(_drop_unassessed, settings)
         .pipe(drop_outside_band, settings)
@@ -153,6 +154,12 @@ def _drop_contaminated(prompts: pl.DataFrame) -> pl.DataFrame:
     for method, reason in CONTAMINATION_REASONS.items():
         prompts = _drop(prompts, pl.col("method") == method, "contamination", reason, detail)
     return prompts
+
+
+def _drop_withdrawn(prompts: pl.DataFrame) -> pl.DataFrame:
+    """Drop rewrites that were accepted once and that the gates of today refuse."""
+    withdrawn = pl.col("withdrawn")
+    return prompts.pipe(_drop, withdrawn.is_not_null(), "rewrite", "rewrite_withdrawn", withdrawn)
 
 
 def _drop_unlicensed(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:

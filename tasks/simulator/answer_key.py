@@ -4,9 +4,11 @@
     question  Question(item=math-0001, answer="81", answer_type="number", numbers=(14, 8, 31), …)
 
 A prompt is recognised word for word, with its options in any order or without them, with new
-numbers, or with the answer leaked into it.
+numbers, in the other words that the rewriter has for it, as a call of its code whose result a test
+tells, or with the answer leaked into it.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
@@ -14,6 +16,8 @@ from fractions import Fraction
 from tasks.identity import normalise
 from tasks.simulator.derivation import derive_program, keeps_pattern
 from tasks.simulator.items import Item, infer_answer_type
+from tasks.simulator.outputs import form_of, read_calls, split_program
+from tasks.simulator.paraphrases import wordings
 from tasks.simulator.programs import (
     Program,
     evaluate,
@@ -23,9 +27,10 @@ from tasks.simulator.programs import (
     parse_program,
     show_number,
 )
-from tasks.simulator.wording import LEAK, OPEN_TAILS, open_form, split_options
+from tasks.simulator.wording import LEAK, OPEN_TAILS, STEP, open_form, split_options
 
 _CACHE_SIZE = 200_000
+MOST_ALIKE = 2_000  # items with the same numbers; more are not asked in other words
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,9 @@ class AnswerKey:
         self._by_skeleton: dict[str, list[Item]] = {}
         self._open_forms: dict[str, Item] = {}
         self._programs: dict[str, Program | None] = {}
+        self._by_numbers: dict[tuple[Fraction, ...], list[Item]] = {}
+        self._wordings: dict[tuple[Fraction, ...], dict[str, Item]] = {}
+        self._by_form: dict[str, Item] = {}
         self._found: dict[str, Question] = {}
         self.add(items)
 
@@ -66,11 +74,16 @@ class AnswerKey:
         self.items = dict(sorted(known.items(), key=lambda known: (known[1].item_id, known[0])))
         for index in (self._by_text, self._by_skeleton, self._open_forms, self._programs):
             index.clear()
+        for other in (self._by_numbers, self._wordings, self._by_form):
+            other.clear()
         self._found.clear()
         for item in self.items.values():
             stem = normalise(split_options(item.text)[0])
             self._by_text.setdefault(stem, []).append(item)
             self._by_skeleton.setdefault(mask_numbers(stem), []).append(item)
+            self._by_numbers.setdefault(_sorted_numbers(stem), []).append(item)
+            if item.reference and (form := form_of(item.reference)):
+                self._by_form.setdefault(form, item)
             if item.choices:
                 self._open_forms.setdefault(normalise(open_form(stem)), item)
         return len(self.items) - before
@@ -90,6 +103,11 @@ class AnswerKey:
             self._programs[item.key] = _find_program(item)
         return self._programs[item.key]
 
+    def can_reword(self, item: Item) -> bool:
+        """Say whether the item would be recognised in other words."""
+        stem = normalise(split_options(item.text)[0])
+        return len(self._by_numbers.get(_sorted_numbers(stem), ())) <= MOST_ALIKE
+
     def question_of(self, item: Item) -> Question:
         """Return the question that an item asks as it stands."""
         stem, written = split_options(item.text)
@@ -100,6 +118,8 @@ class AnswerKey:
         for text in (stem, *_inner_texts(stem)):
             if question := self._match(normalise(text), options):
                 return question
+        if question := self._match_output(prompt):
+            return question
         plain = normalise(stem)
         answer_type = "choice" if options else "unknown"
         return Question(plain, None, plain, "", answer_type, options, find_numbers(plain))
@@ -117,7 +137,10 @@ class AnswerKey:
         tail = next((tail for tail in OPEN_TAILS if text.endswith(tail)), None)
         if peel and tail and (inner := self._match(text[: -len(tail)].rstrip(), (), peel - 1)):
             return inner
-        return self._match_new_numbers(text)
+        if peel and (step := STEP.search(text)):
+            inner = self._match(text[: step.start()], options, 0)
+            return _ask_further(inner, step, text) if inner else None
+        return self._match_new_numbers(text) or self._match_wording(text)
 
     def _match_new_numbers(self, text: str) -> Question | None:
         for item in self._by_skeleton.get(mask_numbers(text), ()):
@@ -133,6 +156,37 @@ class AnswerKey:
                 return Question(key, item, text, shown, "number", (), after, program, True)
         return None
 
+    def _match_wording(self, text: str) -> Question | None:
+        """Match a text with what the rewriter makes of the items that have the same numbers."""
+        numbers = _sorted_numbers(text)
+        alike = self._by_numbers.get(numbers, ())
+        if not alike or len(alike) > MOST_ALIKE:
+            return None
+        if numbers not in self._wordings:
+            made = self._wordings[numbers] = {}
+            for item in alike:
+                if not item.choices:
+                    for wording in wordings(item.text):
+                        made.setdefault(normalise(wording), item)
+        worded = self._wordings[numbers].get(text)
+        if worded is None:
+            return None
+        question = self._ask(worded, text, ())
+        return replace(question, key=f"{worded.key}|worded", is_rewrite=True)
+
+    def _match_output(self, prompt: str) -> Question | None:
+        """Match a program that is an item's code and prints the result of a known call of it."""
+        program = split_program(prompt)
+        item = self._by_form.get(program[0]) if program else None
+        if program is None or item is None:
+            return None
+        printed = read_calls(item.tests).get(program[1])
+        if printed is None:
+            return None
+        kind = infer_answer_type(printed)
+        key = f"{item.key}|{program[1]}"
+        return Question(key, item, normalise(prompt), printed, kind, is_rewrite=True, shift=0.3)
+
     def _ask(self, item: Item, text: str, options: tuple[str, ...]) -> Question:
         numbers = find_numbers(text)
         if item.answer_type != "choice":
@@ -147,6 +201,32 @@ class AnswerKey:
         places = [place for place, option in enumerate(options) if _same(option, right)]
         letter = chr(ord("A") + places[0]) if places else item.answer
         return Question(item.key, item, text, letter, "choice", options, numbers)
+
+
+def _ask_further(inner: Question, step: re.Match[str], text: str) -> Question | None:
+    """Return the question with one more step, about half a level harder."""
+    value = parse_number(inner.answer)
+    if value is None or inner.options:
+        return None
+    first_times, last_added, first_added, last_times = step.groups()
+    if first_times:
+        result = int(first_times) * value + int(last_added)
+    else:
+        result = (value + int(first_added)) * int(last_times)
+    return replace(
+        inner,
+        key=f"{inner.key}|{step.group().strip()}",
+        text=text,
+        answer=show_answer(result, inner.answer),
+        answer_type="number",
+        program=None,
+        is_rewrite=True,
+        shift=inner.shift + 0.5,
+    )
+
+
+def _sorted_numbers(text: str) -> tuple[Fraction, ...]:
+    return tuple(sorted(find_numbers(text)))
 
 
 def show_answer(value: Fraction, like: str) -> str:

@@ -23,14 +23,19 @@ from tasks.simulator.chance import stream
 from tasks.simulator.items import infer_answer_type
 from tasks.simulator.models import ModelProfile
 from tasks.simulator.new_numbers import choose_numbers, put_numbers
+from tasks.simulator.outputs import choose_call
+from tasks.simulator.paraphrases import alter, paraphrase
 from tasks.simulator.programs import evaluate, fill_in, find_numbers, parse_number, parse_program
-from tasks.simulator.wording import LEAKS, OPEN_TAILS, open_form, split_options
+from tasks.simulator.wording import LEAKS, OPEN_TAILS, STEPS, open_form, split_options
 
-STRATEGIES = frozenset({"new_numbers", "choice_to_open"})
 _DECLINED: dict[str, dict[str, object]] = {
     "new_numbers": {"valid": False, "problem": "", "program": "", "answer": ""},
     "choice_to_open": {"valid": False, "problem": "", "answer": "", "answer_type": "text"},
+    "paraphrase": {"valid": False, "problem": ""},
+    "predict_output": {"valid": False, "call": ""},
+    "harder": {"valid": False, "problem": "", "program": "", "answer": ""},
 }
+STRATEGIES = frozenset(_DECLINED)
 _MISFITS = ("all of the above", "none of the above", "both ", "neither ", "none of these")
 _LONGEST_ANSWER = 80
 _OPERATOR = re.compile(r"(?<=[\w)] )[-+*/](?= [\w(])|(?<=[\w)])[-+*/](?=[\w(])")
@@ -59,10 +64,18 @@ def write_rewrite(
     chance = stream(seed, "rewrite", said)
     if strategy == "new_numbers":
         reply = _new_numbers(seed, key, problem, choices, variant)
-    else:
+    elif strategy == "choice_to_open":
         reply = _choice_to_open(key, problem, choices, str(asked.get("answer") or ""), variant)
-    if reply["valid"]:
-        _plant_fault(reply, problem, choices, model, chance)
+    elif strategy == "paraphrase":
+        reply = _paraphrase(key, problem, variant)
+    elif strategy == "harder":
+        reply = _harder(seed, key, problem, variant)
+    else:
+        reply = _predict_output(key, problem, variant)
+    if "call" in reply and reply["valid"]:
+        _plant_bad_call(reply, model, chance)
+    elif reply["valid"]:
+        _plant_fault(reply, problem, choices, model, chance, key.find(problem).answer)
     text = orjson.dumps(reply).decode()
     return _malform(text, chance) if chance.random() < model.malformed_json else text
 
@@ -138,25 +151,74 @@ def _choice_to_open(
     }
 
 
+def _paraphrase(key: AnswerKey, problem: str, variant: int) -> dict[str, object]:
+    question = key.find(problem)
+    closed = question.options or question.answer_type in ("choice", "code", "open")
+    if question.item is None or closed or not key.can_reword(question.item):
+        return dict(_DECLINED["paraphrase"])
+    worded = paraphrase(problem, variant)
+    return {"valid": True, "problem": worded} if worded else dict(_DECLINED["paraphrase"])
+
+
+def _harder(seed: int, key: AnswerKey, problem: str, variant: int) -> dict[str, object]:
+    question = key.find(problem)
+    program = question.program or (key.program_of(question.item) if question.item else None)
+    value = parse_number(question.answer)
+    if program is None or value is None or question.options:
+        return dict(_DECLINED["harder"])
+    chance = stream(seed, "harder", question.key, variant)
+    asked, computed = STEPS[variant % len(STEPS)]
+    for _ in range(20):
+        a, b = chance.randint(2, 9), chance.randint(11, 60)
+        source = computed.format(a=a, b=b, r=fill_in(program, question.numbers))
+        result = a * value + b if variant % len(STEPS) == 0 else (value + b) * a
+        if result not in (*question.numbers, a, b, value) and value not in (a, b):
+            text = f"{problem} {asked.format(a=a, b=b)}"
+            shown = show_answer(result, question.answer)
+            return {"valid": True, "problem": text, "program": source, "answer": shown}
+    return dict(_DECLINED["harder"])
+
+
+def _predict_output(key: AnswerKey, problem: str, variant: int) -> dict[str, object]:
+    item = key.find(problem).item
+    call = choose_call(item.tests, variant) if item else None
+    return {"valid": True, "call": call} if call else dict(_DECLINED["predict_output"])
+
+
+def _plant_bad_call(reply: dict[str, object], model: ModelProfile, chance: Random) -> None:
+    """Now and then, reply with a call that raises, or that is none with plain values."""
+    if chance.random() < model.wrong_key + model.leaked + model.unchanged:
+        call = str(reply["call"])
+        name = call.partition("(")[0]
+        reply["call"] = chance.choice(
+            (f"{name}()", f"{name}({call})", f"solve_{call}", f"{call} + 1")
+        )
+
+
 def _plant_fault(
     reply: dict[str, object],
     problem: str,
     wrong: tuple[str, ...],
     model: ModelProfile,
     chance: Random,
+    answer: str,
 ) -> None:
     """Change a sound rewrite into a faulty one, at the model's rates."""
     place = chance.random()
     if place < model.wrong_key:
         _plant_wrong_key(reply, wrong, chance)
     elif place < model.wrong_key + model.leaked:
-        reply["problem"] = f"{reply['problem']}{chance.choice(LEAKS).format(**reply)}"
+        told = {"answer": answer, **reply}
+        reply["problem"] = f"{reply['problem']}{chance.choice(LEAKS).format(**told)}"
     elif place < model.wrong_key + model.leaked + model.unchanged:
         reply["problem"] = problem
 
 
 def _plant_wrong_key(reply: dict[str, object], wrong: tuple[str, ...], chance: Random) -> None:
     """Make the answer wrong: another option, not what the program gives, or a wrong program's."""
+    if "answer" not in reply:
+        reply["problem"] = alter(str(reply["problem"]), chance)
+        return
     if "program" not in reply:
         others = [
             option for option in wrong if normalise(option) != normalise(str(reply["answer"]))

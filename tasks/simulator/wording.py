@@ -17,6 +17,18 @@ OPEN_TAILS = (
     "Work it out and state the result.",
 )
 LEAKS = (" (Hint: the answer is {answer}.)", " Show that the result is {answer}.")
+# A further step: what is asked, and the program of it, r being the result of the question before.
+STEPS = (
+    ("Take {a} times this result and add {b}. What is the final number?", "{a} * ({r}) + {b}"),
+    (
+        "Add {b} to this result and multiply by {a}. What is the final number?",
+        "(({r}) + {b}) * {a}",
+    ),
+)
+STEP = re.compile(
+    r" (?:Take (\d+) times this result and add (\d+)"
+    r"|Add (\d+) to this result and multiply by (\d+))\. What is the final number\?$"
+)
 LEAK = re.compile(r" (?:\(Hint: the answer is (.+)\.\)|Show that the result is (.+)\.)$")
 _OPTION = re.compile(r"^\s*\(?([A-Z])[.)]\s+(\S.*)$")
 _WHICH = re.compile(

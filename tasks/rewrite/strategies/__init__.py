@@ -1,24 +1,33 @@
 """The strategies by name. A new one is a module with what `Strategy` asks for, and a line here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from tasks.llm.request import Messages, ResponseSchema
-from tasks.recipe import ModelSettings
+from tasks.recipe import ModelSettings, StrategyName
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.strategies import choice_to_open, new_numbers
+from tasks.rewrite.strategies import (
+    choice_to_open,
+    harder,
+    new_numbers,
+    paraphrase,
+    predict_output,
+)
 
 
 class Strategy(Protocol):
-    """A way to derive a prompt from a prompt: what is asked, how it is read, what it must pass."""
+    """A way to derive a prompt from a prompt: of which routes, what is asked, how it is read, what
+    it must pass."""
 
     @property
-    def NAME(self) -> str: ...
+    def NAME(self) -> StrategyName: ...
     @property
     def TEMPLATE(self) -> str: ...
     @property
     def SCHEMA(self) -> ResponseSchema: ...
+    @property
+    def ROUTES(self) -> Collection[str]: ...
     @property
     def GATES(self) -> Sequence[Gate]: ...
 
@@ -32,10 +41,8 @@ class Strategy(Protocol):
         """Read a reply that follows `SCHEMA`."""
 
 
-STRATEGIES: Mapping[str, Strategy] = {
-    new_numbers.NAME: new_numbers,
-    choice_to_open.NAME: choice_to_open,
-}
+_ALL: Sequence[Strategy] = (new_numbers, choice_to_open, paraphrase, predict_output, harder)
+STRATEGIES: Mapping[str, Strategy] = {strategy.NAME: strategy for strategy in _ALL}
 BY_TEMPLATE: Mapping[str, Strategy] = {
     strategy.TEMPLATE: strategy for strategy in STRATEGIES.values()
 }

@@ -7,17 +7,18 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tasks.llm.request import Messages, ResponseSchema
 from tasks.recipe import AnswerType, ModelSettings
-from tasks.rewrite import acceptance
+from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import LONGEST_ANSWER, OPTION_PHRASE, Gate
 from tasks.rewrite.answers import read_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 
-NAME = "choice_to_open"
+NAME: Final = "choice_to_open"
 TEMPLATE = "choice_to_open@1"  # Raise the version with any change to what is asked.
+ROUTES = frozenset({"choice"})
 SCHEMA = ResponseSchema(
     name=NAME,
     schema={
@@ -36,6 +37,11 @@ GATES: Sequence[Gate] = (
     acceptance.refuse_bad_answer,
     acceptance.refuse_options_left,
     acceptance.refuse_leaked_answer,
+    soundness.refuse_unfinished,
+    same_task.refuse_help,
+    soundness.refuse_not_unique,
+    soundness.refuse_vague_amount,
+    same_task.refuse_changed_condition,
     acceptance.refuse_other_question,
 )
 MOST_WORDS = 6  # of an answer that is not a number: nobody words a longer one the same way

@@ -7,18 +7,19 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from tasks.llm.request import Messages, ResponseSchema
 from tasks.recipe import ModelSettings
-from tasks.rewrite import acceptance
+from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.answers import show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.program import FUNCTIONS, ProgramError, numbers_in
 
-NAME = "new_numbers"
+NAME: Final = "new_numbers"
 TEMPLATE = "new_numbers@1"  # Raise the version with any change to what is asked.
+ROUTES = frozenset({"numeric"})
 SCHEMA = ResponseSchema(
     name=NAME,
     schema={
@@ -39,12 +40,19 @@ GATES: Sequence[Gate] = (
     acceptance.refuse_options_left,
     acceptance.refuse_key_mismatch,
     acceptance.refuse_leaked_answer,
+    same_task.refuse_help,
+    soundness.refuse_stated_step,
+    soundness.refuse_not_unique,
     acceptance.refuse_drift,
+    soundness.refuse_missing_data,
+    same_task.refuse_changed_condition,
     acceptance.refuse_changed_fact,
     acceptance.refuse_other_program,
     acceptance.refuse_detached_program,
     acceptance.refuse_odd_result,
     acceptance.refuse_endless_decimal,
+    soundness.refuse_trivial_numbers,
+    soundness.refuse_trivial_program,
 )
 _SYSTEM = f"""\
 You write variants of problems for a training set in which a program checks every answer.
