@@ -26,10 +26,10 @@ run: $(STAMP)  ## build the recipe's training set (RECIPE=recipes/quickstart.yam
 	@$(BIN)/teachset run $(RECIPE)
 
 test: $(STAMP)  ## the tests, without the slow ones
-	@$(ONE_CORE_EACH) $(BIN)/python -m pytest -q -m "not slow" -n $(WORKERS)
+	@$(ONE_CORE_EACH) $(BIN)/python -m pytest -q -m "not slow" -n $(WORKERS) --dist worksteal
 
 test-slow: $(STAMP)  ## the slow tests: whole runs, a Prefect server, kill -9
-	@$(ONE_CORE_EACH) $(BIN)/python -m pytest -q -m slow -n $(WORKERS)
+	@$(ONE_CORE_EACH) $(BIN)/python -m pytest -q -m slow -n $(WORKERS) --dist worksteal
 
 check: $(STAMP)  ## lint, format, types and the bundled seeds
 	@$(BIN)/ruff check .

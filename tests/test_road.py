@@ -28,6 +28,7 @@ models:
   reference: {{model: sim-reference, prices: {{input: 1, output: 4}}}}
   student: {{model: sim-student, prices: {{input: 0.1, output: 0.4}}}}
   teacher: {{model: sim-teacher, prices: {{input: 1, output: 4}}}}
+rewrite: {{strategies: [new_numbers, choice_to_open]}}
 simulator: {{latency: {latency}}}
 release: {{folder: releases, validation_share: 0.2}}
 """

@@ -11,6 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -100,6 +101,8 @@ def _read_line(process: subprocess.Popen[bytes], limit_s: float) -> bytes:
 
 def _explain(process: subprocess.Popen[bytes], complaints: IO[bytes], limit_s: float) -> str:
     """End a child that did not get ready and say why."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(1.0)  # Who closes its output is about to end by itself.
     code = process.poll()
     _end(process)
     for pipe in (process.stdin, process.stdout):
