@@ -63,7 +63,7 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     return kept | {"PREFECT_HOME": home, "HOME": home, "PYTHONPATH": str(ROOT)}
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def holder(bare: dict[str, str]) -> Iterator[subprocess.Popen[str]]:
     """A process that has a Prefect server for the whole module and prints its address."""
     command = [sys.executable, "-c", HOLD]
@@ -282,18 +282,14 @@ UNUSABLE: list[Case] = [
 ]
 
 
-@pytest.mark.parametrize(
-    "cases", [UNUSABLE[:2], pytest.param(UNUSABLE[2:], marks=pytest.mark.slow)]
-)
-def test_files_that_cannot_be_used_are_named(
-    teachset: Teachset, tmp_path: Path, cases: list[Case]
-) -> None:
+@pytest.mark.slow
+def test_files_that_cannot_be_used_are_named(teachset: Teachset, tmp_path: Path) -> None:
     recipes = [
         make_project(tmp_path / str(number), content, seeds=[{"path": path, **settings}])
-        for number, (path, content, settings, _) in enumerate(cases)
+        for number, (path, content, settings, _) in enumerate(UNUSABLE)
     ]
     ends = at_once(*(partial(teachset, "stage", "ingest", recipe) for recipe in recipes))
-    for ended, (*_, message), recipe in zip(ends, cases, recipes, strict=True):
+    for ended, (*_, message), recipe in zip(ends, UNUSABLE, recipes, strict=True):
         assert ended.code in ((3,) if message else (2, 3)), ended
         assert message in ended.message
         if ended.code == 3:

@@ -81,8 +81,8 @@ def test_install_that_fails_is_not_taken_for_done(installed: Path) -> None:
 def test_every_target_calls_what_it_promises(installed: Path) -> None:
     make(installed, "install")
     promised = {
-        "test": ["python -m pytest -q -m not slow -n 2"],
-        "test-slow": ["python -m pytest -q -m slow -n 2"],
+        "test": ["python -m pytest -q -m not slow -n 2 --dist worksteal"],
+        "test-slow": ["python -m pytest -q -m slow -n 2 --dist worksteal"],
         "check": ["ruff check .", "ruff format --check .", "mypy", "python -m seeds.check"],
         "bench": ["python -m benchmarks"],
         "serve": ["teachset serve"],
