@@ -192,8 +192,10 @@ def _basis(stage: StagePlan) -> str:
     tokens = f"from {stage.cost.seen:,} calls" if stage.cost.seen else "assumed"
     if stage.shares_from is None or (stage.shares_from == 0 and not stage.cost.seen):
         return tokens
-    cases = f"from {stage.shares_from:,} cases" if stage.shares_from else "assumed"
-    return f"{tokens}; prompts {cases}"
+    if not stage.shares_from:
+        return f"{tokens}; prompts assumed"
+    cases = "1 earlier one" if stage.shares_from == 1 else f"{stage.shares_from:,} earlier ones"
+    return f"{tokens}; prompts by {cases}"
 
 
 def _describe_cap(cap: Cap) -> str:
