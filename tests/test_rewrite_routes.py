@@ -41,6 +41,8 @@ def parent(text: str, **changes: Any) -> Parent:
             "numeric",
         ),
         ("What is $f(a)$ for (a) = 3?", {"answer": "9", "answer_type": "number"}, "numeric"),
+        ("How far is it?", {"answer": "5 km", "answer_type": "quantity"}, "text"),
+        ("When did it begin?", {"answer": "1 May 1886", "answer_type": "date"}, "text"),
         ("Is 91 prime?", {"answer": "No", "answer_type": "text"}, "true_false"),
         (
             "The Earth is flat.",

@@ -30,6 +30,9 @@ _BY_TYPE: dict[str, Route] = {
     "number": "numeric",
     "expression": "expression",
     "text": "text",
+    "date": "text",
+    "quantity": "text",
+    "json": "text",
     "open": "open",
 }
 _PROOF = re.compile(
