@@ -117,6 +117,7 @@ def _write_project(folder: Path, base_url: str) -> Path:
         "store": {"catalog": "store/catalog.sqlite"},
         "seeds": [{"path": "seeds.jsonl", "constants": {"domain": "math", "licence": "CC0-1.0"}}],
         "models": {role: {"model": role, **served} for role in ("rewriter", "student", "teacher")},
+        "rewrite": {"strategies": ["new_numbers"]},
         "release": {"folder": "releases"},
     }
     file = folder / "recipe.yaml"

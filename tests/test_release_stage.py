@@ -157,7 +157,8 @@ def test_the_same_rows_in_any_order_are_the_same_bytes(
     from tasks.recipe import StoreSettings
     from tasks.store import close_stores, open_store
 
-    monkeypatch.setattr("tasks.release.stage.ROWS_AT_A_TIME", 16)
+    monkeypatch.setattr("tasks.release.stage.PROMPTS_AT_A_TIME", 16)
+    monkeypatch.setattr("tasks.release.order.ROWS_AT_A_TIME", 16)
     prompts = [taught(f"p{index}", domain="math" if index % 3 else "code") for index in range(60)]
     contents = []
     for attempt in range(2):
