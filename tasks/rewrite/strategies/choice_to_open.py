@@ -4,34 +4,25 @@
 → "What is the value of $2 + 3 \\cdot 4 - 5$? Give the exact number."  9
 """
 
-import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tasks.llm.request import Messages, ResponseSchema
+from tasks.llm.request import Messages
 from tasks.recipe import AnswerType, ModelSettings
 from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import LONGEST_ANSWER, OPTION_PHRASE, Gate
 from tasks.rewrite.answers import read_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
+from tasks.rewrite.exchange import ask_rewriter, describe_reply
 
 NAME: Final = "choice_to_open"
 TEMPLATE = "choice_to_open@1"  # Raise the version with any change to what is asked.
 ROUTES = frozenset({"choice"})
-SCHEMA = ResponseSchema(
-    name=NAME,
-    schema={
-        "type": "object",
-        "properties": {
-            "valid": {"type": "boolean"},
-            "problem": {"type": "string"},
-            "answer": {"type": "string"},
-            "answer_type": {"type": "string", "enum": ["number", "expression", "text"]},
-        },
-        "required": ["valid", "problem", "answer", "answer_type"],
-        "additionalProperties": False,
-    },
+SCHEMA = describe_reply(
+    NAME,
+    *("problem", "answer"),
+    answer_type={"type": "string", "enum": ["number", "expression", "text"]},
 )
 GATES: Sequence[Gate] = (
     acceptance.refuse_bad_answer,
@@ -127,7 +118,6 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one wording."""
-    system = f"{settings.system_prompt}\n\n{_SYSTEM}" if settings.system_prompt else _SYSTEM
     asked = {
         "strategy": NAME,
         "problem": parent.text,
@@ -135,7 +125,7 @@ def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
         "answer": parent.answer,
         "variant": variant,
     }
-    return ("system", system), ("user", json.dumps(asked, ensure_ascii=False))
+    return ask_rewriter(settings, _SYSTEM, asked)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

@@ -6,36 +6,23 @@
   by the program "(12 * 9 - 35) // 8"
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
-from tasks.llm.request import Messages, ResponseSchema
+from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.answers import count_mentions, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
+from tasks.rewrite.exchange import ask_rewriter, describe_computed, read_computed
 from tasks.rewrite.program import FUNCTIONS, ProgramError, numbers_in, steps_of
 
 NAME: Final = "harder"
 TEMPLATE = "harder@1"  # Raise the version with any change to what is asked.
 ROUTES = frozenset({"numeric"})
-SCHEMA = ResponseSchema(
-    name=NAME,
-    schema={
-        "type": "object",
-        "properties": {
-            "valid": {"type": "boolean"},
-            "problem": {"type": "string"},
-            "program": {"type": "string"},
-            "answer": {"type": "string"},
-        },
-        "required": ["valid", "problem", "program", "answer"],
-        "additionalProperties": False,
-    },
-)
+SCHEMA = describe_computed(NAME)
 _SYSTEM = f"""\
 You make problems one step harder for a training set in which a program checks every answer.
 
@@ -144,36 +131,22 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one version."""
-    system = f"{settings.system_prompt}\n\n{_SYSTEM}" if settings.system_prompt else _SYSTEM
     asked = {
         "strategy": NAME,
         "problem": parent.text,
         "answer": parent.answer,
         "variant": variant,
     }
-    return ("system", system), ("user", json.dumps(asked, ensure_ascii=False))
+    return ask_rewriter(settings, _SYSTEM, asked)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
     """Return the candidate, its key being the program's value whatever the rewriter answered."""
-    refusal = acceptance.refuse_declined(reply) or acceptance.refuse_empty(
-        reply, ("problem", "program", "answer")
-    )
-    if refusal:
-        return refusal
-    program = reply["program"].strip()
-    value = acceptance.run_program(program)
-    if isinstance(value, Refusal):
-        return value
+    candidate = read_computed(reply, parent)
+    if isinstance(candidate, Refusal):
+        return candidate
     try:
         numbers_in(reply["problem"])
     except ProgramError as error:
         return Refusal("malformed", str(error))
-    return Candidate(
-        text=reply["problem"].strip(),
-        claimed=reply["answer"].strip(),
-        answer=show_number(value, like=parent.answer),
-        answer_type="number",
-        answer_source="execution",
-        program=program,
-    )
+    return candidate

@@ -5,35 +5,21 @@
   by the program "14 * 8 - 31"
 """
 
-import json
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
-from tasks.llm.request import Messages, ResponseSchema
+from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import Gate
-from tasks.rewrite.answers import show_number
-from tasks.rewrite.candidate import Candidate, Parent, Refusal
+from tasks.rewrite.candidate import Parent
+from tasks.rewrite.exchange import ask_rewriter, describe_computed, read_computed
 from tasks.rewrite.program import FUNCTIONS, ProgramError, numbers_in
 
 NAME: Final = "new_numbers"
 TEMPLATE = "new_numbers@1"  # Raise the version with any change to what is asked.
 ROUTES = frozenset({"numeric"})
-SCHEMA = ResponseSchema(
-    name=NAME,
-    schema={
-        "type": "object",
-        "properties": {
-            "valid": {"type": "boolean"},
-            "problem": {"type": "string"},
-            "program": {"type": "string"},
-            "answer": {"type": "string"},
-        },
-        "required": ["valid", "problem", "program", "answer"],
-        "additionalProperties": False,
-    },
-)
+SCHEMA = describe_computed(NAME)
 GATES: Sequence[Gate] = (
     acceptance.refuse_unchanged,
     acceptance.refuse_same_numbers,
@@ -110,7 +96,6 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one variant."""
-    system = f"{settings.system_prompt}\n\n{_SYSTEM}" if settings.system_prompt else _SYSTEM
     asked = {
         "strategy": NAME,
         "problem": parent.text,
@@ -118,25 +103,7 @@ def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
         "answer": parent.answer,
         "variant": variant,
     }
-    return ("system", system), ("user", json.dumps(asked, ensure_ascii=False))
+    return ask_rewriter(settings, _SYSTEM, asked)
 
 
-def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
-    """Return the candidate, its key being the program's value whatever the rewriter answered."""
-    refusal = acceptance.refuse_declined(reply) or acceptance.refuse_empty(
-        reply, ("problem", "program", "answer")
-    )
-    if refusal:
-        return refusal
-    program = reply["program"].strip()
-    value = acceptance.run_program(program)
-    if isinstance(value, Refusal):
-        return value
-    return Candidate(
-        text=reply["problem"].strip(),
-        claimed=reply["answer"].strip(),
-        answer=show_number(value, like=parent.answer),
-        answer_type="number",
-        answer_source="execution",
-        program=program,
-    )
+read = read_computed

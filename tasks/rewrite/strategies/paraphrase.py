@@ -5,28 +5,20 @@
    remains?"  73
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from tasks.llm.request import Messages, ResponseSchema
+from tasks.llm.request import Messages
 from tasks.recipe import AnswerType, ModelSettings
 from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
+from tasks.rewrite.exchange import ask_rewriter, describe_reply
 
 NAME: Final = "paraphrase"
 TEMPLATE = "paraphrase@1"  # Raise the version with any change to what is asked.
 ROUTES = frozenset({"numeric", "expression", "text"})
-SCHEMA = ResponseSchema(
-    name=NAME,
-    schema={
-        "type": "object",
-        "properties": {"valid": {"type": "boolean"}, "problem": {"type": "string"}},
-        "required": ["valid", "problem"],
-        "additionalProperties": False,
-    },
-)
+SCHEMA = describe_reply(NAME, "problem")
 GATES: Sequence[Gate] = (
     acceptance.refuse_unchanged,
     same_task.refuse_help,
@@ -79,9 +71,8 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one rewording; the answer is not told, so that it cannot leak."""
-    system = f"{settings.system_prompt}\n\n{_SYSTEM}" if settings.system_prompt else _SYSTEM
     asked = {"strategy": NAME, "problem": parent.text, "variant": variant}
-    return ("system", system), ("user", json.dumps(asked, ensure_ascii=False))
+    return ask_rewriter(settings, _SYSTEM, asked)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

@@ -5,7 +5,6 @@ code-0020, "Write a Python function `pascal_row(index)` that returns row `index`
   by running the very program that is shown, in the sandbox
 """
 
-import json
 import logging
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -13,12 +12,13 @@ from typing import Any, Final
 
 from tasks.assess.sandbox import run_program, sandbox_works
 from tasks.assess.verifiers.text import normalise_text
-from tasks.llm.request import Messages, ResponseSchema
+from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance
 from tasks.rewrite.acceptance import LONGEST_ANSWER, Gate
 from tasks.rewrite.answers import read_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
+from tasks.rewrite.exchange import ask_rewriter, describe_reply
 from tasks.rewrite.snippet import (
     SnippetError,
     compose,
@@ -31,15 +31,7 @@ from tasks.rewrite.snippet import (
 NAME: Final = "predict_output"
 TEMPLATE = "predict_output@1"  # Raise the version with any change to what is asked.
 ROUTES = frozenset({"code"})
-SCHEMA = ResponseSchema(
-    name=NAME,
-    schema={
-        "type": "object",
-        "properties": {"valid": {"type": "boolean"}, "call": {"type": "string"}},
-        "required": ["valid", "call"],
-        "additionalProperties": False,
-    },
-)
+SCHEMA = describe_reply(NAME, "call")
 FEWEST_STEPS = 3  # lines run inside functions; with fewer there is nothing to follow
 MOST_STEPS = 600  # nobody follows more on paper
 _GUESSABLE = frozenset({"True", "False", "None"})
@@ -134,14 +126,13 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one call; the tests are not told."""
-    system = f"{settings.system_prompt}\n\n{_SYSTEM}" if settings.system_prompt else _SYSTEM
     asked = {
         "strategy": NAME,
         "problem": parent.text,
         "code": tidy_code(parent.reference or ""),
         "variant": variant,
     }
-    return ("system", system), ("user", json.dumps(asked, ensure_ascii=False))
+    return ask_rewriter(settings, _SYSTEM, asked)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
