@@ -33,9 +33,7 @@ _HEADROOM = 1.15  # Slots over what the latency at rest can fill, so that the se
 _MANY_REFUSED = 10
 _OVERLOADED, _TOLERATED = 0.15, 0.08  # Shares of refusals and timeouts.
 _TRY_AGAIN = 40  # Windows without an event, after which half the slots are tried again.
-_LATE = (
-    0.08  # Our own lag as a share of the latency, of which it is then twice or three times that.
-)
+_LATE = 0.08  # Our own lag as a share of a latency, in which it comes two or three times.
 _PAYS = 0.85  # Half the slots with more of the throughput than this: the other half only queued.
 
 Phase = Literal["start", "steady", "fallen", "halved"]
