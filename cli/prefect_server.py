@@ -27,7 +27,7 @@ from cli.project import ROOT
 from tasks.errors import TeachsetError
 
 STARTS_WITHIN_S = 90
-_STOPS_WITHIN_S = 3
+_STOPS_WITHIN_S = 1
 QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",

@@ -39,12 +39,11 @@ def run_flow(name: str, path: Path | None, overrides: Sequence[str] = ()) -> Non
     loaded: list[Callable[..., Any]] = []
     with prefect_server(meanwhile=lambda: loaded.append(load_flow(name))):
         from cli.progress_bars import progress_bars
+        from cli.summary import print_summary
 
         with progress_bars(), stopping_politely():
             loaded[0](recipe)
-    from cli.summary import print_summary
-
-    print_summary(recipe, seconds=time.monotonic() - started)
+        print_summary(recipe, seconds=time.monotonic() - started)
 
 
 @contextmanager
@@ -106,6 +105,8 @@ def _end_at_once() -> NoReturn:
 
 
 def load_flow(name: str) -> Callable[..., Any]:
-    """Import a flow; the function is named like the stage."""
+    """Import a flow, named like the stage, and what Prefect and DuckDB import at its first call."""
+    for module in ("fastapi.encoders", "pyarrow.dataset"):
+        importlib.import_module(module)
     flow: Callable[..., Any] = getattr(importlib.import_module(f"flows.{FLOWS[name]}"), name)
     return flow

@@ -40,6 +40,7 @@ def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
     with _ACTIVE_LOCK:
         outer = _ACTIVE.get(recipe.store.catalog)
     if outer is not None:
+        open_store(recipe.store).fit_threads()  # The stages before this one may have filled it.
         yield outer
         return
     run_id = _root_run_id()

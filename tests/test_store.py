@@ -3,6 +3,7 @@
 import threading
 from pathlib import Path
 
+import duckdb
 import polars as pl
 import pytest
 
@@ -142,6 +143,26 @@ def test_threads_share_a_store(store: Store) -> None:
         thread.join()
     assert sum(added) == 21
     assert store.sql("select prompt_id from prompts").height == 21
+
+
+def test_a_small_store_is_read_by_one_thread_and_a_large_one_by_all(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def threads() -> int:
+        return int(store.sql("select current_setting('threads')::integer as n")["n"].item())
+
+    monkeypatch.delenv("TEACHSET_THREADS", raising=False)
+    store.append("prompts", _prompts("a", "b"))
+    store.fit_threads()
+    assert threads() == 1
+    monkeypatch.setattr("tasks.store.ONE_THREAD_BYTES", -1)
+    store.fit_threads()
+    every_core = duckdb.connect().execute("select current_setting('threads')").fetchall()[0][0]
+    assert threads() == every_core
+    monkeypatch.setenv("TEACHSET_THREADS", "7")
+    store.cursor().execute("set threads = 7")
+    store.fit_threads()
+    assert threads() == 7
 
 
 def test_migrations_are_applied_once_and_versions_are_checked(tmp_path: Path) -> None:
