@@ -85,7 +85,7 @@ def read_result(result: Mapping[str, Any], request: Request, endpoint: Endpoint)
         status, content=content, headers=headers, request=httpx.Request("POST", endpoint.base_url)
     )
     if status == 200:
-        return read_answer(received, request, latency_s=None)
+        return read_answer(received, request, endpoint, latency_s=None)
     error = body.get("error") if isinstance(body, Mapping) else None
     message = error.get("message") if isinstance(error, Mapping) else None
     raise classify(

@@ -14,7 +14,7 @@ import openai
 import orjson
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
-from tasks.llm.failures import CallFailed, classify
+from tasks.llm.failures import CallFailed, classify, hide_key
 from tasks.llm.money import Usage
 from tasks.llm.reasoning import read_message
 from tasks.llm.request import Endpoint, Request, render_body
@@ -72,14 +72,17 @@ async def ask(
         )
     except (openai.OpenAIError, TimeoutError, OSError) as error:
         raise classify(error, endpoint) from error
-    return read_answer(response, request, time.perf_counter() - began)
+    return read_answer(response, request, endpoint, time.perf_counter() - began)
 
 
-def read_answer(response: httpx.Response, request: Request, latency_s: float | None) -> Answer:
+def read_answer(
+    response: httpx.Response, request: Request, endpoint: Endpoint, latency_s: float | None
+) -> Answer:
     """Take a response body apart. Raises CallFailed if it is no chat completion or was refused."""
-    raw = response.content.decode("utf-8", "replace")  # JSON is UTF-8, whatever the headers say.
+    content = hide_key(response.content, endpoint)
+    raw = content.decode("utf-8", "replace")  # JSON is UTF-8, whatever the headers say.
     try:
-        body = parse_body(response.content)
+        body = parse_body(content)
         choice = body["choices"][0]
         message = {**choice["message"]}
     except (ValueError, LookupError, TypeError, RecursionError) as error:
@@ -90,16 +93,16 @@ def read_answer(response: httpx.Response, request: Request, latency_s: float | N
     if finish_reason == "content_filter" or message.get("refusal"):
         why = str(message.get("refusal") or "content filter")
         raise CallFailed("refused", why, raw_body=raw, usage=usage)
-    reasoning, content = read_message(message)
-    reasoning, content = _text_or_none(reasoning), replace_surrogates(content)
+    reasoning, text = read_message(message)
+    reasoning, text = _text_or_none(reasoning), replace_surrogates(text)
     if request.schema is not None and finish_reason != "length":
-        structure = parse_structured(content, request.schema.schema)
+        structure = parse_structured(text, request.schema.schema)
         if structure is None:
             why = f"does not follow the schema {request.schema.name!r}"
-            raise CallFailed("malformed", why, raw_body=raw, usage=usage, text=content)
-        content = json.dumps(structure, ensure_ascii=False)
+            raise CallFailed("malformed", why, raw_body=raw, usage=usage, text=text)
+        text = json.dumps(structure, ensure_ascii=False)
     return Answer(
-        content=content,
+        content=text,
         reasoning=reasoning,
         finish_reason=finish_reason,
         usage=usage,

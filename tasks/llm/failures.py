@@ -25,6 +25,8 @@ from tasks.llm.request import Endpoint
 Failure = Literal["retryable", "rate_limited", "malformed", "refused", "rejected"]
 PERMANENT: tuple[Failure, ...] = ("malformed", "refused", "rejected")
 _SECRET = re.compile(r"\b(?:sk|key|token)[-_][A-Za-z0-9_*-]{6,}|Bearer\s+\S+", re.IGNORECASE)
+_HIDDEN = "[hidden]"
+_SHORTEST_KEY = 8
 _BODY_LIMIT = 20_000
 
 
@@ -61,7 +63,16 @@ class CallFailed(Exception):
 
 def hide_secrets(text: str) -> str:
     """Blank what looks like a key: servers repeat the wrong key in their error messages."""
-    return _SECRET.sub("[hidden]", text)
+    return _SECRET.sub(_HIDDEN, text)
+
+
+def hide_key(content: bytes, endpoint: Endpoint) -> bytes:
+    """Blank the server's own key in what it sent, whatever it looks like and wherever it stands.
+
+    What is too short for a key stays: it may be a word that answers have reason to use.
+    """
+    key = endpoint.api_key.encode()
+    return content.replace(key, _HIDDEN.encode()) if len(key) >= _SHORTEST_KEY else content
 
 
 def classify(error: Exception, endpoint: Endpoint) -> CallFailed:
@@ -79,8 +90,9 @@ def classify(error: Exception, endpoint: Endpoint) -> CallFailed:
 
 
 def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFailed:
-    status, body = error.status_code, error.response.text
-    code = str(error.code or "")
+    status, code = error.status_code, str(error.code or "")
+    body = hide_key(error.response.content, endpoint).decode("utf-8", "replace")
+    message = hide_key(error.message.encode("utf-8", "replace"), endpoint).decode()
     if status in (401, 403):
         variable = endpoint.settings.api_key_env
         hint = (
@@ -92,26 +104,26 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
     if status == 404 or code == "model_not_found":
         raise ModelServerError(
             f"{endpoint.base_url} does not know the model {endpoint.settings.model!r} (404): "
-            f"{hide_secrets(error.message)[:300]}"
+            f"{hide_secrets(message)[:300]}"
         ) from None
     if code == "insufficient_quota" or status == 402:
         raise ModelServerError(
             f"{endpoint.base_url} says the account's quota is used up: "
-            f"{hide_secrets(error.message)[:300]}"
+            f"{hide_secrets(message)[:300]}"
         ) from None
     if status == 429:
         return CallFailed(
             "rate_limited",
-            error.message,
+            message,
             raw_body=body,
             retry_after_s=_read_retry_after(error),
             headers=error.response.headers,
         )
     if status in (408, 409) or status >= 500:
-        return CallFailed("retryable", f"status {status}: {error.message}", raw_body=body)
+        return CallFailed("retryable", f"status {status}: {message}", raw_body=body)
     if "content_filter" in code or "content_policy" in code:
-        return CallFailed("refused", error.message, raw_body=body)
-    return CallFailed("rejected", f"status {status}: {error.message}", raw_body=body)
+        return CallFailed("refused", message, raw_body=body)
+    return CallFailed("rejected", f"status {status}: {message}", raw_body=body)
 
 
 def _read_retry_after(error: openai.APIStatusError) -> float | None:

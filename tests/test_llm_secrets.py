@@ -1,0 +1,72 @@
+"""A server that repeats its key gets it into no row, message or log: it is blanked on arrival."""
+
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from tasks.errors import ModelServerError
+from tasks.llm.engine import complete
+from tasks.llm.money import Purse
+from tasks.llm.request import Endpoint, Request
+from tasks.recipe import Budget, ModelSettings
+from tasks.store import Store
+
+KEY = "correct-horse-battery"  # No prefix by which it could be known for a key.
+
+
+class _Parrot(BaseHTTPRequestHandler):
+    """Says the key back: as an answer, as a fault of the request, as a model that is not there."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        key = self.headers["Authorization"].removeprefix("Bearer ")
+        status = {"answers": 200, "rejects": 400, "is absent": 404}[asked["model"]]
+        if status == 200:
+            message = {"content": f"your key is {key}", "reasoning_content": f"{key}?"}
+            body: dict[str, object] = {"choices": [{"message": message, "finish_reason": "stop"}]}
+        else:
+            body = {"error": {"message": f"I do not like {key}"}}
+        content = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def parrot() -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Parrot)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/v1"
+    server.shutdown()
+    server.server_close()
+
+
+def _ask(store: Store, base_url: str, model: str) -> None:
+    settings = ModelSettings(model=model, base_url=base_url)
+    request = Request("p", "student", "solve@1", (("user", "What is 2 + 2?"),), 0)
+    endpoint = Endpoint(settings, base_url, base_url, KEY)
+    assert KEY not in repr(endpoint)
+    complete(store, endpoint, [request], run_id="r", purse=Purse(Budget()))
+
+
+def test_a_key_that_is_repeated_is_blanked(store: Store, parrot: str) -> None:
+    _ask(store, parrot, "answers")
+    _ask(store, parrot, "rejects")
+    with pytest.raises(ModelServerError, match=r"I do not like \[hidden\]"):
+        _ask(store, parrot, "is absent")
+    (answer,) = store.sql("select content, reasoning, raw_body from responses").rows()
+    assert answer[:2] == ("your key is [hidden]", "[hidden]?")
+    (failure,) = store.sql("select failure, message, raw_body from failures").rows()
+    assert failure[0] == "rejected"
+    assert failure[1].endswith("I do not like [hidden]")
+    assert KEY not in repr((answer, failure))
