@@ -280,6 +280,8 @@ def test_a_bad_replacement_is_refused(write: Write, override: str, fault: str) -
         {"models": {"student": {"model": "m", "api_key_env": "sk-HUSH1"}}},
         {"models": {"student": {"model": "m", "api_key": "sk-HUSH1"}}},
         {"models": {"student": {"model": "m", "base_url": ["http://me:HUSH1@host"]}}},
+        {"models": {"student": {"model": "m", "base_url": "http://me:HUSH1@host/v1"}}},
+        {"models": {"student": {"model": "m", "base_url": "https://sk-HUSH1@host/v1"}}},
         {"store": {"catalog": "postgresql://me:HUSH1@host/lake"}},
         {"store": {"catalog": "postgresql://me:x/HUSH1@host/lake"}},
         {"store": {"catalog": "postgresql://host/lake?user=me&password=HUSH1"}},
@@ -293,6 +295,16 @@ def test_a_pasted_secret_is_refused_and_never_shown(write: Write, sections: dict
     while error is not None:
         assert "HUSH1" not in str(error)
         error = error.__cause__
+
+
+@pytest.mark.parametrize(
+    "url", ["localhost:8000/v1", "ftp://host/v1", "http:///v1", "http://[x", ""]
+)
+def test_what_is_no_server_is_refused(write: Write, url: str) -> None:
+    message = _fault(write(models={"student": {"model": "m", "base_url": url}}))
+    assert (
+        "models.student.base_url: expected a server's URL, e.g. http://localhost:8000/v1" in message
+    )
 
 
 def test_a_yaml_error_does_not_quote_the_line(tmp_path: Path) -> None:

@@ -1,13 +1,31 @@
 """Models: who plays which role, at what price, and how much may be spent."""
 
 from collections.abc import Iterator
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from tasks.errors import RecipeError
 from tasks.recipe.fields import Section
 from tasks.simulator.settings import read_settings
+
+
+def _check_base_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        is_server = parts.scheme in ("http", "https") and bool(parts.hostname)
+        has_secret = "@" in parts.netloc
+    except ValueError:
+        is_server = has_secret = False
+    if not is_server:
+        raise ValueError("expected a server's URL, e.g. http://localhost:8000/v1")
+    if has_secret:
+        raise ValueError(
+            "leave user and password out: it is stored with every answer. Put the key into an "
+            "environment variable and its name into `api_key_env`"
+        )
+    return url
 
 
 class Prices(Section):
@@ -70,7 +88,9 @@ class ModelSettings(Section):
     """One model in one role, behind any OpenAI-compatible server."""
 
     model: str
-    base_url: str | None = Field(default=None, description="None: the simulator serves it.")
+    base_url: Annotated[str, AfterValidator(_check_base_url)] | None = Field(
+        default=None, description="None: the simulator serves it."
+    )
     api_key_env: str | None = Field(
         default=None,
         description="The NAME of the environment variable that holds the key, never the key.",
