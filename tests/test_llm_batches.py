@@ -194,7 +194,7 @@ def test_lines_that_fail_are_tried_again_or_recorded_with_their_class(store: Sto
 
 @pytest.mark.slow
 def test_attempts_that_were_billed_are_paid_for_once(store: Store) -> None:
-    """A model that never follows its schema: three attempts, all billed, then a failure."""
+    """A model that never follows its schema: asked, corrected, asked afresh, then a failure."""
     schema = ResponseSchema(
         "impossible",
         {
@@ -206,15 +206,28 @@ def test_attempts_that_were_billed_are_paid_for_once(store: Store) -> None:
     with simulating({}) as url:
         done = _run(store, _endpoint(url, max_attempts=6), 4, schema=schema)
         assert stats(url)["batches"]["created"] == 3
-    rows = store.sql("select failure, attempts, prompt_tokens, cost_usd from failures")
+    rows = store.sql(
+        "select failure, attempts, prompt_tokens, completion_tokens, cost_usd from failures"
+    )
     assert rows["failure"].to_list() == ["malformed"] * 4
     assert rows["attempts"].to_list() == [3] * 4
     spent = store.query("spent").row(0, named=True)
     assert done.cost_usd == pytest.approx(spent["usd"])
     assert spent["calls"] == 12
-    paid = store.sql("select attempts, cost_usd from batch_retries order by created_at").rows()
-    assert [attempts for attempts, _ in paid] == [1] * 4 + [2] * 4 + [0] * 4
-    assert rows["cost_usd"][0] == pytest.approx(paid[4][1] * 1.5)
+    paid = store.sql(
+        "select attempts, prompt_tokens, cost_usd, spoilt from batch_retries "
+        "where response_id = (select min(response_id) from failures) order by submission"
+    ).rows(named=True)
+    assert [row["attempts"] for row in paid] == [1, 2, 0]
+    assert [bool(row["spoilt"]) for row in paid] == [True, True, False]
+    corrected = paid[1]["prompt_tokens"] - paid[0]["prompt_tokens"]
+    assert paid[0]["prompt_tokens"] == TOKENS
+    assert corrected > TOKENS + count_tokens(paid[0]["spoilt"])  # It is shown what it wrote.
+    assert rows["prompt_tokens"].to_list() == [2 * TOKENS + corrected] * 4
+    for prompt, completion, cost in rows.select(
+        "prompt_tokens", "completion_tokens", "cost_usd"
+    ).rows():
+        assert cost == pytest.approx((2.0 * prompt + 4.0 * completion) / 2 / 1e6)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,15 @@ with latest as (
     from batch_requests
     where role = $role and prompt_id in (select unnest($prompt_ids))
     group by response_id
+),
+
+misshapen as (
+    select
+        response_id,
+        arg_max(spoilt, submission) as spoilt
+    from batch_retries
+    where spoilt is not null
+    group by response_id
 )
 
 select
@@ -17,8 +26,10 @@ select
     coalesce(carried_attempts.completion_tokens, 0) as completion_tokens,
     case
         when carried_attempts.response_id is null then 0.0 else carried_attempts.cost_usd
-    end as cost_usd
+    end as cost_usd,
+    coalesce(misshapen.spoilt, '') as spoilt
 from latest
 left join carried_attempts on latest.response_id = carried_attempts.response_id
+left join misshapen on latest.response_id = misshapen.response_id
 where
     not exists (select 1 from responses where responses.response_id = latest.response_id)

@@ -46,13 +46,15 @@ class BatchFault:
     line: int | None
 
 
-def input_line(endpoint: Endpoint, request: Request, keys: Keys, malformed: int) -> bytes:
-    """Return a request's line of the input file."""
+def input_line(
+    endpoint: Endpoint, request: Request, keys: Keys, spoilt: Sequence[str] = ()
+) -> bytes:
+    """Return a request's line of the input file, after `spoilt` answers of the wrong form."""
     asked = {
         "custom_id": keys.response_id,
         "method": "POST",
         "url": ENDPOINT,
-        "body": render_body(endpoint, request, reseeded=malformed),
+        "body": render_body(endpoint, request, spoilt),
     }
     return orjson.dumps(asked, option=orjson.OPT_APPEND_NEWLINE)
 

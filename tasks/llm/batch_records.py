@@ -73,10 +73,12 @@ class BatchRecord:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """The batches that a request was in: how many, and what its attempts came to."""
+    """The batches that a request was in: how many, what its attempts came to, and what of it had
+    not the form that was asked for (the newest such answer for each)."""
 
     submission: int
     bill: Bill
+    spoilt: tuple[str, ...] = ()
 
 
 def record_intent(
@@ -145,6 +147,7 @@ def record_retries(
             "submission": member.submission,
             "failure": failure.failure if failure else None,
             "message": failure.message if failure else None,
+            "spoilt": failure.text if failure else None,
             **_bill_columns(member.bill if failure else Bill()),
         }
         for member, failure in retried
@@ -175,7 +178,9 @@ def load_histories(store: Store, role: Role, prompt_ids: Sequence[str]) -> dict[
     """Return what requests on these prompts have behind them, by response id."""
     rows = store.query("batch_histories", role=role, prompt_ids=list(prompt_ids))
     return {
-        row["response_id"]: History(row["submission"], _read_bill(row))
+        row["response_id"]: History(
+            row["submission"], _read_bill(row), (row["spoilt"],) * row["malformed"]
+        )
         for row in rows.iter_rows(named=True)
     }
 

@@ -20,7 +20,7 @@ from tasks.llm.batch_round import Round, call, check, claim, enter_state, forget
 from tasks.llm.engine import run_on_loop
 from tasks.llm.failures import CallFailed
 from tasks.llm.money import Amount, Bill, Purse, add_amounts, reserve_for
-from tasks.llm.request import Request, identify
+from tasks.llm.request import Request, identify, messages_after
 
 Plan = Callable[[], Iterable[Request]]
 
@@ -55,10 +55,10 @@ def submit_pending(work: Round, plan: Plan) -> None:
             continue
         seen.add(name)
         history = histories.get(keys.response_id)
-        bill = history.bill if history else Bill()
-        line = input_line(job.endpoint, request, keys, bill.malformed)
-        characters = sum(len(content.encode()) for _, content in request.messages)
-        reserved = reserve_for(settings, characters)
+        bill, spoilt = (history.bill, history.spoilt) if history else (Bill(), ())
+        line = input_line(job.endpoint, request, keys, spoilt)
+        size = sum(len(content.encode()) for _, content in messages_after(request, spoilt))
+        reserved = reserve_for(settings, size)
         member = Member(request, keys, 0, history.submission if history else 0, bill, reserved)
         if group.members and (
             len(group.members) >= work.most or group.size + len(line) > settings.batch.max_bytes

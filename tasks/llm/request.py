@@ -103,13 +103,10 @@ def identify(endpoint: Endpoint, request: Request) -> Keys:
     )
 
 
-def render_body(
-    endpoint: Endpoint, request: Request, spoilt: Sequence[str] = (), reseeded: int = 0
-) -> dict[str, Any]:
+def render_body(endpoint: Endpoint, request: Request, spoilt: Sequence[str] = ()) -> dict[str, Any]:
     """Return the body of the HTTP request. The sample index is sent as `seed`.
 
     After `spoilt` answers another seed is sent: the same one would bring the same answer again.
-    `reseeded` does the same for answers that are not shown to the model (in batches).
     """
     settings = endpoint.settings
     body: dict[str, Any] = {
@@ -122,7 +119,7 @@ def render_body(
     if (ceiling := ceiling_of(endpoint, request)) is not None:
         body[settings.max_tokens_field] = ceiling
     if settings.send_seed:
-        body["seed"] = request.sample_index + (len(spoilt) + reseeded) * _SEED_STEP
+        body["seed"] = request.sample_index + len(spoilt) * _SEED_STEP
     if request.schema is not None:
         body["response_format"] = {
             "type": "json_schema",
