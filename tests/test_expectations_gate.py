@@ -14,6 +14,7 @@ from expectations import gate, rules
 from expectations.gate import EXAMPLES, Book, Expected, GateResult, Limits, digest_rules, run_gate
 from expectations.lengths import load_tokenizer
 from tasks.errors import GateBroken, RecipeError
+from tasks.rate.guidelines import split_passages
 from tasks.recipe import Allowances, GateSettings
 from tasks.release.formats import COLUMNS, ParquetShards, duckdb_types, pair_columns
 
@@ -56,11 +57,11 @@ def row(name: str, **changes: Any) -> dict[str, Any]:
 LOOP = "and then we add the four apples to the other four apples and "
 # A step that comes twice, in the thoughts and once more in the answer, goes round no circle.
 TWICE = 2 * "3 - 1 = 2\n10 + 10 = 20\n3 + 1 = 4\n20 + 4 = 24\n2 * 24 = 48\n7 + 1 = 8\n48 / 8 = 6\n"
+PRIVATE = "Refuse what would really hurt somebody, say so in one sentence and offer what is safe."
 SYSTEM = "Show the whole derivation before you state a number, whatever you are asked."
 FAULTS: dict[str, list[dict[str, Any]]] = {
     "unique_pair_id": [row("double", messages=chat("one")), row("double", messages=chat("two"))],
     "no_null_teacher": [row("no-teacher", teacher=None)],
-    "no_null_pass_rate": [row("no-rate", pass_rate=None)],
     "known_kind": [row("odd-kind", kind="guess")],
     "known_key_source": [row("odd-source", key_source="a friend")],
     "known_split": [row("odd-split", split="test")],
@@ -82,6 +83,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         row("easy", pass_rate=0.7501),
         row("hard", pass_rate=0.0, low=0.0),
         row("code-edge", domain="code", pass_rate=0.6),
+        row("no-rate", pass_rate=None),
     ],
     "empty_answer": [
         row("thought-only", messages=chat("<think>\nhm\n</think>\n\n \u3000\n")),
@@ -109,6 +111,19 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         row("parrot", messages=chat(f"I was told: {SYSTEM} So: 4.")),
         row("phrase", messages=chat("House rule seven is why I say 4.")),
     ],
+    "repeated_guidelines": [
+        row("quoted", messages=chat(f"It is 4. *{PRIVATE.upper()}*")),
+        row(
+            "thought-aloud",
+            messages=chat(
+                "<think>\nso: say so in one sentence, and offer what is safe\n</think>\n\nIt is 4!"
+            ),
+        ),
+        row(
+            "asked",
+            messages=chat("4?", question=PRIVATE.partition(" and")[0]),
+        ),
+    ],
     "secret": [
         row("key", messages=chat(f"Use sk-{'a1B2' * 8} and it is 4.")),
         row("cloud", messages=chat(f"4, {'AKIA' + 'ABCDEFGH12345678'}")),
@@ -133,7 +148,6 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 }
 # Where a row breaks a second rule with reason.
 ALSO = {
-    "outside_band": {"no-rate"},
     "empty_answer": {"closed-twice", "no-messages"},
     "foreign_script": {"round-unspaced"},
 }
@@ -165,6 +179,7 @@ def expect(pairs: int, **changes: Any) -> Expected:
         contradicted=["disputed"],
         clusters={"twin": "good", "good": "good"},
         guidelines=[SYSTEM],
+        told_in_private=split_passages([PRIVATE]),
         limits=Limits(**GateSettings(**settings).model_dump()),
     )
     return replace(expected, **changes)
@@ -186,6 +201,8 @@ def good_rows() -> list[dict[str, Any]]:
         row("figures", messages=chat("As 100 + 200 - 300 = 0 and 123-456 < 7, it is 4.")),
         row("table", messages=chat("\n".join(f"| {n} | {n * n} | {n**3} |" for n in range(99)))),
         row("said-twice", messages=chat(f"<think>\n{TWICE}\n</think>\n\n{TWICE}So it is 4.")),
+        row("by-rubric", pass_rate=None, low=None, high=None, key_source="rubric"),
+        row("few-words", messages=chat("We refuse what would hurt somebody and offer 4.")),
         row("clinic", messages=chat("According to the guidelines of the clinic, 4 tablets.")),
         row("greek", messages=chat("α + β ≤ γ² ⇒ Δ = 4 — “four”.")),
         row("chinese", messages=chat("所以答案显然就是四个苹果。", question="二加二等于多少?")),
@@ -195,18 +212,18 @@ def good_rows() -> list[dict[str, Any]]:
 
 def test_good_rows_pass_every_rule(tmp_path: Path) -> None:
     write(tmp_path, good_rows())
-    result = run_gate(tmp_path, expect(14))
+    result = run_gate(tmp_path, expect(16))
     assert [(rule.rule, rule.detail) for rule in result.rules if rule.found] == []
-    assert (result.passed, result.rows) == (True, 14)
-    assert result.figures["pairs"] == 14
-    assert result.figures["share of code"] == round(1 / 14, 6)
+    assert (result.passed, result.rows) == (True, 16)
+    assert result.figures["pairs"] == 16
+    assert result.figures["share of code"] == round(1 / 16, 6)
     assert all(rule.description for rule in result.rules)
 
 
 def test_each_fault_is_blamed_by_its_own_rule(tmp_path: Path) -> None:
     bad = [bad for rows in FAULTS.values() for bad in rows]
     write(tmp_path, [*good_rows(), *bad])
-    result = run_gate(tmp_path, expect(14 + len(bad)))
+    result = run_gate(tmp_path, expect(16 + len(bad)))
     blamed = {rule.rule: set(rule.pair_ids) for rule in result.rules if not rule.passed}
     assert blamed == {
         rule: {bad["pair_id"] for bad in rows} | ALSO.get(rule, set())
@@ -250,7 +267,7 @@ def test_mixture_and_drift_are_reported_with_their_figures(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_what_is_near_is_neither_drift_nor_off_the_mixture(tmp_path: Path) -> None:
     write(tmp_path, good_rows())
-    first = run_gate(tmp_path, expect(14))
+    first = run_gate(tmp_path, expect(16))
     before = {**first.figures, "pairs": 16.0, "share of math": 0.8}  # less than a fifth away
     mixture = {"math": 0.9, "code": 0.1}
     assert failed(run_gate(tmp_path, expect(14, mixture=mixture, previous=before))) == set()
@@ -339,7 +356,7 @@ def test_a_missing_column_is_bad_data_and_not_a_broken_rule(tmp_path: Path) -> N
     write(tmp_path, good_rows())
     file = next((tmp_path / "data").iterdir())
     pq.write_table(pq.read_table(file).drop_columns(["verdict"]), file)
-    assert failed(run_gate(tmp_path, expect(14))) == {"columns"}
+    assert failed(run_gate(tmp_path, expect(16))) == {"columns"}
 
 
 def test_another_type_is_bad_data(tmp_path: Path) -> None:
@@ -348,7 +365,7 @@ def test_another_type_is_bad_data(tmp_path: Path) -> None:
     table = pq.read_table(file)
     position = table.column_names.index("pass_rate")
     pq.write_table(table.set_column(position, "pass_rate", pa.array(["0.5"] * 14)), file)
-    result = run_gate(tmp_path, expect(14))
+    result = run_gate(tmp_path, expect(16))
     details = [(rule.rule, rule.detail) for rule in result.failed_critical]
     assert details == [("wrong_types", "pass_rate is VARCHAR, expected DOUBLE")]
 
@@ -367,10 +384,10 @@ def test_a_rule_that_raises_is_a_broken_gate(
     odd = broken / "release_odd.sql"
     odd.write_text("-- warning: No tone is odd.\nselect tone from measured\n")
     with pytest.raises(GateBroken, match=r"the rule `odd` cannot be .*release_odd\.sql.*tone"):
-        run_gate(tmp_path, expect(14))
+        run_gate(tmp_path, expect(16))
     odd.rename(broken / "pair_odd.sql")
     with pytest.raises(GateBroken, match=r"cannot be measured: mend one of .*pair_odd\.sql"):
-        run_gate(tmp_path, expect(14))
+        run_gate(tmp_path, expect(16))
 
 
 def own(folder: Path, text: str, name: str = "polite.sql") -> str:
@@ -474,7 +491,7 @@ def test_the_gate_is_silent_and_its_verdict_is_json(
     odd = tmp_path / "a=b [1]" / "it's *"  # A path that looks like a partition, a glob and a quote.
     odd.mkdir(parents=True)
     write(odd, good_rows())
-    verdict = run_gate(odd, expect(14)).as_json()
+    verdict = run_gate(odd, expect(16)).as_json()
     assert verdict["passed"] is True
     assert set(verdict) == {"suite", "passed", "rows", "rules", "figures", "digest"}
     keys = {"rule", "severity", "passed", "found", "pair_ids", "detail", "description"}
