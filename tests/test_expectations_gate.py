@@ -189,6 +189,9 @@ def failed(result: GateResult) -> set[str]:
     return {rule.rule for rule in result.rules if not rule.passed}
 
 
+BY_RUBRIC = {"pass_rate": None, "low": None, "high": None, "key_source": "rubric"}
+
+
 def good_rows() -> list[dict[str, Any]]:
     return [
         row("good"),
@@ -201,10 +204,8 @@ def good_rows() -> list[dict[str, Any]]:
         row("figures", messages=chat("As 100 + 200 - 300 = 0 and 123-456 < 7, it is 4.")),
         row("table", messages=chat("\n".join(f"| {n} | {n * n} | {n**3} |" for n in range(99)))),
         row("said-twice", messages=chat(f"<think>\n{TWICE}\n</think>\n\n{TWICE}So it is 4.")),
-        row("by-rubric", pass_rate=None, low=None, high=None, key_source="rubric"),
-        row("few-words", messages=chat("We refuse what would hurt somebody and offer 4.")),
         row("clinic", messages=chat("According to the guidelines of the clinic, 4 tablets.")),
-        row("greek", messages=chat("α + β ≤ γ² ⇒ Δ = 4 — “four”.")),
+        row("greek", messages=chat("α + β ≤ γ² ⇒ Δ = 4 — “four”."), **BY_RUBRIC),
         row("chinese", messages=chat("所以答案显然就是四个苹果。", question="二加二等于多少?")),
         row("named", messages=chat(f"Pushkin (А. С. Пушкин) said {list(range(300))}.")),
     ]
@@ -212,18 +213,18 @@ def good_rows() -> list[dict[str, Any]]:
 
 def test_good_rows_pass_every_rule(tmp_path: Path) -> None:
     write(tmp_path, good_rows())
-    result = run_gate(tmp_path, expect(16))
+    result = run_gate(tmp_path, expect(14))
     assert [(rule.rule, rule.detail) for rule in result.rules if rule.found] == []
-    assert (result.passed, result.rows) == (True, 16)
-    assert result.figures["pairs"] == 16
-    assert result.figures["share of code"] == round(1 / 16, 6)
+    assert (result.passed, result.rows) == (True, 14)
+    assert result.figures["pairs"] == 14
+    assert result.figures["share of code"] == round(1 / 14, 6)
     assert all(rule.description for rule in result.rules)
 
 
 def test_each_fault_is_blamed_by_its_own_rule(tmp_path: Path) -> None:
     bad = [bad for rows in FAULTS.values() for bad in rows]
     write(tmp_path, [*good_rows(), *bad])
-    result = run_gate(tmp_path, expect(16 + len(bad)))
+    result = run_gate(tmp_path, expect(14 + len(bad)))
     blamed = {rule.rule: set(rule.pair_ids) for rule in result.rules if not rule.passed}
     assert blamed == {
         rule: {bad["pair_id"] for bad in rows} | ALSO.get(rule, set())
@@ -267,7 +268,7 @@ def test_mixture_and_drift_are_reported_with_their_figures(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_what_is_near_is_neither_drift_nor_off_the_mixture(tmp_path: Path) -> None:
     write(tmp_path, good_rows())
-    first = run_gate(tmp_path, expect(16))
+    first = run_gate(tmp_path, expect(14))
     before = {**first.figures, "pairs": 16.0, "share of math": 0.8}  # less than a fifth away
     mixture = {"math": 0.9, "code": 0.1}
     assert failed(run_gate(tmp_path, expect(14, mixture=mixture, previous=before))) == set()
@@ -356,7 +357,7 @@ def test_a_missing_column_is_bad_data_and_not_a_broken_rule(tmp_path: Path) -> N
     write(tmp_path, good_rows())
     file = next((tmp_path / "data").iterdir())
     pq.write_table(pq.read_table(file).drop_columns(["verdict"]), file)
-    assert failed(run_gate(tmp_path, expect(16))) == {"columns"}
+    assert failed(run_gate(tmp_path, expect(14))) == {"columns"}
 
 
 def test_another_type_is_bad_data(tmp_path: Path) -> None:
@@ -365,7 +366,7 @@ def test_another_type_is_bad_data(tmp_path: Path) -> None:
     table = pq.read_table(file)
     position = table.column_names.index("pass_rate")
     pq.write_table(table.set_column(position, "pass_rate", pa.array(["0.5"] * 14)), file)
-    result = run_gate(tmp_path, expect(16))
+    result = run_gate(tmp_path, expect(14))
     details = [(rule.rule, rule.detail) for rule in result.failed_critical]
     assert details == [("wrong_types", "pass_rate is VARCHAR, expected DOUBLE")]
 
@@ -384,10 +385,10 @@ def test_a_rule_that_raises_is_a_broken_gate(
     odd = broken / "release_odd.sql"
     odd.write_text("-- warning: No tone is odd.\nselect tone from measured\n")
     with pytest.raises(GateBroken, match=r"the rule `odd` cannot be .*release_odd\.sql.*tone"):
-        run_gate(tmp_path, expect(16))
+        run_gate(tmp_path, expect(14))
     odd.rename(broken / "pair_odd.sql")
     with pytest.raises(GateBroken, match=r"cannot be measured: mend one of .*pair_odd\.sql"):
-        run_gate(tmp_path, expect(16))
+        run_gate(tmp_path, expect(14))
 
 
 def own(folder: Path, text: str, name: str = "polite.sql") -> str:
@@ -491,7 +492,7 @@ def test_the_gate_is_silent_and_its_verdict_is_json(
     odd = tmp_path / "a=b [1]" / "it's *"  # A path that looks like a partition, a glob and a quote.
     odd.mkdir(parents=True)
     write(odd, good_rows())
-    verdict = run_gate(odd, expect(16)).as_json()
+    verdict = run_gate(odd, expect(14)).as_json()
     assert verdict["passed"] is True
     assert set(verdict) == {"suite", "passed", "rows", "rules", "figures", "digest"}
     keys = {"rule", "severity", "passed", "found", "pair_ids", "detail", "description"}

@@ -1,4 +1,5 @@
--- One row per whole response of the teacher on a domain's prompt that no judge has rated on a rubric.
+-- One row per whole response of the teacher on a domain's prompt that no judge has rated on a rubric
+-- though it should.
 select responses.prompt_id, responses.response_id
 from responses
 inner join prompts on responses.prompt_id = prompts.prompt_id
@@ -13,5 +14,14 @@ where
         select ratings.response_id
         from ratings
         where ratings.template = $template and ratings.response_id is not null
+    )
+    and not exists (
+        select 1
+        from current_objections
+        where
+            current_objections.prompt_id = responses.prompt_id
+            and current_objections.response_id = responses.response_id
+            and current_objections.source = 'guidelines'
+            and current_objections.reason is not null
     )
 order by responses.prompt_id, responses.response_id
