@@ -28,6 +28,7 @@ from tasks.plan.overlay import open_overlay
 from tasks.plan.pending import pending_samples
 from tasks.plan.price import Cost, Span, add_costs, price, span_of
 from tasks.plan.ratings import forecast_prompt_ratings, forecast_response_ratings
+from tasks.rate.objections import give_keys
 from tasks.recipe import ModelSettings, Recipe, Role
 from tasks.select.contamination import find_contamination
 from tasks.select.duplicates import find_duplicates
@@ -108,6 +109,7 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     names = [benchmark.name for benchmark in recipe.benchmarks]
     find_contamination(store, recipe.select.contamination, names, RUN)
     derive_keys(store, recipe.select, RUN)
+    give_keys(store, recipe, RUN)
     measure_difficulty(store, recipe.select, RUN)
     return read
 

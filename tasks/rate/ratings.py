@@ -90,7 +90,9 @@ def rate_range(store: Store, recipe: Recipe, run_id: str, rates: Subject, asked:
 def _rate_rows(
     store: Store, recipe: Recipe, run_id: str, applied: Applied, pending: pl.DataFrame
 ) -> int:
-    rows = pending.to_dicts()
+    rows, votes = pending.to_dicts(), applied.rubric.votes
+    planned = sum(1 for _ in plan_ratings(applied, rows))
+    active("rate").forgo(votes * len(rows) - planned)  # Screened, or the same as another.
     draw(
         store,
         recipe,
@@ -99,7 +101,7 @@ def _rate_rows(
         lambda endpoint, _: plan_ratings(applied, rows),
         run_id=run_id,
         tracker=active("rate"),
-        calls=len(rows) * applied.rubric.votes,
+        calls=planned,
     )
     ratings = list(_read_ratings(store, endpoint_of(store, recipe, "judge"), applied, rows))
     frame = pl.DataFrame(ratings, schema=_SCHEMA, orient="row")
