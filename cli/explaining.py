@@ -18,7 +18,10 @@ from cli.tables import make_console, print_json
 from tasks.errors import InputError
 
 SHORTEST_PREFIX = 6
-_PARTS = ("keys", "difficulty", "decisions", "duplicates", "contamination", "failures", "releases")
+_PARTS = (
+    *("keys", "difficulty", "ratings", "objections", "decisions"),
+    *("duplicates", "contamination", "failures", "releases"),
+)
 _LINE = 160
 Row = dict[str, Any]
 
@@ -104,6 +107,7 @@ def draw(story: dict[str, Any]) -> Tree:
     _draw_origin(tree, story["prompts"])
     _draw_keys(tree, story)
     _draw_samples(tree, story)
+    _draw_ratings(tree, story)
     _draw_verdicts(tree, story)
     cost = story["cost_usd"]
     total = "unknown: a call has no price" if cost is None else say_dollars(cost)
@@ -176,6 +180,18 @@ def _draw_samples(tree: Tree, story: dict[str, Any]) -> None:
         tree.add(
             _text(f"failed call of {failure['role']} {failure['model']}: {failure['failure']}")
         )
+
+
+def _draw_ratings(tree: Tree, story: dict[str, Any]) -> None:
+    """What judges said of the prompt and of responses to it, and what is objected to."""
+    for rating in story["ratings"]:
+        subject = f"response {rating['response_id']}" if rating["response_id"] else "prompt"
+        said = rating["scores"] or f"not shown: {rating['screened']}"
+        tree.add(_text(f"{subject} rated by {rating['judge']} on {rating['template']}: {said}"))
+    for objection in story["objections"]:
+        subject = f"response {objection['response_id']}" if objection["response_id"] else "prompt"
+        why = f"{objection['reason']}, {objection['detail']}"
+        tree.add(_text(f"{subject} objected to by {objection['source']}: {why}"))
 
 
 def _draw_verdicts(tree: Tree, story: dict[str, Any]) -> None:

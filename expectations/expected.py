@@ -56,6 +56,7 @@ class Expected:
     clusters: Mapping[str, str] = field(default_factory=dict)  # prompt: its duplicates' cluster
     previous: Mapping[str, float] = field(default_factory=dict)  # figures of the release before
     guidelines: Sequence[str] = ()  # passages that models were told and must not repeat
+    told_in_private: Sequence[str] = ()  # passages that teachers read and no pair may hold
     min_pairs: int = 1
     only_correct: bool = True
     reasoning: str = "think"
@@ -66,6 +67,8 @@ class Expected:
 def digest_rules(expected: Expected) -> str:
     """Return a digest of every rule and setting that a verdict depends on."""
     content = hashlib.sha256(json.dumps(asdict(expected.limits), sort_keys=True).encode())
+    if expected.told_in_private:
+        content.update(json.dumps(list(expected.told_in_private)).encode())
     own = sorted(Path(expected.rules).glob("*.sql")) if expected.rules else []
     suite = [Path(expected.suite)] if expected.suite else []
     for file in (*sorted(RULES.glob("*.sql")), *own, *suite):

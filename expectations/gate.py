@@ -149,6 +149,7 @@ def _make_tables(connection: duckdb.DuckDBPyConnection, data: Path, expected: Ex
         "max_tokens": limits.max_tokens,
         "scripts": list(limits.scripts),
         "guidelines": [*expected.guidelines, *limits.guidelines],
+        "told_in_private": list(expected.told_in_private),
         "mixture_tolerance": limits.mixture_tolerance,
         "drift": limits.drift,
     }.items():

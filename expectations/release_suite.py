@@ -28,12 +28,12 @@ from expectations.rules import Rule
 
 _CRITICAL = FailureSeverity.CRITICAL
 NEVER_NULL = (
-    *("pair_id", "domain", "kind", "answer_type", "key_source", "pass_rate", "teacher"),
+    *("pair_id", "domain", "kind", "answer_type", "key_source", "teacher"),
     *("prompt_id", "root_id", "response_id", "simulated", "split"),
 )
 ALLOWED = {
     "kind": ("seed", "rewrite"),
-    "key_source": ("gold", "execution", "plurality"),
+    "key_source": ("gold", "execution", "plurality", "rubric"),
     "split": ("train", "validation"),
 }
 

@@ -7,6 +7,8 @@ from prefect import flow
 from tasks.assess.grade import grade_task
 from tasks.assess.keys import derive_keys_task
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
+from tasks.rate.ratings import count_ratings
+from tasks.rate.stage import prepare_ratings, rate_chunk, settle_prompts
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.sample import SampledRole, count_rounds, count_wanted, sample_chunk
@@ -19,14 +21,15 @@ from tasks.store import open_store
     task_runner=two_at_a_time(),
 )
 def sample(recipe: Recipe | RecipeFile) -> None:
-    """Draw what is missing: reference samples, keys from them, then samples of every student.
+    """Draw what is missing: ratings of prompts, reference samples, keys, every student's samples.
 
     Samples of a fixed number are drawn at once; otherwise in rounds, each of which asks about all
-    prompts that are still open. Leaves rows in `responses`, `failures`, `votes`, `keys` and, where
-    there are rounds, `grades`. Safe to kill and to run again.
+    prompts that are still open. Leaves rows in `ratings`, `objections`, `responses`, `failures`,
+    `votes`, `keys` and, where there are rounds, `grades`. Safe to kill and to run again.
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "sample") as run_id:
+        _rate(recipe, run_id)
         if recipe.models.reference is not None:
             _draw(recipe, run_id, "reference", lambda: derive_keys_task(recipe, run_id))
         derive_keys_task(recipe, run_id)
@@ -37,6 +40,19 @@ def sample(recipe: Recipe | RecipeFile) -> None:
             _draw(each, run_id, "student", lambda: grade_task(recipe, run_id, ("student",)))
         if recipe.sample.keys_by == "student":
             derive_keys_task(recipe, run_id)
+
+
+def _rate(recipe: Recipe, run_id: str) -> None:
+    """Have judges rate the prompts, so that nothing more is spent on those below a bar."""
+    prepare_ratings(recipe, run_id)
+    run_ranges(
+        "rate",
+        count_ratings(open_store(recipe.store), recipe, "prompt"),
+        lambda asked: rate_chunk.submit(recipe, run_id, "prompt", asked),
+        calls_per_range(recipe, "judge"),
+    )
+    if recipe.domains:
+        settle_prompts(recipe, run_id)
 
 
 def _draw(recipe: Recipe, run_id: str, role: SampledRole, look: Callable[[], object]) -> None:

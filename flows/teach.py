@@ -5,6 +5,8 @@ from prefect import flow
 from tasks.assess.grade import grade_task
 from tasks.assess.judging import count_judgements, judge_chunk
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
+from tasks.rate.ratings import count_ratings
+from tasks.rate.stage import rate_chunk, scan_taught, settle_responses
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contaminated_responses
@@ -19,9 +21,10 @@ from tasks.teach import count_wanted, teach_chunk
     task_runner=two_at_a_time(),
 )
 def teach(recipe: Recipe | RecipeFile) -> None:
-    """Draw the teacher responses that kept prompts lack, grade and screen them, decide again.
+    """Draw the teacher responses that kept prompts lack, grade, rate and screen them, decide again.
 
-    Leaves rows in `responses`, `grades` and `decisions`. Safe to kill and to run again.
+    Leaves rows in `responses`, `grades`, `ratings`, `objections` and `decisions`. Safe to kill and
+    to run again.
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "teach") as run_id:
@@ -39,5 +42,19 @@ def teach(recipe: Recipe | RecipeFile) -> None:
             lambda asked: judge_chunk.submit(recipe, run_id, ("teacher",), asked),
             calls_per_range(recipe, "judge"),
         )
+        if recipe.domains:
+            _rate(recipe, run_id)
         mark_contaminated_responses(recipe, run_id)
         select_taught_prompts(recipe, run_id)
+
+
+def _rate(recipe: Recipe, run_id: str) -> None:
+    """Set aside what gives guidelines away, and have judges rate the rest on their rubrics."""
+    scan_taught(recipe, run_id)
+    run_ranges(
+        "rate",
+        count_ratings(open_store(recipe.store), recipe, "response"),
+        lambda asked: rate_chunk.submit(recipe, run_id, "response", asked),
+        calls_per_range(recipe, "judge"),
+    )
+    settle_responses(recipe, run_id)

@@ -5,8 +5,9 @@
 
 from collections.abc import Sequence
 from string import ascii_uppercase
+from typing import cast
 
-from tasks.recipe import ModelSettings
+from tasks.recipe import AnswerType, DomainSettings, ModelSettings
 
 SOLVE_TEMPLATE = "solve@1"  # Raise the version with any change below: it is part of every key.
 _THINK = "Think step by step, then give the final answer"
@@ -24,11 +25,22 @@ _INSTRUCTIONS = {
 
 
 def solve_messages(
-    text: str, choices: Sequence[str] | None, answer_type: str, settings: ModelSettings
+    text: str,
+    choices: Sequence[str] | None,
+    answer_type: str,
+    settings: ModelSettings,
+    domain: DomainSettings | None = None,
+    *,
+    with_guidelines: bool = False,
 ) -> tuple[tuple[str, str], ...]:
-    """Return the messages that ask a model for an answer in the form a program can check."""
-    instruction = _INSTRUCTIONS[answer_type]
-    system = f"{settings.system_prompt}\n\n{instruction}" if settings.system_prompt else instruction
+    """Return the messages that ask a model for an answer in the form a program can check.
+
+    A domain may have an instruction of its own, and guidelines that only a teacher is told.
+    """
+    own = domain.instructions.get(cast("AnswerType", answer_type)) if domain else None
+    guidelines = domain.guidelines if domain and with_guidelines else None
+    told = (settings.system_prompt, guidelines, own or _INSTRUCTIONS[answer_type])
+    system = "\n\n".join(part for part in told if part)
     return ("system", system), ("user", render_prompt(text, choices))
 
 

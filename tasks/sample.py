@@ -49,15 +49,25 @@ class Wanted:
 
 
 def plan_samples(
-    prompts: Iterable[Mapping[str, Any]], endpoint: Endpoint, role: Role, samples: int
+    prompts: Iterable[Mapping[str, Any]],
+    endpoint: Endpoint,
+    role: Role,
+    samples: int,
+    recipe: Recipe | None = None,
 ) -> Iterator[Request]:
     """Yield a request per prompt and sample index, prompt by prompt.
 
-    `samples` is how many a prompt gets that has no number of its own in `wanted`.
+    `samples` is how many a prompt gets that has no number of its own in `wanted`; the recipe says
+    what is particular to its domain.
     """
     for prompt in prompts:
         messages = solve_messages(
-            prompt["text"], prompt["choices"], prompt["answer_type"], endpoint.settings
+            prompt["text"],
+            prompt["choices"],
+            prompt["answer_type"],
+            endpoint.settings,
+            recipe.domain(prompt["domain"]) if recipe else None,
+            with_guidelines=role == "teacher",
         )
         for index in range(prompt.get("wanted", samples)):
             yield Request(prompt["prompt_id"], role, SOLVE_TEMPLATE, messages, index)
@@ -175,7 +185,7 @@ def sample_range(
         role,
         pages,
         lambda endpoint, page: plan_samples(
-            page.iter_rows(named=True), endpoint, role, samples_of(recipe, role)
+            page.iter_rows(named=True), endpoint, role, samples_of(recipe, role), recipe
         ),
         run_id=run_id,
         tracker=active(role),

@@ -62,6 +62,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "batch_retries": ("batch_id", "response_id"),
     "gates": ("gate_id",),
     "loads": ("run_id", "purpose"),
+    "ratings": ("rating_id",),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {
     "difficulty": ("prompt_id", "student"),
@@ -73,6 +74,7 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "votes": ("prompt_id", "voter"),
     "key_shares": ("domain",),
     "reviews": ("prompt_id",),
+    "objections": ("prompt_id", "response_id", "source"),
 }
 BOOKKEEPING = ("run_id", "created_at")
 _CONFLICTS = (

@@ -45,7 +45,7 @@ def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Comp
         "teacher",
         pages,
         lambda endpoint, page: plan_samples(
-            page.iter_rows(named=True), endpoint, "teacher", recipe.teach.samples
+            page.iter_rows(named=True), endpoint, "teacher", recipe.teach.samples, recipe
         ),
         run_id=run_id,
         tracker=active("teacher"),

@@ -14,6 +14,7 @@ from expectations import gate, rules
 from expectations.gate import EXAMPLES, Book, Expected, GateResult, Limits, digest_rules, run_gate
 from expectations.lengths import load_tokenizer
 from tasks.errors import GateBroken, RecipeError
+from tasks.rate.guidelines import split_passages
 from tasks.recipe import Allowances, GateSettings
 from tasks.release.formats import COLUMNS, ParquetShards, duckdb_types, pair_columns
 
@@ -56,11 +57,11 @@ def row(name: str, **changes: Any) -> dict[str, Any]:
 LOOP = "and then we add the four apples to the other four apples and "
 # A step that comes twice, in the thoughts and once more in the answer, goes round no circle.
 TWICE = 2 * "3 - 1 = 2\n10 + 10 = 20\n3 + 1 = 4\n20 + 4 = 24\n2 * 24 = 48\n7 + 1 = 8\n48 / 8 = 6\n"
+PRIVATE = "Refuse what would really hurt somebody, say so in one sentence and offer what is safe."
 SYSTEM = "Show the whole derivation before you state a number, whatever you are asked."
 FAULTS: dict[str, list[dict[str, Any]]] = {
     "unique_pair_id": [row("double", messages=chat("one")), row("double", messages=chat("two"))],
     "no_null_teacher": [row("no-teacher", teacher=None)],
-    "no_null_pass_rate": [row("no-rate", pass_rate=None)],
     "known_kind": [row("odd-kind", kind="guess")],
     "known_key_source": [row("odd-source", key_source="a friend")],
     "known_split": [row("odd-split", split="test")],
@@ -82,6 +83,7 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         row("easy", pass_rate=0.7501),
         row("hard", pass_rate=0.0, low=0.0),
         row("code-edge", domain="code", pass_rate=0.6),
+        row("no-rate", pass_rate=None),
     ],
     "empty_answer": [
         row("thought-only", messages=chat("<think>\nhm\n</think>\n\n \u3000\n")),
@@ -109,6 +111,19 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         row("parrot", messages=chat(f"I was told: {SYSTEM} So: 4.")),
         row("phrase", messages=chat("House rule seven is why I say 4.")),
     ],
+    "repeated_guidelines": [
+        row("quoted", messages=chat(f"It is 4. *{PRIVATE.upper()}*")),
+        row(
+            "thought-aloud",
+            messages=chat(
+                "<think>\nso: say so in one sentence, and offer what is safe\n</think>\n\nIt is 4!"
+            ),
+        ),
+        row(
+            "asked",
+            messages=chat("4?", question=PRIVATE.partition(" and")[0]),
+        ),
+    ],
     "secret": [
         row("key", messages=chat(f"Use sk-{'a1B2' * 8} and it is 4.")),
         row("cloud", messages=chat(f"4, {'AKIA' + 'ABCDEFGH12345678'}")),
@@ -133,7 +148,6 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
 }
 # Where a row breaks a second rule with reason.
 ALSO = {
-    "outside_band": {"no-rate"},
     "empty_answer": {"closed-twice", "no-messages"},
     "foreign_script": {"round-unspaced"},
 }
@@ -165,6 +179,7 @@ def expect(pairs: int, **changes: Any) -> Expected:
         contradicted=["disputed"],
         clusters={"twin": "good", "good": "good"},
         guidelines=[SYSTEM],
+        told_in_private=split_passages([PRIVATE]),
         limits=Limits(**GateSettings(**settings).model_dump()),
     )
     return replace(expected, **changes)
@@ -172,6 +187,9 @@ def expect(pairs: int, **changes: Any) -> Expected:
 
 def failed(result: GateResult) -> set[str]:
     return {rule.rule for rule in result.rules if not rule.passed}
+
+
+BY_RUBRIC = {"pass_rate": None, "low": None, "high": None, "key_source": "rubric"}
 
 
 def good_rows() -> list[dict[str, Any]]:
@@ -187,7 +205,7 @@ def good_rows() -> list[dict[str, Any]]:
         row("table", messages=chat("\n".join(f"| {n} | {n * n} | {n**3} |" for n in range(99)))),
         row("said-twice", messages=chat(f"<think>\n{TWICE}\n</think>\n\n{TWICE}So it is 4.")),
         row("clinic", messages=chat("According to the guidelines of the clinic, 4 tablets.")),
-        row("greek", messages=chat("α + β ≤ γ² ⇒ Δ = 4 — “four”.")),
+        row("greek", messages=chat("α + β ≤ γ² ⇒ Δ = 4 — “four”."), **BY_RUBRIC),
         row("chinese", messages=chat("所以答案显然就是四个苹果。", question="二加二等于多少?")),
         row("named", messages=chat(f"Pushkin (А. С. Пушкин) said {list(range(300))}.")),
     ]

@@ -27,7 +27,10 @@ where
     responses.role in (select unnest($roles::varchar[]))
     and responses.prompt_id >= $low
     and responses.prompt_id < $high
-    and current_keys.answer_type in (select unnest($answer_types::varchar[]))
+    and (
+        current_keys.answer_type in (select unnest($answer_types::varchar[]))
+        or prompts.domain || ' ' || current_keys.answer_type in (select unnest($in_domains::varchar[]))
+    )
     and current_keys.answer is not null
     and current_grades.extracted is not null
     and (

@@ -1,5 +1,5 @@
 -- One row is a finished reply of the judge on one of the given prompts.
-select reuse_key, content
+select reuse_key, content, response_id, simulated
 from responses
 where
     role = 'judge'

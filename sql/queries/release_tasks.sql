@@ -55,5 +55,9 @@ left join current_difficulty
         kept.key_id = current_difficulty.key_id
         and kept.prompt_id = current_difficulty.prompt_id
         and current_difficulty.student = $student
-where kept.policy = $policy and kept.prompt_id >= $low and kept.prompt_id < $high
+where
+    kept.policy = $policy
+    and kept.key_source is distinct from 'rubric' -- No program can check those.
+    and kept.prompt_id >= $low
+    and kept.prompt_id < $high
 order by kept.prompt_id

@@ -1,6 +1,6 @@
 -- One row per prompt in a range of ids that the teacher is to answer: kept, or dropped only for
 -- what the teacher has written so far.
-select prompts.prompt_id, prompts.text, prompts.choices, prompts.answer_type
+select prompts.prompt_id, prompts.text, prompts.choices, prompts.answer_type, prompts.domain
 from current_decisions
 inner join prompts on current_decisions.prompt_id = prompts.prompt_id
 where

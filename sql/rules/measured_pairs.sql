@@ -22,6 +22,12 @@ joined as (
 searched as (
     select
         *,
+        -- What the whole pair says in words alone, where there is something that it must not say.
+        if(
+            len(getvariable('told_in_private')::varchar[]) > 0,
+            ' ' || regexp_replace(lower(concat_ws(' ', messages[1].content, words)), '[^\p{L}\p{N}]+', ' ', 'g') || ' ',
+            ''
+        ) as spoken,
         strlen(words) as bytes,
         length(words) as characters,
         -- Whatever the rules on secrets, numbers of people and guidelines look for has one of these

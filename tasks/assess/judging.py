@@ -44,12 +44,17 @@ def pending_judgements(
     store: Store, recipe: Recipe, roles: Sequence[str], part: Range
 ) -> Iterator[pl.DataFrame]:
     """Yield the responses that the judge should look at, and none without a judge."""
-    if recipe.models.judge is not None and recipe.assess.judge:
+    if recipe.models.judge is not None and recipe.judges_answers():
         yield from store.stream(
             "judge_pending",
             _ROWS_AT_A_TIME,
             roles=list(roles),
             answer_types=list(recipe.assess.judge),
+            in_domains=[
+                f"{domain} {answer_type}"
+                for domain, settings in recipe.domains.items()
+                for answer_type in settings.judge
+            ],
             version=judge.VERSION,
             low=part.low,
             high=part.high,
@@ -119,29 +124,27 @@ def _read_words(
         waiting[identify(endpoint, request).reuse_key] = question
     prompt_ids = list({question[0] for question in waiting.values()})
     answers = store.query("judge_words", prompt_ids=prompt_ids)
-    for reuse_key, content in answers.iter_rows():
+    for reuse_key, content in answers.select("reuse_key", "content").iter_rows():
         if reuse_key in waiting:
             words.setdefault(waiting[reuse_key], judge.read_verdict(content))
     return words
 
 
 def warn_of_kinship(recipe: Recipe) -> str | None:
-    """Return a warning if the judge is of the teacher's or a student's family, else None."""
+    """Return a warning if a judge is of the teacher's or a student's family, else None."""
     judging = recipe.models.judge
-    if judging is None or not recipe.assess.judge:
+    if judging is None or not recipe.needs_judge():
         return None
-    family = family_of(recipe, judging)
-    kin = [
-        role
-        for role, settings in recipe.models.each()
-        if role.startswith(("student", "teacher")) and family_of(recipe, settings) == family
-    ]
-    if not kin:
-        return None
-    return (
-        f"models.judge: {judging.model} is of the same family ({family}) as models.{kin[0]}; a "
-        "judge favours answers of its own kind, take one of another family (docs/verdicts.md)"
-    )
+    for played in (judging, *recipe.models.judges):
+        family = family_of(recipe, played)
+        for role, settings in recipe.models.each():
+            if role.startswith(("student", "teacher")) and family_of(recipe, settings) == family:
+                return (
+                    f"models.judge: {played.model} is of the same family ({family}) as "
+                    f"models.{role}; a judge favours answers of its own kind, take one of another "
+                    "family (docs/verdicts.md)"
+                )
+    return None
 
 
 def family_of(recipe: Recipe, settings: ModelSettings) -> str:

@@ -5,6 +5,7 @@ prompt_id  template  calls  size  message_bytes
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -14,6 +15,8 @@ from tasks.llm.pending import Range, leave_out_known, split_ids
 from tasks.llm.request import Endpoint, Request
 from tasks.llm.servers import identify_server
 from tasks.messages import render_prompt
+from tasks.rate.ratings import Subject, pending_subjects, plan_ratings
+from tasks.rate.rubrics import rubrics_of
 from tasks.recipe import ModelSettings, Recipe, Role
 from tasks.rewrite.candidate import Candidate
 from tasks.rewrite.confirm import plan_confirmations
@@ -107,6 +110,25 @@ def pending_verdicts(store: Store, recipe: Recipe) -> pl.DataFrame:
     return _count(store, endpoint_for(recipe, "judge", settings), "judge", rows, plan_judgements)
 
 
+def pending_ratings(store: Store, recipe: Recipe, rates: Subject) -> pl.DataFrame:
+    """Return the votes that the recipe's judge has still to give on what there is."""
+    settings = recipe.models.judge
+    if settings is None:
+        return pl.DataFrame(schema=SCHEMA)
+    endpoint = endpoint_for(recipe, "judge", settings)
+    counted = [
+        _count(
+            store,
+            endpoint,
+            "judge",
+            pending_subjects(store, recipe, applied, EVERYTHING),
+            partial(plan_ratings, applied),
+        )
+        for applied in rubrics_of(recipe, rates)
+    ]
+    return pl.concat([pl.DataFrame(schema=SCHEMA), *counted])
+
+
 def _count_samples(
     store: Store, recipe: Recipe, role: Role, prompts: Iterable[pl.DataFrame], samples: int
 ) -> pl.DataFrame:
@@ -119,7 +141,7 @@ def _count_samples(
         endpoint,
         role,
         prompts,
-        lambda rows: plan_samples(rows, endpoint, role, samples),
+        lambda rows: plan_samples(rows, endpoint, role, samples, recipe),
     )
 
 

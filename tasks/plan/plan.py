@@ -27,6 +27,8 @@ from tasks.plan.lessons import RUN, forecast_teacher
 from tasks.plan.overlay import open_overlay
 from tasks.plan.pending import pending_samples
 from tasks.plan.price import Cost, Span, add_costs, price, span_of
+from tasks.plan.ratings import forecast_prompt_ratings, forecast_response_ratings
+from tasks.rate.objections import give_keys
 from tasks.recipe import ModelSettings, Recipe, Role
 from tasks.select.contamination import find_contamination
 from tasks.select.duplicates import find_duplicates
@@ -82,9 +84,9 @@ def make_plan(recipe: Recipe) -> Plan:
         setting = Setting(has_store=not overlay.is_new, read=read, **counted)
         history = read_history(store)
         stages = tuple(
-            _plan_stage(recipe, stage, role, forecast, history)
-            for stage, role, forecast in _forecast(store, recipe)
-            if getattr(recipe.models, role) is not None
+            _plan_stage(played, stage, role, forecast, history)
+            for played, stage, role, forecast in _forecast(store, recipe)
+            if getattr(played.models, role) is not None
         )
         spent = store.query("spent").row(0, named=True)
     verdict = judge_budget(recipe, Amount(**spent), [(each.role, each.cost) for each in stages])
@@ -107,23 +109,39 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     names = [benchmark.name for benchmark in recipe.benchmarks]
     find_contamination(store, recipe.select.contamination, names, RUN)
     derive_keys(store, recipe.select, RUN)
+    give_keys(store, recipe, RUN)
     measure_difficulty(store, recipe.select, RUN)
     return read
 
 
-def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[str, Role, Forecast]]:
+def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, str, Role, Forecast]]:
+    """Forecast every stage; the recipe beside it says who plays the role."""
     prompts = store.query("plan_prompts")
     rewriting = forecast_rewriting(store, recipe, prompts)
     reference, keyed = forecast_reference(store, recipe, prompts, rewriting.coming)
     coming = merge_coming(rewriting.coming, keyed)
     asked = pending_samples(store, recipe, "student")
-    return (
+    taught = forecast_teacher(store, recipe, prompts, asked, coming)
+    judges = list(recipe.of_each_judge()) if recipe.domains else []
+    stages: list[tuple[str, Role, Forecast]] = [
         ("rewrite", "rewriter", rewriting.rewriter),
         ("rewrite", "reference", rewriting.confirmations),
         ("sample", "reference", reference),
         ("sample", "student", forecast_student(asked, recipe, prompts, coming)),
         ("assess", "judge", forecast_judge(store, recipe, prompts)),
-        ("teach", "teacher", forecast_teacher(store, recipe, prompts, asked, coming)),
+        ("teach", "teacher", taught),
+    ]
+    return (
+        *((recipe, *stage) for stage in stages[:2]),
+        *(
+            (each, "rate", "judge", forecast_prompt_ratings(store, each, prompts, rewriting))
+            for each in judges
+        ),
+        *((recipe, *stage) for stage in stages[2:]),
+        *(
+            (each, "rate", "judge", forecast_response_ratings(store, each, prompts, taught))
+            for each in judges
+        ),
     )
 
 
@@ -169,7 +187,7 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
         notes.append("samples are drawn in rounds: only the next round is counted")
     if recipe.models.confirmer or recipe.models.students:
         notes.append("the confirmer's samples and those of further students are not counted")
-    if recipe.models.judge is not None and recipe.assess.judge:
+    if recipe.models.judge is not None and recipe.judges_answers():
         notes.append("of the judge's calls only those on answers that are graded are counted")
     if recipe.select.max_per_root is not None:
         notes.append("select.max_per_root is not foreseen: fewer prompts may go to the teacher")

@@ -11,6 +11,7 @@ Relative paths are relative to the recipe's own folder. A model without `base_ur
 simulator. The model is also the flows' parameter, so the Prefect UI draws a form from it.
 """
 
+from tasks.recipe.domains import DomainSettings, Rubric
 from tasks.recipe.fields import AnswerType, Name, RecipeFile, Role, Share
 from tasks.recipe.loading import as_recipe, load_recipe, recipe_schema, resolve_paths
 from tasks.recipe.models import (
@@ -67,6 +68,7 @@ __all__ = [
     "ContaminationMethod",
     "ContaminationSettings",
     "Delimited",
+    "DomainSettings",
     "DuplicateSettings",
     "GateSettings",
     "LicenceSettings",
@@ -84,6 +86,7 @@ __all__ = [
     "ResponseSource",
     "RewriteSettings",
     "Role",
+    "Rubric",
     "SampleSettings",
     "Sampling",
     "SeedSource",

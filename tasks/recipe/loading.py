@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from tasks.errors import RecipeError
 from tasks.recipe.fields import URI
+from tasks.recipe.packs import put_packs
 from tasks.recipe.recipe import Recipe
 from tasks.recipe.text import check_values, describe_faults, read_declared
 
@@ -29,6 +30,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
         check_values(declared)
     except ValueError as error:
         raise RecipeError(f"{file}: {error}") from None
+    put_packs(declared, file.resolve().parent)
     try:
         recipe = Recipe.model_validate(declared)
     except ValidationError as error:
@@ -104,6 +106,10 @@ def _resolve_within(value: Any, place: tuple[str, ...], folder: Path) -> Any:
 
 def _is_path(place: tuple[str, ...]) -> bool:
     """Whether a place of a recipe holds a path."""
+    if len(place) == 2 and place[0] == "packs":
+        return True
+    if len(place) == 3 and place[0] == "domains":
+        return place[2] == "guidelines"
     if len(place) == 3:
         return place[0] in ("seeds", "benchmarks", "responses") and place[2] == "path"
     return place in _PATHS

@@ -146,14 +146,19 @@ class Models(Section):
     )
     teacher: ModelSettings | None = None
     judge: ModelSettings | None = None
+    judges: tuple[ModelSettings, ...] = Field(
+        default=(), description="Further judges; each has votes of its own on every rubric."
+    )
 
     def each(self) -> Iterator[tuple[str, ModelSettings]]:
-        """Yield every model by its role; the further students are `student 2`, `student 3`, …"""
+        """Yield every model by its role; the further ones are `student 2`, `judge 2`, …"""
         for role, played in self:
             if isinstance(played, ModelSettings):
                 yield role, played
         for number, student in enumerate(self.students, 2):
             yield f"student {number}", student
+        for number, judge in enumerate(self.judges, 2):
+            yield f"judge {number}", judge
 
 
 class SimulatorSettings(Section):

@@ -5,7 +5,8 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from tasks.identity import settings_digest
+from tasks.identity import content_id, settings_digest
+from tasks.recipe.domains import DomainSettings
 from tasks.recipe.fields import Name, Section
 from tasks.recipe.models import Budget, Models, SimulatorSettings
 from tasks.recipe.policies import PRESETS
@@ -30,6 +31,13 @@ class Recipe(Section):
     responses: tuple[ResponseSource, ...] = ()
     models: Models
     simulator: SimulatorSettings = SimulatorSettings()
+    packs: tuple[str, ...] = Field(
+        default=(),
+        description="Files of domains' settings, e.g. packs/safety.yaml; read with the recipe.",
+    )
+    domains: dict[str, DomainSettings] = Field(
+        default_factory=dict, description="What is particular to a domain; goes before its pack."
+    )
     rewrite: RewriteSettings = RewriteSettings()
     sample: SampleSettings = SampleSettings()
     assess: AssessSettings = AssessSettings()
@@ -54,10 +62,31 @@ class Recipe(Section):
             )
         if self.assess.judge and self.models.judge is None:
             raise ValueError("assess.judge names answer types, but models.judge names no model")
-        students = [model.model for model in (self.models.student, *self.models.students)]
-        if repeated := sorted({name for name in students if students.count(name) > 1}):
-            raise ValueError(f"models.students: the model {repeated[0]!r} is a student twice")
+        if self.packs:
+            raise ValueError("packs are files beside a recipe's file; here `domains` is needed")
+        self._check_players()
         return self
+
+    def _check_players(self) -> None:
+        """Raise ValueError if somebody plays twice, or a judge is wanted and nobody plays it."""
+        models = self.models
+        for role, played in (
+            ("student", (models.student, *models.students)),
+            ("judge", (*filter(None, [models.judge]), *models.judges)),
+        ):
+            names = [model.model for model in played]
+            if repeated := sorted({name for name in names if names.count(name) > 1}):
+                raise ValueError(f"models.{role}s: the model {repeated[0]!r} is a {role} twice")
+        if models.judge is not None:
+            return
+        if models.judges:
+            raise ValueError("models.judges are further ones; the first is models.judge")
+        for name, domain in self.domains.items():
+            rated = [rubric for rubric, settings in domain.rubrics.items() if settings.share > 0]
+            if wanted := [*(f"rubrics.{rubric}" for rubric in rated), *domain.judge]:
+                raise ValueError(
+                    f"domains.{name}: {wanted[0]} needs a judge, but models.judge names no model"
+                )
 
     def of_each_student(self) -> Iterator["Recipe"]:
         """Yield this recipe, then the same with each of the further students as the student."""
@@ -66,17 +95,51 @@ class Recipe(Section):
             models = self.models.model_copy(update={"student": student, "students": ()})
             yield self.model_copy(update={"models": models})
 
+    def of_each_judge(self) -> Iterator["Recipe"]:
+        """Yield this recipe, then the same with each of the further judges; none without one."""
+        if self.models.judge is None:
+            return
+        for judge in (self.models.judge, *self.models.judges):
+            models = self.models.model_copy(update={"judge": judge, "judges": ()})
+            yield self.model_copy(update={"models": models})
+
+    def judges_answers(self) -> bool:
+        """Whether a judge has the last word on answers of some type, in some domain."""
+        return bool(self.assess.judge or any(each.judge for each in self.domains.values()))
+
+    def needs_judge(self) -> bool:
+        """Whether a judge is asked anything at all."""
+        return self.judges_answers() or any(
+            rubric.share > 0
+            for domain in self.domains.values()
+            for rubric in domain.rubrics.values()
+        )
+
+    def domain(self, name: str | None) -> DomainSettings:
+        """Return what is particular to a domain; nothing, if the recipe does not speak of it."""
+        return self.domains.get(name or "", _NOTHING_PARTICULAR)
+
+    def guidelines(self) -> list[str]:
+        """Return the texts that teachers read and that no release may hold."""
+        return [each.guidelines for each in self.domains.values() if each.guidelines]
+
     def settings_that_decide(self) -> dict[str, Any]:
         """Return what the content of a release depends on: no place, no secret, no limit."""
         settings = self.model_dump(mode="json", exclude={"store", "budget"})
         settings["release"].pop("folder")
         settings["simulator"].pop("batches")
+        settings.pop("packs")
+        for domain in settings["domains"].values():
+            if domain["guidelines"] is not None:  # A manifest goes out with a release.
+                domain["guidelines"] = content_id("guidelines", domain["guidelines"])
+        if not settings["domains"]:
+            settings.pop("domains")
         for name in ("gate", "rules", "suite"):  # They refuse a release, they change nothing in it.
             settings["release"].pop(name)
         for source in (*settings["seeds"], *settings["benchmarks"], *settings["responses"]):
             source["path"] = source["path"].rsplit("/", 1)[-1]
-        students = settings["models"].pop("students")
-        for model in (*filter(None, settings["models"].values()), *students):
+        students, judges = (settings["models"].pop(name) for name in ("students", "judges"))
+        for model in (*filter(None, settings["models"].values()), *students, *judges):
             for limit in (
                 "api_key_env",
                 "mode",
@@ -91,6 +154,8 @@ class Recipe(Section):
             ):
                 model.pop(limit)
         settings["models"]["students"] = students
+        if judges:
+            settings["models"]["judges"] = judges
         return settings
 
     def digest(self) -> str:
@@ -102,3 +167,6 @@ class Recipe(Section):
         preset = PRESETS.get(self.select.policy)
         settings = self.select.model_dump(mode="json") | {"preset": preset and preset.version}
         return f"{self.select.policy}@{settings_digest(settings)}"
+
+
+_NOTHING_PARTICULAR = DomainSettings()

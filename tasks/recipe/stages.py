@@ -17,6 +17,7 @@ ReleaseField = Literal[
 StrategyName = Literal[
     "new_numbers", "choice_to_open", "paraphrase", "predict_output", "harder"
 ]  # fmt: skip
+JudgedType = Literal["number", "expression", "choice", "text", "date", "quantity", "json"]
 Script = Literal["Arabic", "Cyrillic", "Devanagari", "Han", "Hangul", "Hebrew", "Thai"]
 Epochs = Annotated[float, Field(ge=1, le=100)]
 
@@ -137,9 +138,7 @@ class SampleSettings(Section):
 class AssessSettings(Section):
     """Where the rules do not have the last word on an answer."""
 
-    judge: tuple[
-        Literal["number", "expression", "choice", "text", "date", "quantity", "json"], ...
-    ] = Field(
+    judge: tuple[JudgedType, ...] = Field(
         default=(),
         description="Answer types in which `models.judge` is asked about answers that the "
         "verifier found wrong or could not tell (docs/verdicts.md); none unless it is named here.",

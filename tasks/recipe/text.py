@@ -100,7 +100,7 @@ def _read_text(file: Path) -> str:
     return content.decode("utf-8-sig")
 
 
-def describe_faults(error: ValidationError, schema: dict[str, Any]) -> str:
+def describe_faults(error: ValidationError, schema: dict[str, Any], what: str = "recipe") -> str:
     """Say one line a fault: the field's path, what is wrong, and the nearest known name."""
     faults = error.errors(include_url=False)
     lines = []
@@ -108,9 +108,9 @@ def describe_faults(error: ValidationError, schema: dict[str, Any]) -> str:
         inside = [other for other in faults if other["loc"][: len(fault["loc"])] == fault["loc"]]
         if fault["type"] == "too_short" and len(inside) > 1:
             continue  # pydantic counts a list's faulty items as missing.
-        place = ".".join(str(step) for step in fault["loc"]) or "recipe"
+        place = ".".join(str(step) for step in fault["loc"]) or what
         lines.append(f"{place}: {_explain(fault, schema)}")
-    return "\n  ".join([f"{len(lines)} fault(s) in the recipe", *lines])
+    return "\n  ".join([f"{len(lines)} fault(s) in the {what}", *lines])
 
 
 def _explain(fault: Any, schema: dict[str, Any]) -> str:

@@ -31,8 +31,8 @@ COLUMNS: Mapping[str, pa.DataType] = MappingProxyType(
         "strategy": _TEXT,  # how a rewrite was made
         "key": _TEXT,  # the answer the response was checked against
         "answer_type": _TEXT,
-        "key_source": _TEXT,  # gold | execution | plurality
-        "pass_rate": _NUMBER,  # of the student
+        "key_source": _TEXT,  # gold | execution | plurality | rubric
+        "pass_rate": _NUMBER,  # of the student; null where the key is a rubric
         "low": _NUMBER,  # its 95 % interval
         "high": _NUMBER,
         "teacher": _TEXT,  # the model that wrote the response

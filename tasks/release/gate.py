@@ -14,6 +14,7 @@ import polars as pl
 from expectations.expected import Book, Expected, Limits, digest_rules
 from tasks.errors import GateFailed
 from tasks.identity import content_id
+from tasks.rate.guidelines import split_passages
 from tasks.recipe import Allowances, Band, Recipe
 from tasks.release.formats import duckdb_types
 from tasks.store import Store
@@ -70,6 +71,7 @@ def expect(store: Store, recipe: Recipe, release_id: str) -> Expected:
         clusters=dict(store.query("gate_clusters").iter_rows()),
         previous=find_previous(store, recipe, release_id),
         guidelines=split_guidelines(_told(recipe)),
+        told_in_private=split_passages(recipe.guidelines()),
         min_pairs=settings.min_pairs,
         only_correct=recipe.teach.only_correct,
         reasoning=settings.reasoning,

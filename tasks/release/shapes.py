@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import polars as pl
 
 from tasks.messages import render_prompt, solve_messages
-from tasks.recipe import ModelSettings, ReleaseSettings
+from tasks.recipe import DomainSettings, ModelSettings, ReleaseSettings
 
 Parts = Sequence[tuple[str, pl.Expr]]
 _SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
@@ -28,7 +28,10 @@ def build_pairs(rows: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
 
 
 def build_tasks(
-    rows: pl.DataFrame, settings: ReleaseSettings, student: ModelSettings
+    rows: pl.DataFrame,
+    settings: ReleaseSettings,
+    student: ModelSettings,
+    domains: Mapping[str, DomainSettings],
 ) -> pl.DataFrame:
     """Turn rows of sql/queries/release_tasks.sql into those of the format `rl`.
 
@@ -42,10 +45,16 @@ def build_tasks(
     prompts = [
         [
             {"role": role, "content": content}
-            for role, content in solve_messages(text, choices, answer_type, asked)
+            for role, content in solve_messages(
+                text, choices, answer_type, asked, domains.get(domain or "")
+            )
         ]
-        for text, choices, answer_type in zip(
-            rows["text"], rows["choices"].to_list(), rows["answer_type"], strict=True
+        for text, choices, answer_type, domain in zip(
+            rows["text"],
+            rows["choices"].to_list(),
+            rows["answer_type"],
+            rows["domain"],
+            strict=True,
         )
     ]
     dtype = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))

@@ -168,7 +168,7 @@ def _write_tasks(store: Store, recipe: Recipe, folder: Path) -> tuple[StagedFile
         "validation_below": validation_bound(recipe.release.validation_share),
     }
     for rows in _read(store, "release_tasks", parameters):
-        tasks = build_tasks(rows, recipe.release, recipe.models.student)
+        tasks = build_tasks(rows, recipe.release, recipe.models.student, recipe.domains)
         for split, part in _by_split(tasks):
             shards.write(split, part)
     return shards.close("rl")

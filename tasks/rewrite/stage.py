@@ -79,9 +79,10 @@ def plan_rewrites(
 
 
 def strategies_for(parent: Parent, recipe: Recipe) -> list[Strategy]:
-    """Return the recipe's strategies that apply to a parent."""
-    declared = (STRATEGIES[name] for name in recipe.rewrite.strategies)
+    """Return the recipe's strategies that its domain allows and that apply to a parent."""
     route = route_of(parent)
+    allowed = recipe.domain(parent.domain).strategies.get(route, recipe.rewrite.strategies)
+    declared = (STRATEGIES[name] for name in recipe.rewrite.strategies if name in allowed)
     return [
         strategy
         for strategy in declared

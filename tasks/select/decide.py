@@ -25,6 +25,7 @@ from tasks.select.limits import (
     drop_over_anchors,
     drop_over_target,
 )
+from tasks.select.rated import add_ratings, drop_objected_prompts, drop_objected_responses
 from tasks.store import Store, open_store
 
 CONTAMINATION_REASONS = {
@@ -66,6 +67,7 @@ def decide(
         .pipe(_drop_contaminated)
         .pipe(_drop_withdrawn)
         .pipe(_drop_unlicensed, settings)
+        .pipe(drop_objected_prompts)
         .pipe(_drop_unassessed, settings)
         .pipe(drop_outside_band, settings)
         .pipe(drop_uncertain, settings)
@@ -124,7 +126,7 @@ def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
     teacher = recipe.models.teacher.model if recipe.models.teacher else None
     student = recipe.models.student.model
     evidence = store.query("select_evidence", student=student, teacher=teacher)
-    return measure(evidence, recipe.select)
+    return measure(add_ratings(store, recipe, evidence), recipe.select)
 
 
 def _append(
@@ -177,8 +179,9 @@ def _drop_unassessed(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Data
         "truncated",
         "unverifiable",
     )
-    few = pl.col("correct") + pl.col("wrong") < settings.min_samples
-    checkable = (pl.col("answer_type") != "open") & ~(
+    by_rubric = (pl.col("key_source") == "rubric").fill_null(False)  # No rate can be measured.
+    few = (pl.col("correct") + pl.col("wrong") < settings.min_samples) & ~by_rubric
+    checkable = ((pl.col("answer_type") != "open") | by_rubric) & ~(
         (pl.col("answer_type") == "code") & pl.col("trusted").is_null()
     )
     return (
@@ -222,7 +225,7 @@ def _drop_untaught(prompts: pl.DataFrame, teach: TeachSettings | None) -> pl.Dat
     detail = pl.format("{} responses, {} usable, {} correct", responses, usable, correct)
     prompts = prompts.pipe(
         _drop, responses == 0, "teach", "no_teacher_response", pl.lit("no completed call")
-    )
+    ).pipe(drop_objected_responses)
     if teach.only_correct:
         return prompts.pipe(_drop, correct == 0, "teach", "no_correct_response", detail)
     return prompts.pipe(_drop, usable == 0, "teach", "no_usable_response", detail)

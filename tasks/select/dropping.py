@@ -18,17 +18,23 @@ def drop(
 
 
 def rank_open(prompts: pl.DataFrame, group: str, order: list[str]) -> pl.DataFrame:
-    """Number the prompts still undecided within their group, 1 first; the others get null."""
+    """Number the prompts still undecided within their group, 1 first; the others get null.
+
+    A rubric's score tells apart what the order leaves equal, and what has no rate comes last.
+    """
+    rated = pl.col("rubric") if "rubric" in prompts.columns else pl.lit(None, dtype=pl.Float64)
+    *first, last = order
     ranks = (
         prompts.filter(pl.col("reason").is_null() & pl.col(group).is_not_null())
         .select(
             "prompt_id",
             group,
             (pl.col("kind") != "seed").alias("is_rewrite"),
-            (pl.col("pass_rate") - MIDDLE).abs().alias("distance"),
+            (pl.col("pass_rate") - MIDDLE).abs().fill_null(1.0).alias("distance"),
+            (-rated).fill_null(0.0).alias("unrated"),
             pl.col("anchor").is_not_null().alias("is_anchor"),
         )
-        .sort(order)
+        .sort([*first, "unrated", last])
         .select("prompt_id", pl.int_range(1, pl.len() + 1).over(group).alias("rank"))
     )
     return prompts.drop("rank", strict=False).join(ranks, on="prompt_id", how="left")

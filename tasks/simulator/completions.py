@@ -12,10 +12,13 @@ import orjson
 
 from tasks.simulator.answer_key import AnswerKey
 from tasks.simulator.chance import fingerprint
+from tasks.simulator.conversation import converse, is_conversation, let_slip
 from tasks.simulator.faults import FaultName
 from tasks.simulator.judging import SCHEMA as JUDGEMENT
 from tasks.simulator.judging import read_judge_request, write_verdict
 from tasks.simulator.models import ModelProfile
+from tasks.simulator.rating import SCHEMA as RATING
+from tasks.simulator.rating import read_rating_request, write_rating
 from tasks.simulator.replies import Text, write_reply
 from tasks.simulator.settings import Settings
 from tasks.simulator.structured import (
@@ -57,6 +60,7 @@ class ChatRequest:
     ceiling: int | None = None
     seed: int | None = None
     stream: bool = False
+    system: str = ""
     include_usage: bool = False
     response_format: Mapping[str, Any] | None = None
 
@@ -92,13 +96,14 @@ def read_request(body: bytes) -> ChatRequest | Problem:
         return Problem(400, "Expected a role and a text.", param=f"messages[{place}]")
     if problem := _check_fields(asked):
         return problem
-    users = _user_texts(messages, texts)
+    users = _texts_of(messages, texts, "user")
     stream_options = asked.get("stream_options") or {}
     ceiling = asked.get("max_completion_tokens")
     return ChatRequest(
         model=model,
         prompt=users[-1] if users else (texts[-1] or ""),
         earlier=users[-2] if len(users) > 1 else "",
+        system="\n".join(_texts_of(messages, texts, "system")),
         prompt_tokens=3 + sum(4 + count_tokens(text or "") for text in texts),
         digest=fingerprint(orjson.dumps(asked, option=_SORTED).decode()).hex(),
         asked=fingerprint(
@@ -151,15 +156,31 @@ def count_tokens(text: str) -> int:
 def _write(seed: int, key: AnswerKey, model: ModelProfile, request: ChatRequest, said: str) -> Text:
     wanted = request.response_format or {}
     if wanted.get("type") in (None, "text"):
-        return write_reply(seed, request.model, model, key.find(request.prompt), said)
+        return _reply(seed, key, model, request, said)
     asked = read_rewrite_request(request.prompt) or read_rewrite_request(request.earlier)
     declared = wanted.get("json_schema") or {}
     question = read_judge_request(request.prompt) or read_judge_request(request.earlier)
+    rated = read_rating_request(request.prompt) or read_rating_request(request.earlier)
+    if rated and declared.get("name") == RATING:
+        schema = declared.get("schema") or {}
+        said = f"{request.model}:{said}"
+        return Text(write_rating(seed, model, key, rated, request.system, schema, said))
     if question and declared.get("name") == JUDGEMENT:
         return Text(write_verdict(seed, model, question, f"{request.model}:{said}"))
     if asked and declared.get("name") in (None, *STRATEGIES):
         return Text(write_rewrite(seed, model, key, asked, f"{request.model}:{said}"))
     return Text(orjson.dumps(least_instance(declared.get("schema", {}) or {})).decode())
+
+
+def _reply(seed: int, key: AnswerKey, model: ModelProfile, request: ChatRequest, said: str) -> Text:
+    """Answer in words: the problem that is asked, or a request that has no right answer."""
+    question = key.find(request.prompt)
+    unanswerable = question.item is None or question.answer_type == "open"
+    if unanswerable and not question.options and is_conversation(request.system):
+        text = converse(seed, request.model, model, request.prompt, said)
+    else:
+        text = write_reply(seed, request.model, model, question, said)
+    return let_slip(seed, model, request.system, text, f"{request.model}:{said}")
 
 
 def _cut(text: Text, ceiling: int | None) -> Choice:
@@ -238,9 +259,9 @@ def _message_text(message: object) -> str | None:
     return content if isinstance(content, str) else None
 
 
-def _user_texts(messages: Sequence[Any], texts: Sequence[str | None]) -> list[str]:
+def _texts_of(messages: Sequence[Any], texts: Sequence[str | None], role: str) -> list[str]:
     return [
         text
         for message, text in zip(messages, texts, strict=True)
-        if text is not None and message["role"] == "user"
+        if text is not None and message["role"] == role
     ]

@@ -31,7 +31,8 @@ class ModelProfile:
     Prices are US dollars per million tokens. `popular_share`: how often a wrong answer is the one
     that all models of the `family` like best. `reasoning`: none, in a field of its own, or as
     <think>…</think> in the content. The `slip_*` are relative weights of ways to be wrong; the
-    rest are rates, `wrong_key` to `malformed_json` those of a rewriter's faults.
+    rest are rates, `wrong_key` to `malformed_json` those of a rewriter's faults; at
+    `quotes_system` a model lets out what it was told besides the form of the answer.
     """
 
     skill: float = 0.0
@@ -53,6 +54,7 @@ class ModelProfile:
     leaked: float = 0.02
     unchanged: float = 0.03
     malformed_json: float = 0.01
+    quotes_system: float = 0.02
 
     def __post_init__(self) -> None:
         for name in _SHARES:
@@ -77,6 +79,7 @@ _SHARES = (
     "leaked",
     "unchanged",
     "malformed_json",
+    "quotes_system",
 )
 _AMOUNTS = (
     "input_price",
