@@ -22,7 +22,7 @@ from tasks.recipe import ModelSettings
 from tasks.rewrite.candidate import Candidate, Parent
 from tasks.rewrite.program import ProgramError, evaluate, steps_of
 from tasks.rewrite.routes import route_of
-from tasks.rewrite.strategies import STRATEGIES
+from tasks.rewrite.strategies import STRATEGIES, FollowedUp, InParts
 from tasks.simulator.answer_key import AnswerKey
 from tasks.simulator.items import read_item
 from tasks.simulator.models import ROSTER
@@ -81,6 +81,7 @@ def load_seeds() -> tuple[list[Parent], AnswerKey]:
             answer_type=row["answer_type"],
             program=row["program"],
             reference=row["reference"],
+            tests=tuple(row["tests"] or ()),
         )
         for row in rows
     ]
@@ -126,7 +127,11 @@ def _rewrites_of(name: str, parents: Sequence[Parent], key: AnswerKey) -> Iterat
     Random(name).shuffle(fitting)
     for variant in range(_VARIANTS):
         for parent in fitting:
+            if isinstance(strategy, InParts) and variant >= strategy.parts(parent):
+                continue
             (_, asked) = strategy.messages(parent, variant, ModelSettings(model="m"))[-1]
+            if isinstance(strategy, FollowedUp):  # A draft may be faulty; the last word is meant.
+                asked = orjson.dumps({**orjson.loads(asked), "round": strategy.ROUNDS}).decode()
             reply = orjson.loads(write_rewrite(0, model, key, orjson.loads(asked), "sound"))
             candidate = strategy.read(reply, parent) if reply["valid"] else None
             if not isinstance(candidate, Candidate):
