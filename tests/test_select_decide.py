@@ -301,13 +301,25 @@ EVIDENCE = st.lists(
 def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
     schema = {
         **dict.fromkeys(
-            ("prompt_id", "root_id", "kind", "domain", "duplicate_of", "item_id", "benchmark"),
+            (
+                "prompt_id",
+                "root_id",
+                "parent_id",
+                "strategy",
+                "kind",
+                "domain",
+                "duplicate_of",
+                "item_id",
+                "benchmark",
+            ),
             pl.String,
         ),
         **{"duplicate_method": pl.String, "duplicate_score": pl.Float64},
         **{"method": pl.String, "trusted": pl.Boolean, "key_source": pl.String},
         **dict.fromkeys(("key_share", "reference_rate"), pl.Float64),
-        **dict.fromkeys(("answer_type", "source", "refusal", "withdrawn"), pl.String),
+        **dict.fromkeys(
+            ("answer_type", "source", "refusal", "withdrawn", "parent_id", "strategy"), pl.String
+        ),
         **dict.fromkeys(("key_confirming", "key_confirmations", "votes", "voted"), pl.Int64),
         "reference_decided": pl.Int64,
         **dict.fromkeys(("correct", "wrong", "truncated", "unverifiable"), pl.Int64),

@@ -6,6 +6,7 @@ refuse_lost_reference(candidate, parent)
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from tasks.rewrite import acceptance, same_task, soundness
@@ -55,6 +56,23 @@ def refuse_lost_reference(candidate: Candidate, parent: Parent) -> Refusal | Non
     if lost is None:
         return None
     return Refusal("not_self_contained", f"refers to what is not there: {lost.group()!r}")
+
+
+def refuse_told_answer(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`answer_leaked`: the statement says the key more often than the parent's statement does."""
+    return acceptance.refuse_leaked_answer(candidate, replace(parent, answer=None, choices=()))
+
+
+def refuse_told_step(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`easier`: the statement says what a step of its program comes to, which is no datum."""
+    try:
+        steps = steps_of(candidate.program or "0")
+    except ProgramError:
+        return None
+    told = set(steps) & set(numbers_said(candidate.text)) - set(_numbers(candidate.program or ""))
+    if not told:
+        return None
+    return Refusal("easier", f"says {show_number(min(told))}, a step of its program")
 
 
 def refuse_missing_number(candidate: Candidate, parent: Parent) -> Refusal | None:
@@ -158,9 +176,9 @@ SHORT_ANSWER: Sequence[Gate] = (
     refuse_still_open,
     acceptance.refuse_options_left,
     acceptance.refuse_key_mismatch,
-    acceptance.refuse_leaked_answer,
+    refuse_told_answer,
     same_task.refuse_help,
-    soundness.refuse_stated_step,
+    refuse_told_step,
     soundness.refuse_not_unique,
     soundness.refuse_vague_amount,
     refuse_lost_reference,

@@ -23,7 +23,6 @@ NAME: Final = "multi_part"
 TEMPLATE = "multi_part@1"  # Raise the version with any change to what is asked.
 ROUTES = frozenset({"multi_part"})
 SCHEMA = describe_reply(NAME, "part", "problem", "program", "answer")
-GATES: Sequence[Gate] = COMPUTED
 MOST_PARTS = 6
 _LABELLED = re.compile(r"\(?\b([a-h1-8]|i{1,3}|iv|v|vi)\)\s*([^;]+)", re.IGNORECASE)
 _SYSTEM = f"""\
@@ -62,6 +61,15 @@ its area in square metres?", "program": "18 * 12", "answer": "216"}}
 
 Reply with one JSON object with the fields valid, part, problem, program and answer, and nothing \
 else."""
+
+
+def refuse_parts_left(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`not_self_contained`: it still has labelled parts, so all of them are asked."""
+    left = find_parts(candidate.text)
+    return Refusal("not_self_contained", f"still has the parts {', '.join(left)}") if left else None
+
+
+GATES: Sequence[Gate] = (refuse_parts_left, *COMPUTED)
 
 
 def applies(parent: Parent) -> bool:
