@@ -20,7 +20,7 @@ from tasks.llm.servers import endpoint_of, stop_simulators
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import track
 from tasks.recipe import Recipe
-from tasks.rewrite import acceptance, drafts
+from tasks.rewrite import acceptance, drafts, running
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.confirm import Votes, weigh
@@ -479,6 +479,7 @@ def test_without_a_sandbox_a_reply_waits_with_a_row_that_says_so(
     put_reply(store, parent, reply, template="predict_output@1")
     recipe = offline(make_recipe, confirmations=0)
     monkeypatch.setattr(predict_output, "sandbox_works", lambda: False)
+    monkeypatch.setattr(running, "sandbox_works", lambda: False)
     for _ in range(2):
         assert run(store, recipe).refused == {"no_sandbox": 1}
     assert verdicts(store) == [(acceptance.NOT_DECIDED, False, "no_sandbox")]

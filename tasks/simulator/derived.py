@@ -5,7 +5,7 @@
      "program": "17 * (17 - 3) / 2", "level": 2}
 
 Each is an item as well, so that models know what is right of it and go wrong about it. `index` is
-the variant in which the rewriter says it. `python -m seeds.check` computes every answer anew.
+the variant in which the rewriter says it. A test computes every answer anew.
 """
 
 from collections.abc import Mapping
