@@ -28,6 +28,7 @@ from tasks.rewrite.drafts import Draft, Shelf, take_batch
 from tasks.rewrite.stage import RewriteCounts, count_pending, is_in_share, rewrite_range
 from tasks.rewrite.strategies import new_numbers, predict_output
 from tasks.select.decide import decide, read_evidence
+from tasks.select.duplicates import find_duplicates
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 
@@ -424,6 +425,34 @@ def test_an_accepted_rewrite_is_withdrawn_if_its_answers_no_longer_confirm_it(
     raise_version(monkeypatch, 9, new_numbers.GATES)
     assert run(store, offline(make_recipe)).refused == {"unconfirmed": 1}
     assert count(store, "withdrawn_prompts") == 1
+
+
+def test_a_withdrawn_rewrite_keeps_no_twin_out(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_reply(store, put_seeds(store, SEEDS[:1])[0], reply_with())
+    recipe = offline(make_recipe, confirmations=0)
+    assert run(store, recipe).accepted == 1
+    twin = {"text": NEW_BAKER, "domain": "other", "answer": None, "answer_type": "number"}
+    (unanswered,) = put_seeds(store, [twin])
+    twins = "select prompt_id from current_duplicates where prompt_id <> representative_id"
+    find_duplicates(store, recipe.select.duplicates, "run")
+    assert store.sql(twins).rows() == [(unanswered,)]
+    raise_version(monkeypatch, 9, [refuse_everything])
+    assert run(store, recipe).refused == {"drifted": 1}
+    find_duplicates(store, recipe.select.duplicates, "run")
+    assert store.sql(twins).rows() == []
+
+
+def test_strategies_take_turns_in_who_comes_first_in_a_root(store: Store) -> None:
+    parents = put_seeds(store, [{**SEEDS[0], "text": f"{number} * 2?"} for number in range(20)])
+    for parent in parents:
+        for template in ("harder@1", "new_numbers@1"):
+            named = {"response_id": parent + template, "reuse_key": parent + template}
+            put_reply(store, parent, "", template=template, **named)
+    rows = store.query("rewrite_responses", low="", high="g", acceptance=1)
+    first = rows.group_by("root_id", maintain_order=True).first()["template"]
+    assert set(first) == {"harder@1", "new_numbers@1"}
 
 
 OTHER_SEEDS: tuple[dict[str, Any], ...] = (

@@ -71,7 +71,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 _CODE_OPENING = re.compile(r"^Write a Python function (`[^`]+`) that ([a-z]+s)\b")
 _CODE_OPENINGS = (
     r"Implement \1 in Python. What it does: it \2",
-    r"In Python, a function is wanted that \2, with the signature \1. It \2",
+    r"Solve this in Python by a function with the signature \1. It \2",
     r"There should be a Python function \1. It \2",
     r"Define \1 in Python. The function \2",
 )
@@ -83,18 +83,17 @@ _CODE_WORDS: Mapping[str, tuple[str, ...]] = {
     "the smallest number of": ("the least number of",), "the length of": ("the size of",),
     "contains": ("includes",), "consist of": ("are made up of",), "occurs": ("appears",),
     "occur": ("appear",), "as a list of": ("in the form of a list of",), "gives": ("yields",),
-    "A text": ("Any text",), 
+    "A text": ("Any text",),
     "given as": ("handed over as",), "The given": ("The passed",), "is given": ("is passed",),
-    "equally long": ("of the same length",), "elements": ("members",), "element": ("member",),
+    "elements": ("members",), "element": ("member",),
     "Ignore": ("Pay no heed to",), "Keep": ("Leave",), "if there is none": ("when none exists",),
     "is empty": ("has nothing in it",), "empty": ("blank",), "ascending": ("rising",),
-    "alphabetically": ("by the alphabet",), "consecutive": ("neighbouring",),
+    "consecutive": ("neighbouring",),
     "at most once": ("no more than once",), "changed": ("altered",), "pairs": ("couples",),
     "where": ("in which",), "in which": ("where",), "if": ("when",),
     "so that": ("such that",), "the order of": ("the sequence of",),
-    "at least": ("no fewer than",), "different": ("distinct",), "same": ("identical",),
+    "at least": ("no fewer than",), "different": ("distinct",),
     "largest": ("greatest",), "smallest": ("least",), "writes": ("spells",),
-    "the first": ("the earliest",),
 }  # fmt: skip
 _CODE_WORD = re.compile(r"\b(?:" + "|".join(sorted(_CODE_WORDS, key=len, reverse=True)) + r")\b")
 _QUOTED = re.compile(r"`[^`]*`|\"[^\"]*\"")
