@@ -4,10 +4,19 @@ print_steadily("print(6 * 7)")  →  "42" | Refusal("unsteady", "two runs print 
 """
 
 from tasks.assess.sandbox import run_program, sandbox_works
-from tasks.rewrite.candidate import Refusal
+from tasks.rewrite.candidate import Parent, Refusal
+from tasks.rewrite.snippet import SnippetError, tidy_code
 
 MOST_STEPS = 600  # lines run inside functions; nobody follows more on paper
 FEWEST_STEPS = 3  # with fewer there is nothing to follow
+
+
+def has_runnable_code(parent: Parent) -> bool:
+    """Say whether a prompt has a solution to show, and there is a sandbox to run it in."""
+    try:
+        return bool(tidy_code(parent.reference or "")) and sandbox_works()
+    except SnippetError:
+        return False
 
 
 def print_steadily(

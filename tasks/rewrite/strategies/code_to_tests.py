@@ -10,14 +10,14 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from tasks.assess.sandbox import run_program, sandbox_works
+from tasks.assess.sandbox import run_program
 from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.exchange import ask_rewriter, describe_reply
-from tasks.rewrite.running import print_steadily
+from tasks.rewrite.exchange import ask_about_code, describe_reply
+from tasks.rewrite.running import has_runnable_code, print_steadily
 from tasks.rewrite.snippet import SnippetError, functions_in, read_call, tidy_code
 
 NAME: Final = "code_to_tests"
@@ -89,23 +89,12 @@ GATES: Sequence[Gate] = (refuse_few_tests, refuse_blind_tests)
 
 def applies(parent: Parent) -> bool:
     """There is a solution, no test, and a sandbox to run it in."""
-    if parent.tests or parent.reference is None:
-        return False
-    try:
-        return bool(tidy_code(parent.reference)) and sandbox_works()
-    except SnippetError:
-        return False
+    return not parent.tests and has_runnable_code(parent)
 
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one set of calls."""
-    asked = {
-        "strategy": NAME,
-        "problem": parent.text,
-        "code": tidy_code(parent.reference or ""),
-        "variant": variant,
-    }
-    return ask_rewriter(settings, _SYSTEM, asked)
+    return ask_about_code(settings, _SYSTEM, NAME, parent, variant)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

@@ -12,14 +12,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
-from tasks.assess.sandbox import sandbox_works
 from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.exchange import ask_rewriter, describe_reply
-from tasks.rewrite.snippet import SnippetError, tidy_code
+from tasks.rewrite.running import has_runnable_code
+from tasks.rewrite.snippet import tidy_code
 
 NAME: Final = "instruction_reversal"
 TEMPLATE = "instruction_reversal@1"  # Raise the version with any change to what is asked.
@@ -101,12 +101,7 @@ GATES: Sequence[Gate] = (
 
 def applies(parent: Parent) -> bool:
     """There are code to be described, tests for the way back, and a sandbox to run them in."""
-    if parent.reference is None or not parent.tests or parent.answer is None:
-        return False
-    try:
-        return bool(tidy_code(parent.reference)) and sandbox_works()
-    except SnippetError:
-        return False
+    return bool(parent.tests) and parent.answer is not None and has_runnable_code(parent)
 
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:

@@ -18,7 +18,7 @@ from tasks.rewrite import acceptance
 from tasks.rewrite.acceptance import LONGEST_ANSWER, Gate
 from tasks.rewrite.answers import read_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.exchange import ask_rewriter, describe_reply
+from tasks.rewrite.exchange import ask_about_code, describe_reply
 from tasks.rewrite.running import print_steadily
 from tasks.rewrite.snippet import (
     SnippetError,
@@ -125,13 +125,7 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one call; the tests are not told."""
-    asked = {
-        "strategy": NAME,
-        "problem": parent.text,
-        "code": tidy_code(parent.reference or ""),
-        "variant": variant,
-    }
-    return ask_rewriter(settings, _SYSTEM, asked)
+    return ask_about_code(settings, _SYSTEM, NAME, parent, variant)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

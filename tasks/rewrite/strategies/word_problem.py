@@ -11,7 +11,6 @@ from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any, Final
 
-from tasks.assess.sandbox import sandbox_works
 from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance
@@ -19,8 +18,8 @@ from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.answers import numbers_said, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.checkable import SHORT_ANSWER, refuse_overlong, refuse_unrelated
-from tasks.rewrite.exchange import ask_rewriter, describe_reply
-from tasks.rewrite.running import print_steadily
+from tasks.rewrite.exchange import ask_about_code, describe_reply
+from tasks.rewrite.running import has_runnable_code, print_steadily
 from tasks.rewrite.snippet import SnippetError, make_program, read_call, tidy_code, values_in
 
 NAME: Final = "word_problem"
@@ -104,21 +103,12 @@ GATES: Sequence[Gate] = (
 
 def applies(parent: Parent) -> bool:
     """There is code to run, and a sandbox to run it in."""
-    try:
-        return bool(tidy_code(parent.reference or "")) and sandbox_works()
-    except SnippetError:
-        return False
+    return has_runnable_code(parent)
 
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one story."""
-    asked = {
-        "strategy": NAME,
-        "problem": parent.text,
-        "code": tidy_code(parent.reference or ""),
-        "variant": variant,
-    }
-    return ask_rewriter(settings, _SYSTEM, asked)
+    return ask_about_code(settings, _SYSTEM, NAME, parent, variant)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
