@@ -33,7 +33,7 @@ NEVER_NULL = (
 )
 ALLOWED = {
     "kind": ("seed", "rewrite"),
-    "key_source": ("gold", "execution", "plurality"),
+    "key_source": ("gold", "execution", "plurality", "confirmed"),
     "split": ("train", "validation"),
 }
 
