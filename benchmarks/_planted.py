@@ -22,7 +22,7 @@ from tasks.recipe import ModelSettings
 from tasks.rewrite.candidate import Candidate, Parent
 from tasks.rewrite.program import ProgramError, evaluate, steps_of
 from tasks.rewrite.routes import route_of
-from tasks.rewrite.strategies import STRATEGIES
+from tasks.rewrite.strategies import STRATEGIES, FollowedUp, InParts
 from tasks.simulator.answer_key import AnswerKey
 from tasks.simulator.items import read_item
 from tasks.simulator.models import ROSTER
@@ -33,7 +33,7 @@ from tasks.simulator.structured import write_rewrite
 SEEDS = Path(__file__).resolve().parents[1] / "seeds"
 KINDS = (
     "answer leaked", "two answers", "empty solution set", "missing datum", "options left",
-    "wrong key", "near-copy", "easier",
+    "wrong key", "near-copy", "easier", "still open",
 )  # fmt: skip
 _VARIANTS = 3
 _NUMBER = re.compile(r"(?<![\w.,^{])\d[\d,]*(?:\.\d+)?(?![\w.,^}]*\d)")
@@ -81,6 +81,7 @@ def load_seeds() -> tuple[list[Parent], AnswerKey]:
             answer_type=row["answer_type"],
             program=row["program"],
             reference=row["reference"],
+            tests=tuple(row["tests"] or ()),
         )
         for row in rows
     ]
@@ -126,14 +127,20 @@ def _rewrites_of(name: str, parents: Sequence[Parent], key: AnswerKey) -> Iterat
     Random(name).shuffle(fitting)
     for variant in range(_VARIANTS):
         for parent in fitting:
+            if isinstance(strategy, InParts) and variant >= strategy.parts(parent):
+                continue
             (_, asked) = strategy.messages(parent, variant, ModelSettings(model="m"))[-1]
+            if isinstance(strategy, FollowedUp):  # A draft may be faulty; the last word is meant.
+                asked = orjson.dumps({**orjson.loads(asked), "round": strategy.ROUNDS}).decode()
             reply = orjson.loads(write_rewrite(0, model, key, orjson.loads(asked), "sound"))
             candidate = strategy.read(reply, parent) if reply["valid"] else None
             if not isinstance(candidate, Candidate):
                 continue
             question = key.find(candidate.text)
             if question.item is not None:
-                yield Sound(name, parent, reply, question.answer)
+                solution = question.item.reference or parent.reference or ""
+                is_code = candidate.answer_type == "code"
+                yield Sound(name, parent, reply, solution if is_code else question.answer)
 
 
 def _padded(made: list[Sound], wanted: int) -> list[Sound | None]:
@@ -282,8 +289,10 @@ def _answer_otherwise(sound: Sound, chance: Random) -> Change:
     if sound.parent.choices:
         others = [one for one in sound.parent.choices if one != sound.parent.right_option]
         reply["answer"] = chance.choice(others)
-    else:
+    elif re.fullmatch(r"-?[\d./]+", sound.answer):
         reply["answer"] = str(Fraction(sound.reply["answer"]) + chance.choice((1, 2, 10)))
+    else:
+        reply["answer"] = f"no {sound.answer}"
     return reply, (sound.answer,)
 
 
@@ -407,6 +416,70 @@ def _call_emptily(sound: Sound, chance: Random) -> Change:
     return {**sound.reply, "call": f"{name}({', '.join(least)})"}, (sound.answer,)
 
 
+def _call_otherwise(sound: Sound, chance: Random) -> Change:
+    """Compute with another value than the story tells."""
+    call = str(sound.reply["call"])
+    places = list(re.finditer(r"\d+", call))
+    if not places:
+        return None
+    found = chance.choice(places)
+    changed = f"{call[: found.start()]}{int(found.group()) + 3}{call[found.end() :]}"
+    return {**sound.reply, "call": changed}, (sound.answer,)
+
+
+def _call_weakly(sound: Sound, chance: Random) -> Change:
+    """Test with the first call alone, or with it again and again in other spellings."""
+    first = str(sound.reply["calls"][0])
+    again = [first.replace("(", "(" + " " * spaces, 1) for spaces in range(6)]
+    calls = chance.choice(([first], again, sound.reply["calls"][:2]))
+    return {**sound.reply, "calls": calls}, (sound.answer,)
+
+
+def _test_what_raises(sound: Sound, chance: Random) -> Change:
+    name = str(sound.reply["function"])
+    calls = [*sound.reply["calls"], f"{name}({', '.join(['None'] * 9)})"]
+    return {**sound.reply, "calls": calls}, ()
+
+
+def _tell_code(sound: Sound, chance: Random) -> Change:
+    """Put the solution, or its longest line, into the instruction."""
+    lines = [line for line in sound.answer.splitlines() if not line.lstrip().startswith("def ")]
+    longest = max(lines, key=len).strip()
+    told = chance.choice((f"\n\n```python\n{sound.answer}```", f" One line of it is `{longest}`."))
+    return _said(sound, _text(sound) + told, (sound.answer,))
+
+
+def _unname(sound: Sound, chance: Random) -> Change:
+    """Leave out by which name, or with which parameters, the function is called."""
+    bare = re.sub(r"`\w+\(", "`f(", _text(sound), count=1)
+    unsigned = re.sub(r"`(\w+)\([^`]*`", r"`\1`", _text(sound), count=1)
+    return _said(sound, chance.choice((bare, unsigned)), ())
+
+
+def _leave_labels(sound: Sound, chance: Random) -> Change:
+    """Ask all parts at once, as the parent does."""
+    return _said(sound, f"{sound.parent.text} Answer one of them.", (sound.answer,))
+
+
+def _refer_back(sound: Sound, chance: Random) -> Change:
+    """Build on another part or on the original, which nobody sees."""
+    back = chance.choice(
+        ("Use the result of part (a).", "Take the previous result.", "Begin as shown above.")
+    )
+    return _said(sound, f"{_text(sound)} {back}", ())
+
+
+def _ask_for_proof(sound: Sound, chance: Random) -> Change:
+    """Ask for what no key can be compared with, beside what it can."""
+    asked = chance.choice((" Prove it.", " Explain why.", " Justify that it is so."))
+    return _said(sound, _text(sound) + asked, (sound.answer,))
+
+
+def _leave_rest_alone(sound: Sound, chance: Random) -> Change:
+    """Give the whole's answer as the rest, which does not need the step then."""
+    return {**sound.reply, "rest": f"{sound.parent.answer} + 0 * step"}, (sound.answer,)
+
+
 def _with_numbers(sound: Sound, values: Sequence[Fraction], result: str) -> Change:
     """Put whole numbers into the statement and into the parent's program."""
     program = _fill(sound.parent.program or "", values)
@@ -434,20 +507,36 @@ def _is_literal(text: str) -> bool:
 
 Way = Callable[[Sound, Random], Change]
 _WAYS: Mapping[str, tuple[Way, ...]] = {
-    "answer leaked": (_tell_answer, _tell_answer_first, _call_with_output),
+    "answer leaked": (_tell_answer, _tell_answer_first, _call_with_output, _tell_code),
     "two answers": (_ask_any, _ask_roughly, _drop_condition),
-    "empty solution set": (_contradict, _take_too_much, _call_that_raises),
-    "missing datum": (_blur_number, _drop_sentence, _refer_to_figure),
+    "empty solution set": (_contradict, _take_too_much, _call_that_raises, _test_what_raises),
+    "missing datum": (_blur_number, _drop_sentence, _refer_to_figure, _refer_back, _unname),
     "options left": (_list_options, _talk_of_options),
-    "wrong key": (_answer_otherwise, _compute_otherwise, _ask_something_else),
-    "near-copy": (_keep_numbers, _hardly_change, _ask_old),
-    "easier": (_tell_old_answer, _tell_step, _help, _make_trivial, _call_emptily),
+    "wrong key": (
+        _answer_otherwise,
+        _compute_otherwise,
+        _ask_something_else,
+        _call_otherwise,
+        _leave_rest_alone,
+    ),
+    "near-copy": (_keep_numbers, _hardly_change, _ask_old, _leave_labels),
+    "easier": (
+        _tell_old_answer,
+        _tell_step,
+        _help,
+        _make_trivial,
+        _call_emptily,
+        _call_weakly,
+    ),
+    "still open": (_ask_for_proof,),
 }
 _TEXTUAL = {
     "_tell_answer", "_tell_answer_first", "_ask_any", "_ask_roughly", "_drop_condition",
     "_contradict", "_blur_number", "_drop_sentence", "_refer_to_figure", "_list_options",
     "_talk_of_options", "_help",
 }  # fmt: skip
+# What can be told, blurred or asked otherwise of any question with one short answer.
+_OF_A_QUESTION = (_TEXTUAL - {"_drop_condition"}) | {"_refer_back", "_ask_for_proof"}
 _POSSIBLE: Mapping[str, set[str]] = {
     "new_numbers": _TEXTUAL
     | {"_take_too_much", "_answer_otherwise", "_compute_otherwise", "_keep_numbers"}
@@ -456,5 +545,22 @@ _POSSIBLE: Mapping[str, set[str]] = {
     "paraphrase": _TEXTUAL | {"_ask_something_else", "_hardly_change"},
     "harder": _TEXTUAL
     | {"_answer_otherwise", "_compute_otherwise", "_tell_old_answer", "_ask_old"},
+    "proof_to_answer": _OF_A_QUESTION
+    | {"_answer_otherwise", "_compute_otherwise", "_tell_step", "_hardly_change"},
+    "multi_part": _OF_A_QUESTION
+    | {"_answer_otherwise", "_compute_otherwise", "_tell_step", "_leave_labels"},
+    "decompose": _OF_A_QUESTION
+    | {"_answer_otherwise", "_compute_otherwise", "_tell_step", "_ask_old", "_leave_rest_alone"},
+    "self_revision": _OF_A_QUESTION | {"_answer_otherwise", "_hardly_change"},
+    "word_problem": _OF_A_QUESTION | {"_answer_otherwise", "_call_otherwise", "_hardly_change"},
+    "code_to_tests": {"_call_weakly", "_test_what_raises"},
+    "instruction_reversal": {
+        "_tell_code",
+        "_ask_roughly",
+        "_drop_sentence",
+        "_unname",
+        "_hardly_change",
+        "_help",
+    },
     "predict_output": {"_call_with_output", "_call_that_raises", "_call_emptily"},
 }

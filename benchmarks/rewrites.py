@@ -111,8 +111,10 @@ def judge(name: str, parent: Parent, reply: dict[str, Any], said: list[str]) -> 
 
 def agrees(candidate: Candidate, answer: str) -> bool:
     """Grade an answer against a candidate's key, as a response is."""
-    content = rf"The answer is \boxed{{{answer}}}."
-    return decide(candidate.answer_type, candidate.answer, content).verdict == "correct"
+    is_code = candidate.answer_type == "code"
+    content = f"```python\n{answer}\n```" if is_code else rf"The answer is \boxed{{{answer}}}."
+    verdict = decide(candidate.answer_type, candidate.answer, content, tests=candidate.tests)
+    return verdict.verdict == "correct"
 
 
 def measure_stage(key: AnswerKey) -> Iterator[Measure]:
@@ -172,7 +174,7 @@ def measure_store(store: Store, key: AnswerKey, routed: int) -> Iterator[Measure
         "where child.kind = 'rewrite' and responses.model is not null"
     ).item()
     yield measure("traced to root, template and model", int(traced), len(made), "", 1.0)
-    yield measure("seeds with a route", routed, 433, "bundled seeds", 1.0)
+    yield measure("seeds with a route", routed, 464, "bundled seeds", 1.0)
     replies = "select count(*) from responses where role = 'rewriter'"
     outcomes = "select count(*) from current_rewrites"
     accounted = int(store.sql(outcomes).item())

@@ -33,7 +33,7 @@ NEVER_NULL = (
 )
 ALLOWED = {
     "kind": ("seed", "rewrite"),
-    "key_source": ("gold", "execution", "plurality", "rubric"),
+    "key_source": ("gold", "execution", "plurality", "confirmed", "rubric"),
     "split": ("train", "validation"),
 }
 

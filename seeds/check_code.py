@@ -36,6 +36,8 @@ def check_code(row: dict[str, Any]) -> Iterator[str]:
     """Check a row of the domain code: a function, an output to predict or a choice."""
     if row["answer_type"] == "code":
         yield from _check_function(row)
+    elif row["answer_type"] == "open":
+        yield from _check_unchecked(row)
     else:
         yield from _check_snippet(row)
 
@@ -58,6 +60,17 @@ def _check_function(row: dict[str, Any]) -> Iterator[str]:
         yield f"the reference fails test {index + 1} ({error}), expected it to pass: {tests[index]}"
     if passed_by_none * 2 > len(tests):
         yield f"a function that returns None passes {passed_by_none} of {len(tests)} tests"
+
+
+def _check_unchecked(row: dict[str, Any]) -> Iterator[str]:
+    """Run the solution of a task without tests: it has to define the one function there is."""
+    defined = re.findall(r"(?m)^def (\w+)", row["reference"] or "")
+    if len(defined) != 1:
+        yield f"the reference defines {len(defined)} functions, expected the one that is asked for"
+        return
+    _, fault = _run(f"{row['reference']}\ncallable({defined[0]})", "")
+    if fault:
+        yield f"the reference cannot be run ({fault}), expected it to define {defined[0]}"
 
 
 def _check_snippet(row: dict[str, Any]) -> Iterator[str]:

@@ -4,6 +4,7 @@
 """
 
 import logging
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any
@@ -24,7 +25,9 @@ def check_value(row: dict[str, Any]) -> Iterator[str]:
         yield from _check_number(answer, program, check, row["prompt"])
     elif kind == "expression" and check is not None:
         yield from _check_expression(answer, check)
-    if row["domain"] == "math" and program is None and check is None:
+    elif kind == "open" and answer is not None:
+        yield from _check_parts(answer, check)
+    if row["domain"] == "math" and (program, check) == (None, None) and answer is not None:
         yield "has neither program nor check, expected one of them"
 
 
@@ -83,6 +86,17 @@ def _check_number(
         else:
             if value != expected:
                 yield f"the {name} gives {value}, expected the answer {answer}"
+
+
+def _check_parts(answer: str, check: str | None) -> Iterator[str]:
+    """Check the answers of a problem in parts, "(a) 60; (b) 216", by "2*(18+12); 18*12"."""
+    said = re.findall(r"\([a-h]\) ([^;]+)", answer)
+    computed = [expression.strip() for expression in (check or "").split(";")]
+    if len(said) < 2 or len(said) != len(computed):
+        yield f"check has {len(computed)} expressions for {len(said)} parts, expected one for each"
+        return
+    for part, expression in zip(said, computed, strict=True):
+        yield from _check_expression(part, expression)
 
 
 def _check_expression(answer: str, check: str) -> Iterator[str]:

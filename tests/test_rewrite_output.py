@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tasks.assess.sandbox import run_program, sandbox_works
+from tasks.rewrite import running
 from tasks.rewrite.acceptance import NOT_DECIDED, VERSION, find_refusal, version_of
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.snippet import SnippetError, compose, read_call, tidy_code
@@ -153,6 +154,7 @@ def test_without_a_sandbox_nothing_is_asked_and_nothing_decided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(predict_output, "sandbox_works", lambda: False)
+    monkeypatch.setattr(running, "sandbox_works", lambda: False)
     assert predict_output.applies(SEED) is False
     assert outcome("power(5)")[0] == "no_sandbox"
     assert (version_of("no_sandbox"), version_of("easier")) == (NOT_DECIDED, VERSION)

@@ -74,17 +74,19 @@ def test_every_bundled_seed_has_the_route_of_its_answer() -> None:
         "choice": {"choice"},
         "text": {"text", "true_false"},
         "code": {"code"},
+        "open": {"open", "proof", "multi_part", "code"},
     }
     found = Counter()
     for file in sorted(SEEDS.glob("*.jsonl")):
         for row in map(orjson.loads, file.read_bytes().splitlines()):
-            fields = {name: row[name] for name in ("domain", "answer", "answer_type")}
+            fields = {name: row[name] for name in ("domain", "answer", "answer_type", "reference")}
             choices = tuple(row["choices"] or ())
             route, _ = classify(parent(row["prompt"], choices=choices, **fields))
             found[route] += 1
             assert route in expected[row["answer_type"]] | {"safety"}
     assert found == {
-        "numeric": 203, "choice": 72, "safety": 62, "code": 47, "expression": 25, "text": 24,
+        "numeric": 203, "choice": 72, "safety": 62, "code": 53, "expression": 25, "text": 24,
+        "proof": 10, "open": 8, "multi_part": 7,
     }  # fmt: skip
 
 
@@ -100,8 +102,8 @@ def test_seeds_are_classified_once_a_version_and_can_be_asked_for(
         ("What is 7 * 6?", "numeric", "answer_type is number"),
         ("Which gas do plants take in?", "choice", "3 options"),
     ]
-    monkeypatch.setattr(routes, "VERSION", 2)
+    monkeypatch.setattr(routes, "VERSION", 3)
     assert route_seeds(store, "run-3") == 3
     versions = store.sql("select version, count(*) from routes group by 1 order by 1")
-    assert versions.rows() == [(1, 3), (2, 3)]
-    assert store.sql("select distinct version from current_routes").rows() == [(2,)]
+    assert versions.rows() == [(2, 3), (3, 3)]
+    assert store.sql("select distinct version from current_routes").rows() == [(3,)]

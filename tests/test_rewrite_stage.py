@@ -20,7 +20,7 @@ from tasks.llm.servers import endpoint_of, stop_simulators
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import track
 from tasks.recipe import Recipe
-from tasks.rewrite import acceptance, drafts
+from tasks.rewrite import acceptance, drafts, running
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.confirm import Votes, weigh
@@ -28,6 +28,7 @@ from tasks.rewrite.drafts import Draft, Shelf, take_batch
 from tasks.rewrite.stage import RewriteCounts, count_pending, is_in_share, rewrite_range
 from tasks.rewrite.strategies import new_numbers, predict_output
 from tasks.select.decide import decide, read_evidence
+from tasks.select.duplicates import find_duplicates
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 
@@ -426,6 +427,34 @@ def test_an_accepted_rewrite_is_withdrawn_if_its_answers_no_longer_confirm_it(
     assert count(store, "withdrawn_prompts") == 1
 
 
+def test_a_withdrawn_rewrite_keeps_no_twin_out(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put_reply(store, put_seeds(store, SEEDS[:1])[0], reply_with())
+    recipe = offline(make_recipe, confirmations=0)
+    assert run(store, recipe).accepted == 1
+    twin = {"text": NEW_BAKER, "domain": "other", "answer": None, "answer_type": "number"}
+    (unanswered,) = put_seeds(store, [twin])
+    twins = "select prompt_id from current_duplicates where prompt_id <> representative_id"
+    find_duplicates(store, recipe.select.duplicates, "run")
+    assert store.sql(twins).rows() == [(unanswered,)]
+    raise_version(monkeypatch, 9, [refuse_everything])
+    assert run(store, recipe).refused == {"drifted": 1}
+    find_duplicates(store, recipe.select.duplicates, "run")
+    assert store.sql(twins).rows() == []
+
+
+def test_strategies_take_turns_in_who_comes_first_in_a_root(store: Store) -> None:
+    parents = put_seeds(store, [{**SEEDS[0], "text": f"{number} * 2?"} for number in range(20)])
+    for parent in parents:
+        for template in ("harder@1", "new_numbers@1"):
+            named = {"response_id": parent + template, "reuse_key": parent + template}
+            put_reply(store, parent, "", template=template, **named)
+    rows = store.query("rewrite_responses", low="", high="g", acceptance=1)
+    first = rows.group_by("root_id", maintain_order=True).first()["template"]
+    assert set(first) == {"harder@1", "new_numbers@1"}
+
+
 OTHER_SEEDS: tuple[dict[str, Any], ...] = (
     {
         "text": "A drawer holds 6 black and 4 white socks. What is the probability of a black one?",
@@ -479,6 +508,7 @@ def test_without_a_sandbox_a_reply_waits_with_a_row_that_says_so(
     put_reply(store, parent, reply, template="predict_output@1")
     recipe = offline(make_recipe, confirmations=0)
     monkeypatch.setattr(predict_output, "sandbox_works", lambda: False)
+    monkeypatch.setattr(running, "sandbox_works", lambda: False)
     for _ in range(2):
         assert run(store, recipe).refused == {"no_sandbox": 1}
     assert verdicts(store) == [(acceptance.NOT_DECIDED, False, "no_sandbox")]

@@ -32,12 +32,18 @@ SHIRT = Parent(
     "choice",
     reference="def price(euros):\n    return euros * 3 / 4",
 )
+PARTS = replace(SHIRT, text="A shirt costs 40 euros. (a) What is half of it? (b) What is twice?")
 
 
 def test_every_strategy_is_known_by_name_and_by_template_and_asks_a_strict_schema() -> None:
-    names = {"new_numbers", "choice_to_open", "paraphrase", "predict_output", "harder"}
+    names = {
+        *("new_numbers", "choice_to_open", "paraphrase", "predict_output", "harder"),
+        *("proof_to_answer", "multi_part", "decompose", "self_revision", "code_to_tests"),
+        *("word_problem", "instruction_reversal"),
+    }
     assert set(STRATEGIES) == names == set(get_args(StrategyName))
-    assert set(BY_TEMPLATE) == {f"{name}@1" for name in names}
+    rounds = {"self_revision@1+1", "self_revision@1+2"}
+    assert set(BY_TEMPLATE) == {f"{name}@1" for name in names} | rounds
     for name, strategy in STRATEGIES.items():
         assert set(strategy.ROUTES) <= set(get_args(Route))
         schema = strategy.SCHEMA.schema
@@ -131,13 +137,13 @@ def test_a_request_is_the_contracts_json_and_differs_by_variant() -> None:
 def test_the_models_own_system_prompt_comes_first() -> None:
     own = ModelSettings(model="m", system_prompt="Be terse.")
     for strategy in STRATEGIES.values():
-        ours = strategy.messages(SHIRT, 0, MODEL)[0][1]
-        assert strategy.messages(SHIRT, 0, own)[0][1] == f"Be terse.\n\n{ours}"
+        ours = strategy.messages(PARTS, 0, MODEL)[0][1]
+        assert strategy.messages(PARTS, 0, own)[0][1] == f"Be terse.\n\n{ours}"
 
 
 def test_the_examples_in_the_prompts_follow_their_own_schema() -> None:
     for strategy in STRATEGIES.values():
-        system = strategy.messages(SHIRT, 0, MODEL)[0][1]
+        system = strategy.messages(PARTS, 0, MODEL)[0][1]
         replies = [line for line in system.splitlines() if line.startswith('{"valid"')]
         assert len(replies) == 1
         Draft202012Validator(strategy.SCHEMA.schema).validate(json.loads(replies[0]))

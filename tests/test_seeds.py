@@ -92,8 +92,8 @@ def test_shipped_seeds_cover_levels_and_answer_types() -> None:
     for level in range(1, 6):
         assert sum(row["level"] == level for row in rows) >= 0.15 * len(rows)
         assert sum(row["level"] == level for row in code) >= 0.15 * len(code)
-    assert {row["answer_type"] for row in rows} == {"number", "expression", "choice"}
-    assert {row["answer_type"] for row in code} == {"code", "text", "number", "choice"}
+    assert {row["answer_type"] for row in rows} == {"number", "expression", "choice", "open"}
+    assert {row["answer_type"] for row in code} == {"code", "text", "number", "choice", "open"}
 
 
 @pytest.mark.parametrize("row", [NUMBER, EXPRESSION, CHOICE, FUNCTION, OUTPUT, PICK])

@@ -301,13 +301,25 @@ EVIDENCE = st.lists(
 def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
     schema = {
         **dict.fromkeys(
-            ("prompt_id", "root_id", "kind", "domain", "duplicate_of", "item_id", "benchmark"),
+            (
+                "prompt_id",
+                "root_id",
+                "parent_id",
+                "strategy",
+                "kind",
+                "domain",
+                "duplicate_of",
+                "item_id",
+                "benchmark",
+            ),
             pl.String,
         ),
         **{"duplicate_method": pl.String, "duplicate_score": pl.Float64},
         **{"method": pl.String, "trusted": pl.Boolean, "key_source": pl.String},
         **dict.fromkeys(("key_share", "reference_rate"), pl.Float64),
-        **dict.fromkeys(("answer_type", "source", "refusal", "withdrawn"), pl.String),
+        **dict.fromkeys(
+            ("answer_type", "source", "refusal", "withdrawn", "parent_id", "strategy"), pl.String
+        ),
         **dict.fromkeys(("key_confirming", "key_confirmations", "votes", "voted"), pl.Int64),
         "reference_decided": pl.Int64,
         **dict.fromkeys(("correct", "wrong", "truncated", "unverifiable"), pl.Int64),
@@ -392,3 +404,39 @@ def test_a_licence_may_be_refused_for_a_seed_and_all_that_was_made_of_it(
 def test_a_licence_is_not_both_allowed_and_refused() -> None:
     with pytest.raises(ValueError, match="mit is both allowed and refused"):
         SelectSettings.model_validate({"licences": {"allow": ["MIT"], "refuse": ["mit"]}})
+
+
+def sound(**changes: Any) -> dict[str, Any]:
+    """Return the evidence of a prompt that is kept."""
+    whole = dict.fromkeys(("duplicate_of", "item_id", "method", "refusal", "source", "withdrawn"))
+    counts = dict.fromkeys(("truncated", "unverifiable", "reference_decided"), 0)
+    return {
+        **whole,
+        **counts,
+        **{"root_id": "r", "domain": "math", "answer_type": "number", "trusted": True},
+        **{"correct": 4, "wrong": 4, **changes},
+    }
+
+
+def test_a_rewrite_far_easier_than_its_parent_is_set_aside_and_a_step_is_not() -> None:
+    parent = {"kind": "seed", "correct": 1, "wrong": 7}  # 0.125
+    child = {"kind": "rewrite", "parent_id": "000", "correct": 6, "wrong": 2}  # 0.75
+    rows = [
+        sound(**parent),
+        sound(**child, strategy="paraphrase"),
+        sound(**child, strategy="decompose"),
+        sound(**{**child, "correct": 5, "wrong": 3}, strategy="paraphrase"),  # just 0.5 more
+    ]
+    decided = decide(as_evidence(rows), SelectSettings())
+    assert decided["reason"].to_list() == ["kept", "easier_than_parent", "kept", "kept"]
+    assert (
+        decided["detail"][1] == "pass rate 0.75, that of its parent is 0.125; 0.5 more are allowed"
+    )
+
+
+def test_a_domain_keeps_its_share_of_seeds() -> None:
+    rows = [sound(kind="seed"), *(sound(kind="rewrite") for _ in range(4))]
+    decided = decide(as_evidence(rows), SelectSettings(organic_share=0.4))
+    # One seed of 0.4 at least: 1 / 0.4 = 2.5, so one rewrite may stand beside it.
+    assert decided["reason"].to_list() == ["kept", "kept", *["over_synthetic"] * 3]
+    assert decide(as_evidence(rows), SelectSettings())["kept"].all()

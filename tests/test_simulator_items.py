@@ -185,6 +185,12 @@ def test_models_agree_on_a_problem_that_no_item_explains() -> None:
     assert len(answers) == 1
 
 
+def test_a_coding_task_without_an_answer_is_called_by_what_its_tests_call() -> None:
+    row = {"prompt": "Write a function to double.", "tests": ["assert twice(2) == 4"]}
+    item = read_item({**row, "reference": "def twice(x):\n    return 2 * x"})
+    assert (item.answer, item.answer_type) == ("twice", "code")
+
+
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [

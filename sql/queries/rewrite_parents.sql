@@ -14,7 +14,7 @@ asked as (
         prompt_id,
         list(template) as templates
     from outcomes
-    where sample_index < $variants and prompt_id >= $low and prompt_id < $high
+    where prompt_id >= $low and prompt_id < $high
     group by prompt_id
 ),
 
@@ -41,6 +41,7 @@ select
     prompts.answer_type,
     prompts.program,
     prompts.reference,
+    prompts.tests,
     coalesce(asked.templates, []) as asked_templates,
     coalesce(made.rewrites, 0)::bigint as rewrites
 from prompts

@@ -2,6 +2,7 @@
 -- acceptance has not judged yet.
 select
     responses.response_id,
+    responses.reuse_key,
     responses.template,
     responses.sample_index,
     responses.content,
@@ -15,7 +16,8 @@ select
     prompts.answer,
     prompts.answer_type,
     prompts.program,
-    prompts.reference
+    prompts.reference,
+    prompts.tests
 from responses
 inner join prompts on responses.prompt_id = prompts.prompt_id
 semi join spendable_prompts on responses.prompt_id = spendable_prompts.prompt_id
@@ -30,4 +32,9 @@ where
             rewrites.response_id = responses.response_id
             and coalesce(rewrites.acceptance, 1) >= $acceptance
     )
-order by prompts.root_id, responses.template, responses.sample_index, responses.response_id
+order by
+    -- A root has room for a few: its strategies take turns, in an order of the root's own.
+    prompts.root_id,
+    responses.sample_index,
+    md5(prompts.root_id || split_part(responses.template, '@', 1)),
+    responses.response_id

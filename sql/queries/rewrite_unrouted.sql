@@ -1,6 +1,6 @@
 -- One row per seed that this version of the rules has not given a route yet.
 select
-    prompt_id, root_id, domain, text, choices, answer, answer_type, program, reference
+    prompt_id, root_id, domain, text, choices, answer, answer_type, program, reference, tests
 from prompts
 where
     kind = 'seed'

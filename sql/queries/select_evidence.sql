@@ -40,6 +40,8 @@ taught as (
 select
     prompts.prompt_id,
     prompts.root_id,
+    prompts.parent_id,
+    prompts.strategy,
     prompts.kind,
     prompts.domain,
     prompts.answer_type,

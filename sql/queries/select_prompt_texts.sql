@@ -1,4 +1,4 @@
--- One row per prompt: the texts that duplicates and contamination compare.
+-- One row per prompt that was not withdrawn: the texts that exact duplicates compare.
 select
     prompt_id,
     kind,
@@ -6,3 +6,4 @@ select
     text,
     choices
 from prompts
+where prompt_id not in (select withdrawn_prompts.prompt_id from withdrawn_prompts)

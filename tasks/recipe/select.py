@@ -111,6 +111,17 @@ class SelectSettings(Section):
         default_factory=dict,
         description="The share of each domain in the release, summing to 1; empty keeps all.",
     )
+    max_easier: Share = Field(
+        default=0.5,
+        description=(
+            "How far the pass rate of a rewrite may be above that of the prompt it was made of; a "
+            "step of a problem (`decompose`) may be as easy as it is."
+        ),
+    )
+    organic_share: Share = Field(
+        default=0,
+        description="At least this share of what a domain keeps are seeds, not rewrites.",
+    )
     max_per_root: int | None = Field(default=None, ge=1)
     max_per_source: int | None = Field(default=None, ge=1)
 

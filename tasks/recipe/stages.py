@@ -15,7 +15,9 @@ ReleaseField = Literal[
     "response_id", "simulated", "split",
 ]  # fmt: skip
 StrategyName = Literal[
-    "new_numbers", "choice_to_open", "paraphrase", "predict_output", "harder"
+    "new_numbers", "choice_to_open", "paraphrase", "predict_output", "harder", "proof_to_answer",
+    "multi_part", "decompose", "self_revision", "code_to_tests", "word_problem",
+    "instruction_reversal",
 ]  # fmt: skip
 JudgedType = Literal["number", "expression", "choice", "text", "date", "quantity", "json"]
 Script = Literal["Arabic", "Cyrillic", "Devanagari", "Han", "Hangul", "Hebrew", "Thai"]
@@ -27,7 +29,12 @@ class RewriteSettings(Section):
 
     strategies: tuple[StrategyName, ...] = get_args(StrategyName)
     share: dict[StrategyName, Share] = Field(
-        default={"paraphrase": 0.5, "harder": 0.25},
+        default={
+            "paraphrase": 0.5,
+            "harder": 0.25,
+            "decompose": 0.5,
+            "instruction_reversal": 0.25,
+        },
         description="Share of the seeds a strategy is tried on; 1 where none is named.",
     )
     variants: int = Field(

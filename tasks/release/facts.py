@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from tasks.recipe import Recipe
+from tasks.release.report.rewrites import RewriteFacts, gather_rewrites
 from tasks.store import Store
 
 
@@ -24,6 +25,7 @@ class Facts:
     spend: pl.DataFrame  # role, model, calls, failed, tokens, cost_usd
     difficulty: pl.DataFrame  # domain, pass_rate, kept, prompts
     contamination: pl.DataFrame  # benchmark, items, prompts, methods, example
+    rewrites: RewriteFacts
     sizes: Mapping[str, int]
     prices: Mapping[str, Mapping[str, Any]]  # of each role's model
     snapshot: Mapping[str, Any]  # of the store: snapshot, taken_at
@@ -39,6 +41,7 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
         spend=store.query("spend_by_role", run_id=run_id),
         difficulty=store.query("report_difficulty", policy=policy, student=student),
         contamination=store.query("report_contamination"),
+        rewrites=gather_rewrites(store),
         sizes=store.query("report_sizes").row(0, named=True),
         prices={
             role: {"model": model.model, **model.prices.model_dump(exclude_none=True)}

@@ -31,7 +31,7 @@ COLUMNS: Mapping[str, pa.DataType] = MappingProxyType(
         "strategy": _TEXT,  # how a rewrite was made
         "key": _TEXT,  # the answer the response was checked against
         "answer_type": _TEXT,
-        "key_source": _TEXT,  # gold | execution | plurality | rubric
+        "key_source": _TEXT,  # gold | execution | plurality | confirmed | rubric
         "pass_rate": _NUMBER,  # of the student; null where the key is a rubric
         "low": _NUMBER,  # its 95 % interval
         "high": _NUMBER,

@@ -26,6 +26,7 @@ class Parent:
     answer_type: str
     program: str | None = None
     reference: str | None = None  # solution of a code problem
+    tests: tuple[str, ...] = ()
 
     @property
     def right_option(self) -> str | None:
@@ -37,14 +38,19 @@ class Parent:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A rewrite that can be read. `claimed` is the rewriter's answer, `answer` becomes the key."""
+    """A rewrite that can be read. `claimed` is the rewriter's answer, `answer` becomes the key.
+
+    Where the key is `confirmed` nobody but the rewriter has said it: without a second model that
+    finds it too the rewrite is refused.
+    """
 
     text: str
     claimed: str
     answer: str
     answer_type: AnswerType
-    answer_source: Literal["execution", "gold"]
+    answer_source: Literal["execution", "gold", "confirmed"]
     program: str | None = None
+    tests: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,4 +73,5 @@ def parent_of(row: Mapping[str, Any]) -> Parent:
         answer_type=row["answer_type"],
         program=row["program"],
         reference=row["reference"],
+        tests=tuple(row["tests"] or ()),
     )

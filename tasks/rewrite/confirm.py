@@ -102,4 +102,13 @@ def _grade_answers(
             continue
         seen.add(reuse_key)
         candidate = candidates[prompt_id]
-        yield prompt_id, decide(candidate.answer_type, candidate.answer, content, finish_reason)
+        yield (
+            prompt_id,
+            decide(
+                candidate.answer_type,
+                candidate.answer,
+                content,
+                finish_reason,
+                tests=candidate.tests,
+            ),
+        )

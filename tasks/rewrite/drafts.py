@@ -15,6 +15,7 @@ from tasks.llm.structured import parse_structured
 from tasks.rewrite import acceptance
 from tasks.rewrite.acceptance import find_refusal
 from tasks.rewrite.candidate import Candidate, Parent, Refusal, parent_of
+from tasks.rewrite.rounds import refuse_unfinished_exchange
 from tasks.rewrite.strategies import BY_TEMPLATE
 
 ACCEPTED = "accepted"
@@ -65,6 +66,8 @@ def read_response(row: Mapping[str, Any]) -> Draft | Refusal:
     if reply is None:
         return Refusal("malformed", f"the reply does not follow the schema {strategy.SCHEMA.name}")
     parent = parent_of(row)
+    if refusal := refuse_unfinished_exchange(strategy, parent, reply, row["template"]):
+        return refusal
     candidate = strategy.read(reply, parent)
     if isinstance(candidate, Refusal):
         return candidate
@@ -79,7 +82,7 @@ def read_response(row: Mapping[str, Any]) -> Draft | Refusal:
         parent=parent,
         candidate=candidate,
         strategy=strategy.NAME,
-        template=strategy.TEMPLATE,
+        template=row["template"],
         simulated=row["simulated"],
     )
     return find_refusal(strategy.GATES, candidate, parent) or draft
@@ -136,6 +139,7 @@ def prompt_row(draft: Draft) -> dict[str, Any]:
         "answer_type": draft.candidate.answer_type,
         "answer_source": draft.candidate.answer_source,
         "program": draft.candidate.program,
+        "tests": list(draft.candidate.tests) or None,
         "strategy": draft.strategy,
         "template": draft.template,
         "made_by": draft.response_id,

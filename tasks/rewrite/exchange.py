@@ -13,6 +13,7 @@ from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance
 from tasks.rewrite.answers import show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
+from tasks.rewrite.snippet import tidy_code
 
 _OF_COMPUTED = ("problem", "program", "answer")
 
@@ -42,6 +43,19 @@ def ask_rewriter(settings: ModelSettings, instruction: str, asked: Mapping[str, 
     own = settings.system_prompt
     system = f"{own}\n\n{instruction}" if own else instruction
     return ("system", system), ("user", json.dumps(asked, ensure_ascii=False))
+
+
+def ask_about_code(
+    settings: ModelSettings, instruction: str, strategy: str, parent: Parent, variant: int
+) -> Messages:
+    """Return the messages that show a coding task with its solution, and no tests."""
+    asked = {
+        "strategy": strategy,
+        "problem": parent.text,
+        "code": tidy_code(parent.reference or ""),
+        "variant": variant,
+    }
+    return ask_rewriter(settings, instruction, asked)
 
 
 def read_computed(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

@@ -23,7 +23,7 @@ Route = Literal[
     "safety", "true_false", "choice", "code", "multi_part", "proof",
     "numeric", "expression", "text", "open",
 ]  # fmt: skip
-VERSION = 1  # Raise it with any change of the rules: seeds are classified again, for nothing.
+VERSION = 2  # Raise it with any change of the rules: seeds are classified again, for nothing.
 _SEEDS_AT_A_TIME = 20_000
 _JUDGEMENTS = frozenset({"true", "false", "yes", "no", "correct", "incorrect"})
 _BY_TYPE: dict[str, Route] = {
@@ -47,6 +47,7 @@ _PART = re.compile(
     r"|(?<=[.?;:]\s)\((?:[a-h1-8]|i|ii|iii|iv|v|vi)\)\s+)",
     re.IGNORECASE,
 )
+_BARE_LABEL = re.compile(r"part|[\s().:]")
 _ASKS = re.compile(
     r"\?|\b(?:find|compute|calculate|determine|prove|show|state|explain|describe|write|give|list"
     r"|evaluate|solve|sketch|derive|estimate|what|which|how|why)\b",
@@ -66,6 +67,17 @@ def classify(parent: Parent) -> tuple[Route, str]:
 def route_of(parent: Parent) -> Route:
     """Return the route alone."""
     return classify(parent)[0]
+
+
+def find_parts(text: str) -> list[str]:
+    """Return the labels, as "a" or "2", of a text's labelled parts that ask for something."""
+    labels = list(_PART.finditer(text))
+    ends = [*(label.start() for label in labels[1:]), len(text)] if labels else []
+    return [
+        _BARE_LABEL.sub("", label.group().casefold())
+        for label, end in zip(labels, ends, strict=True)
+        if _ASKS.search(text, label.end(), end)
+    ]
 
 
 def route_seeds(store: Store, run_id: str) -> int:
@@ -117,19 +129,15 @@ def _is_choice(parent: Parent) -> str:
 
 
 def _is_code(parent: Parent) -> str:
-    return "answer_type is code" if parent.answer_type == "code" else ""
+    if parent.answer_type == "code":
+        return "answer_type is code"
+    unchecked = parent.answer_type == "open" and parent.domain == "code" and parent.reference
+    return "a solution in code, and nothing that checks another" if unchecked else ""
 
 
 def _is_multi_part(parent: Parent) -> str:
     """Two or more labelled parts that ask for something each; a list of data is none."""
-    labels = list(_PART.finditer(parent.text))
-    if len(labels) < 2:
-        return ""
-    ends = [*(label.start() for label in labels[1:]), len(parent.text)]
-    asking = sum(
-        bool(_ASKS.search(parent.text, label.end(), end))
-        for label, end in zip(labels, ends, strict=True)
-    )
+    asking = len(find_parts(parent.text))
     return f"{asking} parts" if asking >= 2 else ""
 
 

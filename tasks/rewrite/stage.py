@@ -10,7 +10,7 @@ version of the acceptance finds every response unjudged; its rows stand beside t
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,6 +24,7 @@ from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import Range
 from tasks.llm.request import Endpoint, Request
+from tasks.llm.servers import endpoint_of
 from tasks.progress import Tracker, active
 from tasks.recipe import Recipe, StrategyName
 from tasks.rewrite import acceptance
@@ -40,12 +41,21 @@ from tasks.rewrite.drafts import (
     take_batch,
     verdict_row,
 )
+from tasks.rewrite.rounds import find_open, plan_follow_ups
 from tasks.rewrite.routes import route_of
-from tasks.rewrite.strategies import STRATEGIES, Strategy
+from tasks.rewrite.strategies import (
+    BY_TEMPLATE,
+    STRATEGIES,
+    FollowedUp,
+    InParts,
+    NeedsReference,
+    Strategy,
+)
 from tasks.store import Store, open_store
 
 _PARENTS_AT_A_TIME = 20_000
 _EVERYTHING = Range("", "g")
+MakeRequests = Callable[[Endpoint, pl.DataFrame], Iterable[Request]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +72,20 @@ def plan_rewrites(
     parents: Iterable[Mapping[str, Any]], endpoint: Endpoint, recipe: Recipe
 ) -> Iterator[Request]:
     """Yield a request per parent, strategy that applies and variant; none if a root is full."""
+    return (request for _, request in plan_openings(parents, endpoint, recipe))
+
+
+def plan_openings(
+    parents: Iterable[Mapping[str, Any]], endpoint: Endpoint, recipe: Recipe
+) -> Iterator[tuple[Parent, Request]]:
+    """Yield the requests of `plan_rewrites`, each with its parent."""
     for row in parents:
         if row["rewrites"] >= recipe.rewrite.max_per_root:
             continue
         parent = parent_of(row)
         for strategy in strategies_for(parent, recipe):
-            for variant in range(recipe.rewrite.variants):
-                yield Request(
+            for variant in range(count_requests(strategy, parent, recipe)):
+                request = Request(
                     prompt_id=parent.prompt_id,
                     role="rewriter",
                     template=strategy.TEMPLATE,
@@ -76,6 +93,13 @@ def plan_rewrites(
                     sample_index=variant,
                     schema=strategy.SCHEMA,
                 )
+                yield parent, request
+
+
+def count_requests(strategy: Strategy, parent: Parent, recipe: Recipe) -> int:
+    """Return how many exchanges a strategy begins on a parent."""
+    wanted = recipe.rewrite.variants
+    return strategy.parts(parent) if wanted and isinstance(strategy, InParts) else wanted
 
 
 def strategies_for(parent: Parent, recipe: Recipe) -> list[Strategy]:
@@ -83,10 +107,12 @@ def strategies_for(parent: Parent, recipe: Recipe) -> list[Strategy]:
     route = route_of(parent)
     allowed = recipe.domain(parent.domain).strategies.get(route, recipe.rewrite.strategies)
     declared = (STRATEGIES[name] for name in recipe.rewrite.strategies if name in allowed)
+    confirming = _is_confirming(recipe)
     return [
         strategy
         for strategy in declared
         if route in strategy.ROUTES
+        and (confirming or not isinstance(strategy, NeedsReference))
         and is_in_share(parent, strategy.NAME, recipe.rewrite.share.get(strategy.NAME, 1.0))
         and strategy.applies(parent)
     ]
@@ -106,7 +132,7 @@ def rewrite_range(
     if recipe.models.rewriter is None:
         return RewriteCounts()
     completion = _ask(store, recipe, run_id, asked, tracker)
-    rows = read_replies(store, asked)
+    rows = _leave_out_open(store, recipe, asked, read_replies(store, asked))
     read = list(zip(rows, read_responses(rows), strict=True))
     refused = [
         rewrite_row(row, outcome.reason, outcome.detail)
@@ -128,13 +154,15 @@ def count_pending(store: Store, recipe: Recipe) -> int:
     if rewriter is None:
         return 0
     rewrites: int = sum(
-        max(0, settings.variants - row["asked_templates"].count(strategy.TEMPLATE))
+        max(0, count_requests(strategy, parent, recipe) - asked.count(strategy.TEMPLATE))
+        * (1 + (strategy.ROUNDS if isinstance(strategy, FollowedUp) else 0))
         for parents in store.stream(
             "rewrite_parents", _PARENTS_AT_A_TIME, **parent_filter(recipe, _EVERYTHING)
         )
         for row in parents.iter_rows(named=True)
         if row["rewrites"] < settings.max_per_root
-        for strategy in strategies_for(parent_of(row), recipe)
+        for parent, asked in ((parent_of(row), row["asked_templates"]),)
+        for strategy in strategies_for(parent, recipe)
     )
     unjudged = int(store.query("rewrite_unjudged", acceptance=acceptance.VERSION).row(0)[0])
     tries = tries_of(recipe)
@@ -149,20 +177,59 @@ def rewrite_chunk(recipe: Recipe, run_id: str, asked: Range) -> RewriteCounts:
 
 
 def _ask(store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Tracker) -> Completion:
-    """Have the rewriter answer what it was not asked yet."""
-    pages = (
-        store.query("rewrite_parents", **parent_filter(recipe, part)) for part in asked.parts()
+    """Have the rewriter answer what it was not asked yet, and what follows from its replies."""
+
+    def ask(make_requests: MakeRequests) -> Completion:
+        pages = (
+            store.query("rewrite_parents", **parent_filter(recipe, part)) for part in asked.parts()
+        )
+        return draw(
+            store,
+            recipe,
+            "rewriter",
+            pages,
+            make_requests,
+            run_id=run_id,
+            tracker=tracker,
+            calls=asked.calls,
+        )
+
+    def make_follow_ups(endpoint: Endpoint, page: pl.DataFrame) -> Iterator[Request]:
+        openings = plan_openings(page.iter_rows(named=True), endpoint, recipe)
+        follow_ups = plan_follow_ups(store, openings, endpoint, page["prompt_id"].to_list())
+        return (request for _, request in follow_ups)
+
+    completion = ask(
+        lambda endpoint, page: plan_rewrites(page.iter_rows(named=True), endpoint, recipe)
     )
-    return draw(
-        store,
-        recipe,
-        "rewriter",
-        pages,
-        lambda endpoint, page: plan_rewrites(page.iter_rows(named=True), endpoint, recipe),
-        run_id=run_id,
-        tracker=tracker,
-        calls=asked.calls,
-    )
+    for _ in range(_most_rounds(recipe)):
+        completion = completion.plus(ask(make_follow_ups))
+    return completion
+
+
+def _most_rounds(recipe: Recipe) -> int:
+    """Return how often the longest exchange of the recipe's strategies is followed up."""
+    declared = (STRATEGIES[name] for name in recipe.rewrite.strategies)
+    return max((each.ROUNDS for each in declared if isinstance(each, FollowedUp)), default=0)
+
+
+def _leave_out_open(
+    store: Store, recipe: Recipe, asked: Range, replies: list[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Leave out the replies whose follow-up failed for now: the next run asks it again."""
+    followed = {row["prompt_id"] for row in replies if _is_followed_up(row["template"])}
+    if not followed:
+        return replies
+    endpoint = endpoint_of(store, recipe, "rewriter")
+    parents = store.query("rewrite_parents", **parent_filter(recipe, asked))
+    parents = parents.filter(pl.col("prompt_id").is_in(list(followed)))
+    openings = plan_openings(parents.iter_rows(named=True), endpoint, recipe)
+    waiting = find_open(store, openings, endpoint, parents["prompt_id"].to_list())
+    return [row for row in replies if row["reuse_key"] not in waiting]
+
+
+def _is_followed_up(template: str) -> bool:
+    return isinstance(BY_TEMPLATE.get(template), FollowedUp)
 
 
 def parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
@@ -172,7 +239,6 @@ def parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
         "low": asked.low,
         "high": asked.high,
         "model": rewriter.model if rewriter else None,
-        "variants": recipe.rewrite.variants,
         "permanent": list(PERMANENT),
     }
 

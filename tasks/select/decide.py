@@ -15,7 +15,7 @@ from prefect import task
 
 from tasks.assess.difficulty import measure
 from tasks.recipe import Recipe, SelectSettings, TeachSettings
-from tasks.select.difficulty import drop_outside_band, drop_uncertain
+from tasks.select.difficulty import drop_easier, drop_outside_band, drop_uncertain
 from tasks.select.dropping import drop as _drop
 from tasks.select.licences import find_refused
 from tasks.select.limits import (
@@ -23,6 +23,7 @@ from tasks.select.limits import (
     drop_outside_mixture,
     drop_over,
     drop_over_anchors,
+    drop_over_organic,
     drop_over_target,
 )
 from tasks.select.rated import add_ratings, drop_objected_prompts, drop_objected_responses
@@ -71,10 +72,12 @@ def decide(
         .pipe(_drop_unassessed, settings)
         .pipe(drop_outside_band, settings)
         .pipe(drop_uncertain, settings)
+        .pipe(drop_easier, settings)
         .pipe(drop_over, "root_id", settings.max_per_root)
         .pipe(drop_over, "source", settings.max_per_source)
         .pipe(drop_over_target, settings)
         .pipe(drop_outside_mixture, settings)
+        .pipe(drop_over_organic, settings)
         .pipe(drop_over_anchors, settings)
         .pipe(_drop_untaught, teach)
     )

@@ -12,8 +12,32 @@ from tasks.recipe import SelectSettings
 from tasks.select.dropping import drop
 
 CERTIFIED_HARD, EASY_ANCHOR = "certified_hard", "easy_anchor"
+MEANT_EASIER = frozenset({"decompose"})
 CERTAIN_RATE = 0.75  # of the reference, from which a prompt that the student never solves is sound
 CERTAIN_SAMPLES = 3
+
+
+def drop_easier(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    """Drop rewrites that the student solves far more often than what they were made of.
+
+    Both have to be measured; a step of a problem is meant to be easier than its whole.
+    """
+    decided = pl.col("correct") + pl.col("wrong") >= settings.min_samples
+    parents = prompts.filter(decided, pl.col("pass_rate").is_not_null()).select(
+        pl.col("prompt_id").alias("parent_id"), pl.col("pass_rate").alias("parent_rate")
+    )
+    meant = pl.col("strategy").fill_null("").is_in(sorted(MEANT_EASIER))
+    return prompts.join(parents, on="parent_id", how="left", maintain_order="left").pipe(
+        drop,
+        ~meant & (pl.col("pass_rate") - pl.col("parent_rate") > settings.max_easier),
+        "select",
+        "easier_than_parent",
+        pl.format(
+            f"pass rate {{}}, that of its parent is {{}}; {settings.max_easier:g} more are allowed",
+            pl.col("pass_rate").round(3),
+            pl.col("parent_rate").round(3),
+        ),
+    )
 
 
 def drop_outside_band(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:

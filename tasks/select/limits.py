@@ -105,6 +105,31 @@ def drop_outside_mixture(prompts: pl.DataFrame, settings: SelectSettings) -> pl.
     )
 
 
+def drop_over_organic(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    """Drop the rewrites beyond which a domain's seeds would be less than their least share."""
+    share = settings.organic_share
+    if not share:
+        return prompts
+    is_seed = pl.col("kind") == "seed"
+    open_ones = prompts.filter(pl.col("reason").is_null(), pl.col("anchor").is_null())
+    seeds = open_ones.filter(is_seed).group_by("domain").len()
+    room = {name: int(count * (1 - share) / share + _ROUNDING) for name, count in seeds.iter_rows()}
+    quota = pl.col("domain").replace_strict(room, default=0, return_dtype=pl.Int64)
+    rewrites = pl.when(~is_seed & pl.col("anchor").is_null()).then("domain")
+    return (
+        prompts.with_columns(rewrites.alias("pool"))
+        .pipe(rank_open, "pool", ["distance", "prompt_id"])
+        .pipe(
+            drop,
+            pl.col("rank") > quota,
+            "select",
+            "over_synthetic",
+            pl.format("rank {} of the rewrites in {}, its seeds allow {}", "rank", "pool", quota),
+        )
+        .drop("pool")
+    )
+
+
 def drop_over_anchors(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
     """Drop the anchors that exceed their share of what their domain keeps."""
     if not settings.hard_share and not settings.easy_share:

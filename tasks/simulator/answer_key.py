@@ -15,6 +15,7 @@ from fractions import Fraction
 
 from tasks.identity import normalise
 from tasks.simulator.derivation import derive_program, keeps_pattern
+from tasks.simulator.derived import derived_items
 from tasks.simulator.items import Item, infer_answer_type
 from tasks.simulator.outputs import form_of, read_calls, split_program
 from tasks.simulator.paraphrases import wordings
@@ -77,7 +78,12 @@ class AnswerKey:
         for other in (self._by_numbers, self._wordings, self._by_form):
             other.clear()
         self._found.clear()
-        for item in self.items.values():
+        derived = (
+            one
+            for item in self.items.values()
+            for one in derived_items().get(normalise(item.text), ())
+        )
+        for item in (*self.items.values(), *derived):
             stem = normalise(split_options(item.text)[0])
             self._by_text.setdefault(stem, []).append(item)
             self._by_skeleton.setdefault(mask_numbers(stem), []).append(item)
@@ -102,6 +108,10 @@ class AnswerKey:
         if item.key not in self._programs:
             self._programs[item.key] = _find_program(item)
         return self._programs[item.key]
+
+    def item_of_code(self, form: str) -> Item | None:
+        """Return the item whose solution has this form (`outputs.form_of`)."""
+        return self._by_form.get(form)
 
     def can_reword(self, item: Item) -> bool:
         """Say whether the item would be recognised in other words."""

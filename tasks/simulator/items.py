@@ -17,6 +17,7 @@ from tasks.simulator.chance import fingerprint
 from tasks.simulator.programs import parse_number
 
 _LEVEL = re.compile(r"\d+(?:\.\d+)?")
+_TESTED = re.compile(r"\bassert\s+\(*(?!not\b)([A-Za-z_]\w*)\(")
 _TEXT_FIELDS = ("prompt", "text", "question", "problem")
 
 
@@ -53,6 +54,8 @@ def read_item(row: Mapping[str, object]) -> Item:
     if "####" in answer:
         solution, answer = (part.strip() for part in answer.rsplit("####", 1))
     tests = _texts(row.get("tests"))
+    if not answer and tests:
+        answer = _name_tested(tests)
     kind = row.get("answer_type") or infer_answer_type(answer, choices, tests)
     if not answer and row.get("answer_type") != "open":
         raise ValueError("no answer")
@@ -94,6 +97,12 @@ def _read_answer(answer: object, choices: Sequence[str]) -> str:
     if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
         return chr(ord("A") + answer)
     return "" if answer is None else str(answer).strip()
+
+
+def _name_tested(tests: Sequence[str]) -> str:
+    """Return the function that the tests of a row without an answer call first (MBPP)."""
+    found = _TESTED.search("\n".join(tests))
+    return found[1] if found else ""
 
 
 def _read_level(level: object) -> float | None:

@@ -67,6 +67,36 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "found in": ("present in",), "measures": ("has a length of",), "released": ("let go",),
     "shows": ("displays",), "weighs": ("has a weight of",),
 }  # fmt: skip
+# The same for a coding task, which is mostly rules: its opening is turned round.
+_CODE_OPENING = re.compile(r"^Write a Python function (`[^`]+`) that ([a-z]+s)\b")
+_CODE_OPENINGS = (
+    r"Implement \1 in Python. What it does: it \2",
+    r"Solve this in Python by a function with the signature \1. It \2",
+    r"There should be a Python function \1. It \2",
+    r"Define \1 in Python. The function \2",
+)
+_CODE_WORDS: Mapping[str, tuple[str, ...]] = {
+    "Return": ("Give back", "Hand back"), "return": ("give back", "hand back"),
+    "returns": ("gives back", "hands back"), "tells whether": ("says whether", "decides whether"),
+    "in order": ("one after the other",), "the number of": ("the count of",),
+    "how many": ("what number of",), "the least number of": ("the smallest number of",),
+    "the smallest number of": ("the least number of",), "the length of": ("the size of",),
+    "contains": ("includes",), "consist of": ("are made up of",), "occurs": ("appears",),
+    "occur": ("appear",), "as a list of": ("in the form of a list of",), "gives": ("yields",),
+    "A text": ("Any text",),
+    "given as": ("handed over as",), "The given": ("The passed",), "is given": ("is passed",),
+    "elements": ("members",), "element": ("member",),
+    "Ignore": ("Pay no heed to",), "Keep": ("Leave",), "if there is none": ("when none exists",),
+    "is empty": ("has nothing in it",), "empty": ("blank",), "ascending": ("rising",),
+    "consecutive": ("neighbouring",),
+    "at most once": ("no more than once",), "changed": ("altered",), "pairs": ("couples",),
+    "where": ("in which",), "in which": ("where",), "if": ("when",),
+    "so that": ("such that",), "the order of": ("the sequence of",),
+    "at least": ("no fewer than",), "different": ("distinct",),
+    "largest": ("greatest",), "smallest": ("least",), "writes": ("spells",),
+}  # fmt: skip
+_CODE_WORD = re.compile(r"\b(?:" + "|".join(sorted(_CODE_WORDS, key=len, reverse=True)) + r")\b")
+_QUOTED = re.compile(r"`[^`]*`|\"[^\"]*\"")
 _WORD = re.compile(
     r"\b(?:" + "|".join(sorted(map(re.escape, _WORDS), key=len, reverse=True)) + r")\b"
 )
@@ -105,9 +135,29 @@ def paraphrase(text: str, variant: int) -> str | None:
     return worded if changed >= max(_FEWEST, len(text.split()) // _WORDS_A_CHANGE) else None
 
 
+def describe_task(text: str, variant: int) -> str | None:
+    """Return a coding task in other words; None if it does not begin as ours do."""
+    if variant >= len(_CODE_OPENINGS) or not _CODE_OPENING.search(text):
+        return None
+    opened = _CODE_OPENING.sub(_CODE_OPENINGS[variant], text, count=1)
+    parts, end, changed = [], 0, 1
+
+    def instead(found: re.Match[str]) -> str:
+        others = _CODE_WORDS[found.group()]
+        return others[variant % len(others)]
+
+    for kept in (*_QUOTED.finditer(opened), None):
+        worded, count = _CODE_WORD.subn(instead, opened[end : kept.start() if kept else None])
+        parts += [worded, kept.group() if kept else ""]
+        end, changed = kept.end() if kept else end, changed + count
+    return "".join(parts) if changed >= len(text.split()) // _WORDS_A_CHANGE else None
+
+
 def wordings(text: str) -> list[str]:
     """Return every paraphrase that a rewriter may make of a text."""
-    made = (paraphrase(text, variant) for variant in range(_VARIANTS))
+    made = [
+        make(text, variant) for make in (paraphrase, describe_task) for variant in range(_VARIANTS)
+    ]
     return [wording for wording in made if wording is not None]
 
 

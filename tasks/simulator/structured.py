@@ -20,6 +20,8 @@ import orjson
 from tasks.identity import normalise
 from tasks.simulator.answer_key import AnswerKey, show_answer
 from tasks.simulator.chance import stream
+from tasks.simulator.deriving import STRATEGIES as DERIVED
+from tasks.simulator.deriving import derive
 from tasks.simulator.items import infer_answer_type
 from tasks.simulator.models import ModelProfile
 from tasks.simulator.new_numbers import choose_numbers, put_numbers
@@ -35,7 +37,7 @@ _DECLINED: dict[str, dict[str, object]] = {
     "predict_output": {"valid": False, "call": ""},
     "harder": {"valid": False, "problem": "", "program": "", "answer": ""},
 }
-STRATEGIES = frozenset(_DECLINED)
+STRATEGIES = frozenset(_DECLINED) | DERIVED
 _MISFITS = ("all of the above", "none of the above", "both ", "neither ", "none of these")
 _LONGEST_ANSWER = 80
 _OPERATOR = re.compile(r"(?<=[\w)] )[-+*/](?= [\w(])|(?<=[\w)])[-+*/](?=[\w(])")
@@ -48,7 +50,7 @@ def read_rewrite_request(prompt: str) -> dict[str, Any] | None:
         asked = orjson.loads(prompt)
     except orjson.JSONDecodeError:
         return None
-    if not isinstance(asked, dict) or not isinstance(asked.get("problem"), str):
+    if not isinstance(asked, dict) or not isinstance(asked.get("problem", asked.get("code")), str):
         return None
     return asked if asked.get("strategy") in STRATEGIES else None
 
@@ -59,10 +61,12 @@ def write_rewrite(
     """Answer a rewrite request with JSON text, sound or faulty. `said` identifies the sample."""
     strategy = str(asked["strategy"])
     choices = tuple(map(str, asked.get("choices") or ()))
-    problem = str(asked["problem"])
+    problem = str(asked.get("problem") or "")
     variant = int(asked.get("variant") or 0)
     chance = stream(seed, "rewrite", said)
-    if strategy == "new_numbers":
+    if strategy in DERIVED:
+        reply = derive(key, asked, chance)
+    elif strategy == "new_numbers":
         reply = _new_numbers(seed, key, problem, choices, variant)
     elif strategy == "choice_to_open":
         reply = _choice_to_open(key, problem, choices, str(asked.get("answer") or ""), variant)
@@ -72,7 +76,9 @@ def write_rewrite(
         reply = _harder(seed, key, problem, variant)
     else:
         reply = _predict_output(key, problem, variant)
-    if "call" in reply and reply["valid"]:
+    if strategy == "code_to_tests" and reply["valid"]:
+        _plant_few_calls(reply, model, chance)
+    elif strategy == "predict_output" and reply["valid"]:
         _plant_bad_call(reply, model, chance)
     elif reply["valid"]:
         _plant_fault(reply, problem, choices, model, chance, key.find(problem).answer)
@@ -193,6 +199,17 @@ def _plant_bad_call(reply: dict[str, object], model: ModelProfile, chance: Rando
         reply["call"] = chance.choice(
             (f"{name}()", f"{name}({call})", f"solve_{call}", f"{call} + 1")
         )
+
+
+def _plant_few_calls(reply: dict[str, object], model: ModelProfile, chance: Random) -> None:
+    """Now and then, choose too few calls, or one that the task does not allow."""
+    calls = reply["calls"]
+    assert isinstance(calls, list)
+    place = chance.random()
+    if place < model.wrong_key:
+        reply["calls"] = calls[:2]
+    elif place < model.wrong_key + model.leaked + model.unchanged:
+        reply["calls"] = [*calls, f"{reply['function']}({', '.join(['None'] * 9)})"]
 
 
 def _plant_fault(

@@ -24,6 +24,8 @@ _WORDS = {
     "too_few_decided": "too few decided samples",
     "over_per_root": "over the limit of a seed",
     "over_mixture": "over the mixture",
+    "over_synthetic": "over the share of rewrites",
+    "easier_than_parent": "easier than its parent",
     "domain_not_in_mixture": "not in the mixture",
     "licence_refused": "licence refused",
     "no_teacher_response": "no teacher response",

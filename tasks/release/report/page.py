@@ -29,6 +29,7 @@ from tasks.release.report.figures import (
     spend_rows,
 )
 from tasks.release.report.prose import render_prose
+from tasks.release.report.rewrites import account_rows, sample_rows
 from tasks.release.stage import Staged
 from tasks.release.verify import identify_release
 
@@ -80,6 +81,8 @@ def write_report(story: Story, gate: Mapping[str, Any]) -> str:
         lengths=length_charts(staged.lengths),
         contamination=facts.contamination.to_dicts(),
         spend=spend_rows(facts.spend),
+        rewrite_accounts=account_rows(facts.rewrites),
+        rewrite_samples=sample_rows(facts.rewrites),
         failed=_describe_broken(gate, staged),
         rules=gate["rules"],
         samples=_describe_samples(staged.samples),

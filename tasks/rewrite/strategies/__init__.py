@@ -1,7 +1,7 @@
 """The strategies by name. A new one is a module with what `Strategy` asks for, and a line here."""
 
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from tasks.llm.request import Messages, ResponseSchema
 from tasks.recipe import ModelSettings, StrategyName
@@ -9,10 +9,17 @@ from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.strategies import (
     choice_to_open,
+    code_to_tests,
+    decompose,
     harder,
+    instruction_reversal,
+    multi_part,
     new_numbers,
     paraphrase,
     predict_output,
+    proof_to_answer,
+    self_revision,
+    word_problem,
 )
 
 
@@ -41,8 +48,53 @@ class Strategy(Protocol):
         """Read a reply that follows `SCHEMA`."""
 
 
-_ALL: Sequence[Strategy] = (new_numbers, choice_to_open, paraphrase, predict_output, harder)
+@runtime_checkable
+class InParts(Protocol):
+    """A strategy that asks for a number of things of a parent, whatever the recipe's variants."""
+
+    def parts(self, parent: Parent) -> int:
+        """Say how many; the number of the part, from 0, is its variant."""
+
+
+@runtime_checkable
+class FollowedUp(Protocol):
+    """A strategy whose replies are answered, up to `ROUNDS` times (tasks/rewrite/rounds.py)."""
+
+    ROUNDS: int
+
+    def follow_up(self, parent: Parent, reply: Mapping[str, Any], number: int) -> str | None:
+        """Return what the user says after a reply; None if the reply has the last word."""
+
+
+@runtime_checkable
+class NeedsReference(Protocol):
+    """A strategy whose rewrites are worth nothing until a second model has solved them."""
+
+    NEEDS_REFERENCE: bool
+
+
+def template_of_round(strategy: Strategy, number: int) -> str:
+    """Return the template of a round; round 0 is the first request."""
+    return f"{strategy.TEMPLATE}+{number}" if number else strategy.TEMPLATE
+
+
+_ALL: Sequence[Strategy] = (
+    new_numbers,
+    choice_to_open,
+    paraphrase,
+    predict_output,
+    harder,
+    proof_to_answer,
+    multi_part,
+    decompose,
+    self_revision,
+    code_to_tests,
+    word_problem,
+    instruction_reversal,
+)
 STRATEGIES: Mapping[str, Strategy] = {strategy.NAME: strategy for strategy in _ALL}
 BY_TEMPLATE: Mapping[str, Strategy] = {
-    strategy.TEMPLATE: strategy for strategy in STRATEGIES.values()
+    template_of_round(strategy, number): strategy
+    for strategy in _ALL
+    for number in range(1 + (strategy.ROUNDS if isinstance(strategy, FollowedUp) else 0))
 }

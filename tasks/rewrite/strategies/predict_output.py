@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from typing import Any, Final
 
-from tasks.assess.sandbox import run_program, sandbox_works
+from tasks.assess.sandbox import sandbox_works
 from tasks.assess.verifiers.text import normalise_text
 from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
@@ -18,7 +18,8 @@ from tasks.rewrite import acceptance
 from tasks.rewrite.acceptance import LONGEST_ANSWER, Gate
 from tasks.rewrite.answers import read_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.exchange import ask_rewriter, describe_reply
+from tasks.rewrite.exchange import ask_about_code, describe_reply
+from tasks.rewrite.running import print_steadily
 from tasks.rewrite.snippet import (
     SnippetError,
     compose,
@@ -32,8 +33,6 @@ NAME: Final = "predict_output"
 TEMPLATE = "predict_output@1"  # Raise the version with any change to what is asked.
 ROUTES = frozenset({"code"})
 SCHEMA = describe_reply(NAME, "call")
-FEWEST_STEPS = 3  # lines run inside functions; with fewer there is nothing to follow
-MOST_STEPS = 600  # nobody follows more on paper
 _GUESSABLE = frozenset({"True", "False", "None"})
 _SYSTEM = """\
 You choose inputs for a training set in which a student predicts what a program prints.
@@ -126,13 +125,7 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one call; the tests are not told."""
-    asked = {
-        "strategy": NAME,
-        "problem": parent.text,
-        "code": tidy_code(parent.reference or ""),
-        "variant": variant,
-    }
-    return ask_rewriter(settings, _SYSTEM, asked)
+    return ask_about_code(settings, _SYSTEM, NAME, parent, variant)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
@@ -145,9 +138,7 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
         call = read_call(reply["call"], code)
     except SnippetError as error:
         return Refusal("bad_call", f"{reply['call'][:100]!r}: {error}")
-    if not sandbox_works():
-        return Refusal("no_sandbox", "it is decided where bubblewrap (`bwrap`) can be used")
-    printed = _print_twice(make_program(code, call))
+    printed = print_steadily(make_program(code, call))
     if isinstance(printed, Refusal):
         return printed
     return Candidate(
@@ -158,22 +149,6 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
         answer_source="execution",
         program=call,
     )
-
-
-def _print_twice(program: str) -> str | Refusal:
-    """Run a program in two sandboxes, each with hashes of its own; `unsteady` if they differ."""
-    outputs = []
-    for _ in range(2):
-        run = run_program(program)
-        if not run.passed:
-            return Refusal("program_failed", f"{run.reason} {run.detail}".strip())
-        if not FEWEST_STEPS <= run.steps <= MOST_STEPS:
-            reason = "easier" if run.steps < FEWEST_STEPS else "too_long"
-            return Refusal(reason, f"{run.steps} steps, {FEWEST_STEPS} to {MOST_STEPS} are asked")
-        outputs.append(run.printed.removesuffix("\n"))
-    if outputs[0] != outputs[1]:
-        return Refusal("unsteady", "two runs print different things")
-    return outputs[0]
 
 
 @cache

@@ -1,0 +1,39 @@
+"""Running: what a program prints in the sandbox, if it prints the same twice.
+
+print_steadily("print(6 * 7)")  →  "42" | Refusal("unsteady", "two runs print different things")
+"""
+
+from tasks.assess.sandbox import run_program, sandbox_works
+from tasks.rewrite.candidate import Parent, Refusal
+from tasks.rewrite.snippet import SnippetError, tidy_code
+
+MOST_STEPS = 600  # lines run inside functions; nobody follows more on paper
+FEWEST_STEPS = 3  # with fewer there is nothing to follow
+
+
+def has_runnable_code(parent: Parent) -> bool:
+    """Say whether a prompt has a solution to show, and there is a sandbox to run it in."""
+    try:
+        return bool(tidy_code(parent.reference or "")) and sandbox_works()
+    except SnippetError:
+        return False
+
+
+def print_steadily(
+    program: str, *, fewest_steps: int = FEWEST_STEPS, most_steps: int = MOST_STEPS
+) -> str | Refusal:
+    """Run a program in two sandboxes, each with hashes of its own; `unsteady` if they differ."""
+    if not sandbox_works():
+        return Refusal("no_sandbox", "it is decided where bubblewrap (`bwrap`) can be used")
+    outputs = []
+    for _ in range(2):
+        run = run_program(program)
+        if not run.passed:
+            return Refusal("program_failed", f"{run.reason} {run.detail}".strip())
+        if not fewest_steps <= run.steps <= most_steps:
+            reason = "easier" if run.steps < fewest_steps else "too_long"
+            return Refusal(reason, f"{run.steps} steps, {fewest_steps} to {most_steps} are asked")
+        outputs.append(run.printed.removesuffix("\n"))
+    if outputs[0] != outputs[1]:
+        return Refusal("unsteady", "two runs print different things")
+    return outputs[0]
