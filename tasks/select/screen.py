@@ -45,7 +45,7 @@ class Screen:
     lists: pl.Series  # words of the items
     gram_indexes: tuple[grams.GramIndex, ...]
     similar: similarity.SimilarityIndex | None
-    exact: bool
+    forms: pl.DataFrame | None  # item, form and options, if the items themselves are looked for
     more_than: Mapping[str, float]  # the score above which a hit is recorded, by method
 
 
@@ -85,7 +85,7 @@ def build_screen(items: pl.DataFrame, settings: ContaminationSettings) -> Screen
         lists=lists,
         gram_indexes=tuple(indexes),
         similar=similarity.index_items(texts, lists) if SIMILAR in wanted else None,
-        exact=EXACT in wanted,
+        forms=_find_forms(items, "item") if EXACT in wanted else None,
         more_than={
             "13-gram": 0.0,
             "7-gram": settings.partial_ratio,
@@ -112,8 +112,8 @@ def screen_texts(screen: Screen, rows: pl.DataFrame, *, quoting_only: bool = Fal
         counted = words if own is lists else hash_words(own)
         matches = grams.match_grams(index, counted, screen.more_than[rule.method], ITEMS_PER_TEXT)
         found.append(_as_evidence(screen, rows, _quote(matches, own, rule.size), rule.method))
-    if screen.exact and not quoting_only:
-        found.append(_match_exact(screen, rows, words))
+    if screen.forms is not None and not quoting_only:
+        found.append(_match_exact(screen, screen.forms, rows, words))
     if screen.similar is not None and not quoting_only:
         bound = screen.more_than[SIMILAR]
         matches = similarity.match_similar(screen.similar, texts, lists, bound, ITEMS_PER_TEXT)
@@ -139,14 +139,15 @@ def _allow(
     return np.concatenate([declared, common])
 
 
-def _match_exact(screen: Screen, rows: pl.DataFrame, words: Words) -> pl.DataFrame:
+def _match_exact(
+    screen: Screen, items: pl.DataFrame, rows: pl.DataFrame, words: Words
+) -> pl.DataFrame:
     """Return evidence on texts too short for 13 words that are an item, with or without options.
 
     The options need not agree where one side has none: an open form of a choice is the same item.
     """
     short = np.flatnonzero(words.lengths < EXACT_BELOW)
-    forms = _find_forms(rows[short]).with_columns(pl.Series("text", short))
-    items = _find_forms(screen.items).with_columns(pl.int_range(pl.len()).alias("item"))
+    forms = _find_forms(rows[short], "text").with_columns(pl.Series("text", short))
     matched = forms.join(items, on="form", suffix="_of_item").filter(
         pl.col("options").is_null()
         | pl.col("options_of_item").is_null()
@@ -157,9 +158,11 @@ def _match_exact(screen: Screen, rows: pl.DataFrame, words: Words) -> pl.DataFra
     return _as_evidence(screen, rows, hits, EXACT)
 
 
-def _find_forms(texts: pl.DataFrame) -> pl.DataFrame:
+def _find_forms(texts: pl.DataFrame, numbered: str) -> pl.DataFrame:
     return texts.select(
-        loosen(pl.col("text")).alias("form"), loosen_choices(pl.col("choices")).alias("options")
+        pl.int_range(pl.len()).alias(numbered),
+        loosen(pl.col("text")).alias("form"),
+        loosen_choices(pl.col("choices")).alias("options"),
     )
 
 

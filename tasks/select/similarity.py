@@ -30,6 +30,7 @@ RARE_SHARE, RARE_AT_LEAST = 0.01, 200  # a word of more items than this proposes
 MOST_FROM_COMMON = 0.45  # what common words and numbers were seen to add to a score
 CANDIDATES = 10  # pairs of a text that are looked at in full, those that share most of what is rare
 TEXTS_AT_A_TIME = 2_000
+_ROUNDING = 1e-9
 Matrix: TypeAlias = Any  # a csr_array; scipy comes without types
 Floats = NDArray[np.float64]
 
@@ -51,6 +52,17 @@ class Features:
     numbers: Matrix
     number_weights: Floats
     stems: NDArray[np.int64]
+
+    def between(self, start: int, stop: int) -> "Features":
+        """Return the features of these rows."""
+        rows = slice(start, stop)
+        return Features(
+            self.words[rows],
+            self.word_lengths[rows],
+            self.numbers[rows],
+            self.number_weights[rows],
+            self.stems[rows],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +135,12 @@ def match_similar(
 
     Of a text's items the best `most` are returned. Texts and items of fewer than 5 stems have none.
     """
+    stems, numbers = find_stems(lists), find_numbers(texts, lists)
+    features = describe(stems, numbers, len(texts), index.words, index.numbers)
     found = [
-        _match_some(
-            index,
-            texts.slice(start, TEXTS_AT_A_TIME),
-            lists.slice(start, TEXTS_AT_A_TIME),
-            at_least,
-        ).with_columns(pl.col("text") + start)
+        _match_some(index, features.between(start, start + TEXTS_AT_A_TIME), at_least).with_columns(
+            pl.col("text") + start
+        )
         for start in range(0, len(texts), TEXTS_AT_A_TIME)
     ]
     return (
@@ -151,11 +162,7 @@ _NO_MATCHES = pl.DataFrame(
 )
 
 
-def _match_some(
-    index: SimilarityIndex, texts: pl.Series, lists: pl.Series, at_least: float
-) -> pl.DataFrame:
-    stems, numbers = find_stems(lists), find_numbers(texts, lists)
-    features = describe(stems, numbers, len(texts), index.words, index.numbers)
+def _match_some(index: SimilarityIndex, features: Features, at_least: float) -> pl.DataFrame:
     rows, items = _propose(index, features, at_least)
     both = features.word_lengths[rows] * index.items.word_lengths[items]
     prior = WORDS_PRIOR * index.words.unknown**2
@@ -184,16 +191,18 @@ def _propose(
     numbers.data *= np.repeat(per_weight, np.diff(numbers.indptr))
     near = hstack([features.words, numbers], format="csr") @ index.rare
     lengths = np.sqrt(_add_common(features.words.power(2), index.common_words))
-    likely = np.flatnonzero(near.data >= at_least - MOST_FROM_COMMON)
-    rows = np.searchsorted(near.indptr, likely, side="right") - 1
+    common = _add_common(numbers, index.common_numbers)
+    # Nearly all pairs fall here, before what is asked of each of them alone is looked up.
+    rest = lengths * index.common_lengths.max(initial=0.0) + common
+    fewest = np.maximum(at_least - MOST_FROM_COMMON, at_least - rest - _ROUNDING)
+    fewest[features.stems < FEWEST_STEMS] = np.inf
+    shares = np.diff(near.indptr)
+    likely = np.flatnonzero(near.data >= np.repeat(fewest, shares))
+    rows = np.repeat(np.arange(len(shares)), shares)[likely]
     items, values = near.indices[likely], near.data[likely]
     bound = values + lengths[rows] * index.common_lengths[items]
-    bound += _add_common(numbers, index.common_numbers)[rows]
-    enough = (
-        (bound >= at_least)
-        & (features.stems[rows] >= FEWEST_STEMS)
-        & (index.items.stems[items] >= FEWEST_STEMS)
-    )
+    bound += common[rows]
+    enough = (bound >= at_least) & (index.items.stems[items] >= FEWEST_STEMS)
     rows, items, values = rows[enough], items[enough], values[enough]
     order = np.lexsort((items, -values, rows))
     rows, items = rows[order], items[order]
