@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from tasks.recipe import Recipe
+from tasks.select.audit import name_audit
 from tasks.store import Store
 
 
@@ -24,6 +25,8 @@ class Facts:
     spend: pl.DataFrame  # role, model, calls, failed, tokens, cost_usd
     difficulty: pl.DataFrame  # domain, pass_rate, kept, prompts
     contamination: pl.DataFrame  # benchmark, items, prompts, methods, example
+    found: pl.DataFrame  # benchmark, items, method, prompts, responses, set_aside
+    audit: pl.DataFrame  # benchmark, disguise, method, texts, found
     sizes: Mapping[str, int]
     prices: Mapping[str, Mapping[str, Any]]  # of each role's model
     snapshot: Mapping[str, Any]  # of the store: snapshot, taken_at
@@ -31,6 +34,9 @@ class Facts:
 
 def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
     """Read the facts from the store; each is a handful of rows, however large the store is."""
+    names = [benchmark.name for benchmark in recipe.benchmarks]
+    contamination = recipe.select.contamination
+    items = store.query("select_benchmark_texts", benchmarks=names)
     policy, student = recipe.policy_version(), recipe.models.student.model
     return Facts(
         funnel=store.query("funnel_of_policy", policy=policy),
@@ -39,6 +45,12 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
         spend=store.query("spend_by_role", run_id=run_id),
         difficulty=store.query("report_difficulty", policy=policy, student=student),
         contamination=store.query("report_contamination"),
+        found=store.query(
+            "release_contamination",
+            benchmarks=names,
+            methods=[*contamination.drop, *contamination.report],
+        ),
+        audit=store.query("release_audit", audit=name_audit(contamination, items)),
         sizes=store.query("report_sizes").row(0, named=True),
         prices={
             role: {"model": model.model, **model.prices.model_dump(exclude_none=True)}

@@ -4,8 +4,8 @@
     5d20…    a11f…    gsm8k-test  13-gram  31.0   janet s ducks lay 16 eggs per day she …
     77b3…    a11f…    gsm8k-test  similar  1.12   janet ducks 16 eggs breakfast muffins farmers 2
 
-n-grams find copies and quotations, similarity finds what was reworded; docs/overlap.md says what
-neither finds.
+n-grams find copies and quotations, `similar` what was reworded, `code` programs under other names;
+docs/overlap.md says what none of them finds.
 """
 
 from collections.abc import Mapping
@@ -16,16 +16,16 @@ import polars as pl
 
 from tasks.identity import content_id
 from tasks.recipe import ContaminationSettings
-from tasks.select import grams, similarity
+from tasks.select import code, grams, similarity
 from tasks.select.duplicates import loosen, loosen_choices
 from tasks.select.stems import STOP_WORDS
 from tasks.select.words import WORD, Hashes, Words, hash_runs, hash_words, join_choices, split_words
 
-EXACT, SIMILAR = "exact", "similar"
+EXACT, SIMILAR, CODE = "exact", "similar", "code"
 EXACT_BELOW = 13  # words; what is longer has 13-grams
 SPAN_CHARACTERS = 400
 ITEMS_PER_TEXT = 20  # boiler-plate shared with hundreds of items needs no hundreds of rows
-RECORDED_BELOW = 0.05  # similarity: how far below the threshold a hit is still recorded
+RECORDED_BELOW = 0.05  # similarity, code: how far below the threshold a hit is still recorded
 _VERSION = 2
 _EVIDENCE = {
     "text_id": pl.String,
@@ -45,6 +45,7 @@ class Screen:
     lists: pl.Series  # words of the items
     gram_indexes: tuple[grams.GramIndex, ...]
     similar: similarity.SimilarityIndex | None
+    code: code.CodeIndex | None
     forms: pl.DataFrame | None  # item, form and options, if the items themselves are looked for
     more_than: Mapping[str, float]  # the score above which a hit is recorded, by method
 
@@ -65,6 +66,7 @@ def bound_scores(settings: ContaminationSettings) -> dict[str, float]:
         "tulu": settings.covered,
         "s1": 1.0,
         SIMILAR: settings.similarity,
+        CODE: settings.code_similarity,
     }
 
 
@@ -85,6 +87,7 @@ def build_screen(items: pl.DataFrame, settings: ContaminationSettings) -> Screen
         lists=lists,
         gram_indexes=tuple(indexes),
         similar=similarity.index_items(texts, lists) if SIMILAR in wanted else None,
+        code=code.index_items(items["text"]) if CODE in wanted else None,
         forms=_find_forms(items, "item") if EXACT in wanted else None,
         more_than={
             "13-gram": 0.0,
@@ -92,6 +95,7 @@ def build_screen(items: pl.DataFrame, settings: ContaminationSettings) -> Screen
             "tulu": settings.covered,
             "s1": 0.0,
             SIMILAR: settings.similarity - RECORDED_BELOW,
+            CODE: settings.code_similarity - RECORDED_BELOW,
         },
     )
 
@@ -120,6 +124,9 @@ def screen_texts(screen: Screen, rows: pl.DataFrame, *, quoting_only: bool = Fal
         found.append(
             _as_evidence(screen, rows, _name_shared(matches, lists, screen.lists), SIMILAR)
         )
+    if screen.code is not None and not quoting_only:
+        matches = code.match_code(screen.code, rows["text"], screen.more_than[CODE], ITEMS_PER_TEXT)
+        found.append(_as_evidence(screen, rows, _name_shared(matches, lists, screen.lists), CODE))
     return pl.concat(found).sort(
         ["text_id", "method", "score", "item_id"], descending=[False, False, True, False]
     )

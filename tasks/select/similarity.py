@@ -81,9 +81,9 @@ class SimilarityIndex:
 def index_items(texts: pl.Series, lists: pl.Series) -> SimilarityIndex:
     """Index items by their lower-case texts and the lists of their words."""
     stems, numbers = find_stems(lists), find_numbers(texts, lists)
-    words = _learn(stems, len(texts))
+    words = learn(stems, len(texts))
     # A number repeated is another column of the same weight.
-    values = _learn(numbers.select("text", "value").unique().rename({"value": "key"}), len(texts))
+    values = learn(numbers.select("text", "value").unique().rename({"value": "key"}), len(texts))
     keys = numbers.select("key", "value").unique()
     columns = (
         keys.join(values.columns.drop("column").rename({"key": "value"}), on="value")
@@ -121,8 +121,8 @@ def describe(
     values: Vocabulary,
 ) -> Features:
     """Return the features of texts whose stems and numbers were found."""
-    word_rows, word_squares, counts = _weigh(stems, texts, words, squared=True)
-    number_rows, number_weights, _ = _weigh(numbers, texts, values, squared=False)
+    word_rows, word_squares, counts = weigh(stems, texts, words, squared=True)
+    number_rows, number_weights, _ = weigh(numbers, texts, values, squared=False)
     lengths = np.sqrt(np.maximum(word_squares, 1e-12))
     word_rows.data /= np.repeat(lengths, np.diff(word_rows.indptr))
     return Features(word_rows, lengths, number_rows, number_weights, counts)
@@ -211,7 +211,7 @@ def _propose(
     return rows[best].astype(np.int64), items[best].astype(np.int64)
 
 
-def _learn(found: pl.DataFrame, texts: int) -> Vocabulary:
+def learn(found: pl.DataFrame, texts: int) -> Vocabulary:
     """Weigh every key by the logarithm of how few of the texts have it."""
     columns = (
         found.group_by("key")
@@ -226,7 +226,7 @@ def _learn(found: pl.DataFrame, texts: int) -> Vocabulary:
     return Vocabulary(columns.select("key", "column", "weight", "items"), unknown)
 
 
-def _weigh(
+def weigh(
     found: pl.DataFrame, texts: int, vocabulary: Vocabulary, *, squared: bool
 ) -> tuple[Matrix, Floats, NDArray[np.int64]]:
     """Return the weights as a matrix, their sum (of squares) a text, and the count of keys."""
