@@ -53,7 +53,7 @@ class ContaminationSettings(Section):
         default=0.5, description="tulu: share of an item's words in shared 8-grams, above which."
     )
     similarity: Annotated[float, Field(ge=0, le=2)] = Field(
-        default=0.615, description="similar: weighted words plus 0.7 × weighted numbers."
+        default=0.64, description="similar: weighted words plus 0.7 × weighted numbers."
     )
     code_similarity: Annotated[float, Field(ge=0, le=2)] = Field(
         default=0.6, description="code: weighted words plus weighted runs of normalised tokens."

@@ -26,7 +26,7 @@ EXACT_BELOW = 13  # words; what is longer has 13-grams
 SPAN_CHARACTERS = 400
 ITEMS_PER_TEXT = 20  # boiler-plate shared with hundreds of items needs no hundreds of rows
 RECORDED_BELOW = 0.05  # similarity, code: how far below the threshold a hit is still recorded
-_VERSION = 2
+_VERSION = 3
 _EVIDENCE = {
     "text_id": pl.String,
     "item_id": pl.String,
@@ -86,7 +86,7 @@ def build_screen(items: pl.DataFrame, settings: ContaminationSettings) -> Screen
         items=items,
         lists=lists,
         gram_indexes=tuple(indexes),
-        similar=similarity.index_items(texts, lists) if SIMILAR in wanted else None,
+        similar=similarity.index_items(texts) if SIMILAR in wanted else None,
         code=code.index_items(items["text"]) if CODE in wanted else None,
         forms=_find_forms(items, "item") if EXACT in wanted else None,
         more_than={
@@ -120,7 +120,7 @@ def screen_texts(screen: Screen, rows: pl.DataFrame, *, quoting_only: bool = Fal
         found.append(_match_exact(screen, screen.forms, rows, words))
     if screen.similar is not None and not quoting_only:
         bound = screen.more_than[SIMILAR]
-        matches = similarity.match_similar(screen.similar, texts, lists, bound, ITEMS_PER_TEXT)
+        matches = similarity.match_similar(screen.similar, texts, bound, ITEMS_PER_TEXT)
         found.append(
             _as_evidence(screen, rows, _name_shared(matches, lists, screen.lists), SIMILAR)
         )

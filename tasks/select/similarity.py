@@ -17,14 +17,14 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack, vstack
 
-from tasks.select.stems import find_numbers, find_stems
-from tasks.select.words import as_array
+from tasks.select.stems import find_numbers, find_stems, leave_out_markup
+from tasks.select.words import as_array, split_words
 
-NUMBERS_WEIGHT = 0.7  # tuned on one half of paraphrased GSM8K test items, see docs/overlap.md
+NUMBERS_WEIGHT = 0.7  # this and the priors: chosen on one half of paraphrases (docs/overlap.md)
 WORDS_PRIOR = (
     1.6  # squared weights of a new word: few words that agree, as of a template, prove little
 )
-NUMBERS_PRIOR = 2.0  # weight that both lack: that both have 2 and 3 proves little
+NUMBERS_PRIOR = 1.0  # weight that both lack: that both have 2 and 3 proves little
 FEWEST_STEMS = 5  # below that a text is a template: "What is the value of …?"
 RARE_SHARE, RARE_AT_LEAST = 0.01, 200  # a word of more items than this proposes no candidates
 MOST_FROM_COMMON = 0.45  # what common words and numbers were seen to add to a score
@@ -78,9 +78,9 @@ class SimilarityIndex:
     common_lengths: Floats  # by item: the length of its common words' part
 
 
-def index_items(texts: pl.Series, lists: pl.Series) -> SimilarityIndex:
-    """Index items by their lower-case texts and the lists of their words."""
-    stems, numbers = find_stems(lists), find_numbers(texts, lists)
+def index_items(texts: pl.Series) -> SimilarityIndex:
+    """Index items by their lower-case texts."""
+    stems, numbers = _find_features(texts)
     words = learn(stems, len(texts))
     # A number repeated is another column of the same weight.
     values = learn(numbers.select("text", "value").unique().rename({"value": "key"}), len(texts))
@@ -92,7 +92,7 @@ def index_items(texts: pl.Series, lists: pl.Series) -> SimilarityIndex:
         .select("key", "column", "weight", "items")
     )
     number_vocabulary = Vocabulary(columns, values.unknown)
-    items = describe(stems, numbers, len(texts), words, number_vocabulary)
+    items = _describe(stems, numbers, len(texts), words, number_vocabulary)
     most = max(RARE_AT_LEAST, int(RARE_SHARE * len(texts)))
     common_words = as_array(words.columns["items"]) > most
     common_numbers = as_array(columns["items"]) > most
@@ -113,14 +113,19 @@ def index_items(texts: pl.Series, lists: pl.Series) -> SimilarityIndex:
     )
 
 
-def describe(
+def describe_texts(index: SimilarityIndex, texts: pl.Series) -> Features:
+    """Return the features of lower-case texts, in the columns and weights of the items'."""
+    stems, numbers = _find_features(texts)
+    return _describe(stems, numbers, len(texts), index.words, index.numbers)
+
+
+def _describe(
     stems: pl.DataFrame,
     numbers: pl.DataFrame,
     texts: int,
     words: Vocabulary,
     values: Vocabulary,
 ) -> Features:
-    """Return the features of texts whose stems and numbers were found."""
     word_rows, word_squares, counts = weigh(stems, texts, words, squared=True)
     number_rows, number_weights, _ = weigh(numbers, texts, values, squared=False)
     lengths = np.sqrt(np.maximum(word_squares, 1e-12))
@@ -129,14 +134,13 @@ def describe(
 
 
 def match_similar(
-    index: SimilarityIndex, texts: pl.Series, lists: pl.Series, at_least: float, most: int
+    index: SimilarityIndex, texts: pl.Series, at_least: float, most: int
 ) -> pl.DataFrame:
     """Return text, item, score, words and numbers of every pair that scores enough.
 
     Of a text's items the best `most` are returned. Texts and items of fewer than 5 stems have none.
     """
-    stems, numbers = find_stems(lists), find_numbers(texts, lists)
-    features = describe(stems, numbers, len(texts), index.words, index.numbers)
+    features = describe_texts(index, texts)
     found = [
         _match_some(index, features.between(start, start + TEXTS_AT_A_TIME), at_least).with_columns(
             pl.col("text") + start
@@ -160,6 +164,12 @@ _NO_MATCHES = pl.DataFrame(
         "numbers": pl.Float64,
     }
 )
+
+
+def _find_features(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    plain = leave_out_markup(texts)
+    lists = split_words(plain)
+    return find_stems(lists), find_numbers(plain, lists)
 
 
 def _match_some(index: SimilarityIndex, features: Features, at_least: float) -> pl.DataFrame:
