@@ -137,10 +137,10 @@ def measure_paraphrases(folder: Path | None) -> Iterator[dict[str, Any]]:
         )
         told = f"{false:.4f} false alarms among originals of the held-out half, threshold {bound:g}"
         yield measure(f"gsm8k_paraphrases_{method}", held_out, "recall", target, ok, told)
-    chosen = choose(test, own.cast(pl.Int64).to_list(), [pair["paraphrase"] for pair in pairs])
-    told = f"{chosen}; every pair is scored, shipped are {WORDS_PRIOR}, {NUMBERS_WEIGHT}, "
+    halves = choose(test, own.cast(pl.Int64).to_list(), [pair["paraphrase"] for pair in pairs])
+    told = f"{halves}; every pair is scored, shipped are {WORDS_PRIOR}, {NUMBERS_WEIGHT}, "
     told += f"{NUMBERS_PRIOR} and {settings.similarity}"
-    yield measure("gsm8k_paraphrases_chosen", chosen.held_out_recall, "recall", None, None, told)
+    yield measure("gsm8k_paraphrases_chosen", halves.held_out_recall, "recall", None, None, told)
     yield from measure_code(folder)
 
 
