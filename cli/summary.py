@@ -96,7 +96,7 @@ def describe_tainted(tainted: list[Row]) -> list[str]:
     return [
         f"release {row['version']} of {row['recipe']} is tainted: {row['pairs']:,} "
         f"pair{'' if row['pairs'] == 1 else 's'} with items of {row['benchmarks']}; "
-        "`teachset query sql/adhoc/tainted_releases.sql` shows them"
+        '`teachset query "from tainted_releases"` shows them'
         for row in tainted
     ]
 

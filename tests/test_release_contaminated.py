@@ -111,7 +111,7 @@ def test_a_new_benchmark_says_which_releases_it_taints(store: Store) -> None:
     assert find_newly_tainted(store, now).is_empty()  # It was told.
     assert describe_tainted(now.to_dicts()) == [
         "release 3 of test is tainted: 1 pair with items of exam; "
-        "`teachset query sql/adhoc/tainted_releases.sql` shows them"
+        '`teachset query "from tainted_releases"` shows them'
     ]
     find_contamination(store, ContaminationSettings(), [], RUN)  # The recipe gives it up.
     assert store.query("tainted_by_release").is_empty()
