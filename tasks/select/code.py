@@ -4,7 +4,7 @@
     0     7     1.31      0.72 of words and 0.59 of structure
 
     def flip_case(s):             words      def flip case s return swapcas
-        return s.swapcase()       structure  def v ( v ) : · return v . v ( ) in runs of 2, 3 and 4
+        return s.swapcase()       structure  def v v return v v, in runs of 2, 3 and 4
 
 Each part is a cosine whose weights come from the items alone, as in `similarity`: `words` of the
 stems of everything that is written, identifiers taken apart, `structure` of runs of tokens without
