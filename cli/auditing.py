@@ -1,21 +1,19 @@
 """`teachset audit`: how well the checks work.
 
-`contamination` is measured on the project's own data, `verifier` on labelled answers. No audit
-changes anything in a store.
+`contamination` is measured on the project's own data, and its figures are kept for the card of the
+next release; `verifier` on labelled answers, and changes nothing.
 """
 
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from cli.arguments import RecipeArgument
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from tasks.select.audit import Audit
 
 audit = typer.Typer(
@@ -62,23 +60,25 @@ def verifier(
 
 
 def audit_contamination(recipe: Path | None, items: int, prompts: int, seed: int) -> "Audit":
-    """Run the audit. Raises InputError if the store holds no item of the recipe's benchmarks."""
+    """Run the audit and keep its figures. Raises InputError without items to plant."""
     from cli.project import read_recipe
-    from cli.reading import open_reader
     from tasks.errors import InputError
-    from tasks.select.audit import audit_methods
+    from tasks.select.audit import as_rows, audit_methods, name_audit
+    from tasks.store import open_store
 
     declared = read_recipe(recipe)
+    settings = declared.select.contamination
+    store = open_store(declared.store, migrate=False)
     names = [benchmark.name for benchmark in declared.benchmarks]
-    with open_reader(declared.store) as connection:
-        known = _read_frame(connection, "select_benchmark_texts", benchmarks=names)
-        pool = _read_frame(connection, "audit_pool", most=prompts)
+    known = store.query("select_benchmark_texts", benchmarks=names)
     if known.is_empty():
         raise InputError(
             "there is nothing to plant: the store has no item of a benchmark that the recipe "
             "declares. Declare one under `benchmarks:` and run `teachset stage ingest` first."
         )
-    return audit_methods(known, pool, declared.select.contamination, items, seed)
+    done = audit_methods(known, store.query("audit_pool", most=prompts), settings, items, seed)
+    store.append("audits", as_rows(done, name_audit(settings, known)))
+    return done
 
 
 def show_contamination(done: "Audit") -> None:
@@ -113,11 +113,3 @@ def show_contamination(done: "Audit") -> None:
     console.print(
         Text("`policy` is what the recipe drops; look at those before calling them false.")
     )
-
-
-def _read_frame(connection: Any, name: str, **parameters: Any) -> "pl.DataFrame":
-    from tasks.lake import SQL_FOLDER
-
-    statement = (SQL_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
-    frame: pl.DataFrame = connection.execute(statement, parameters).pl()
-    return frame

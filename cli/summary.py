@@ -30,9 +30,12 @@ def print_summary(recipe: Recipe, *, seconds: float) -> None:
         funnel = read_rows(connection, "explain_funnel")
         runs = read_rows(connection, "explain_run")
         releases = read_rows(connection, "explain_release", recipe=recipe.name)
+        tainted = read_rows(connection, "tainted_by_release")
     console = make_console()
     if funnel:
         print_funnel(console, funnel)
+    for line in describe_tainted(tainted):
+        console.print(Text(plain(line), style="bold"), soft_wrap=True)
     run = runs[0] if runs else None
     for line in describe_outcome(recipe, run, releases[0] if releases else None, seconds):
         console.print(Text(plain(line)), soft_wrap=True)
@@ -86,6 +89,16 @@ def describe_outcome(
         )
     lines.append(f"store: {shorten(recipe.store.catalog)}")
     return lines
+
+
+def describe_tainted(tainted: list[Row]) -> list[str]:
+    """Return a line for each release that holds items of benchmarks that count now."""
+    return [
+        f"release {row['version']} of {row['recipe']} is tainted: {row['pairs']:,} "
+        f"pair{'' if row['pairs'] == 1 else 's'} with items of {row['benchmarks']}; "
+        '`teachset query "from tainted_releases"` shows them'
+        for row in tainted
+    ]
 
 
 def shorten(path: str) -> str:

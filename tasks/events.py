@@ -16,7 +16,9 @@ from prefect.runtime import deployment
 from tasks.errors import GateFailed
 from tasks.recipe import Recipe
 
-Happening = Literal["release.published", "gate.failed", "budget.reached", "contamination.found"]
+Happening = Literal[
+    "release.published", "release.tainted", "gate.failed", "budget.reached", "contamination.found"
+]
 _LOGGER = logging.getLogger(__name__)
 
 

@@ -70,6 +70,7 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "duplicates": ("prompt_id", "method"),
     "contamination": ("prompt_id", "response_id", "item_id", "method"),
     "guards": ("benchmark", "method"),
+    "audits": ("audit", "benchmark", "disguise", "method"),
     "keys": ("prompt_id",),
     "votes": ("prompt_id", "voter"),
     "key_shares": ("domain",),

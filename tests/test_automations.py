@@ -107,6 +107,7 @@ def test_automations_that_tell_somebody_need_somebody_to_tell() -> None:
         "teachset.gate.failed",
         "teachset.budget.reached",
         "teachset.release.published",
+        "teachset.release.tainted",
         "teachset.contamination.found",
     }
 

@@ -14,6 +14,7 @@ from tasks.recipe import ContaminationSettings
 from tasks.select import chunks
 from tasks.select.contamination import find_contamination, find_in_responses
 from tasks.select.screen import build_screen, screen_texts
+from tasks.select.stems import leave_out_markup
 from tasks.store import Store
 
 WORDS = [f"word{number}" for number in range(60)]
@@ -21,7 +22,7 @@ EVIDENCE = (
     "select prompt_id, item_id, benchmark, method, score, span from current_contamination "
     "where score > 0 order by all"
 )
-ALL = ("exact", "13-gram", "7-gram", "tulu", "s1", "similar")
+ALL = ("exact", "13-gram", "7-gram", "tulu", "s1", "similar", "code")
 
 
 def frame(texts: Sequence[str], **columns: Any) -> pl.DataFrame:
@@ -226,8 +227,18 @@ def test_rewording_is_found_by_rare_words_and_numbers() -> None:
     screen = build_screen(items, ContaminationSettings(drop=("similar",)))
     found = screen_texts(screen, frame(REWORDED[1:], text_id=["reworded", "other"]))
     assert found.select("text_id", "item_id").rows() == [("reworded", "0")]
-    assert found["score"][0] > 0.615
+    assert found["score"][0] > 0.64
     assert {"janet", "ducks", "muffins", "market"} <= set(found["span"][0].split())
+
+
+def test_markup_is_no_word_that_two_problems_share() -> None:
+    matrix = r"\begin{pmatrix} 5 \\ 0 \end{pmatrix}"
+    item = rf"A reflection takes ${matrix}$ to a vector of equal length. Which vector is it?"
+    other = rf"Find the projection of ${matrix}$ onto the axis that bisects the quadrant."
+    assert scores(item, other, drop=("similar",)) == [{}]
+    plain = leave_out_markup(pl.Series([item.lower(), "[asy] draw((0,0)); [/asy] a lake"]))
+    assert plain[0].split()[:4] == ["a", "reflection", "takes", "$"]
+    assert "pmatrix" not in plain[0] and plain[1].split() == ["a", "lake"]
 
 
 def test_nothing_depends_on_order_or_chunks(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:

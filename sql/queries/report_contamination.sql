@@ -1,4 +1,4 @@
--- One row per benchmark: its items, the prompts that hold one of them and an example of the words.
+-- One row per benchmark: its items, the prompts set aside for them and an example of the words.
 with items as (
     select benchmark, count(*)::bigint as items
     from benchmark_items
@@ -11,7 +11,7 @@ hits as (
         count(distinct prompt_id)::bigint as prompts,
         string_agg(distinct method, ', ' order by method) as methods,
         first(span order by score desc, item_id) as example
-    from contamination
+    from tainting
     group by benchmark
 )
 

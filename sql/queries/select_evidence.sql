@@ -6,7 +6,7 @@ with hits as (
     qualify row_number() over (
         partition by prompt_id
         order by
-            list_position(['13-gram', 'exact', '7-gram', 'tulu', 's1', 'similar'], method),
+            list_position(['13-gram', 'exact', '7-gram', 'tulu', 's1', 'similar', 'code'], method),
             score desc,
             benchmark,
             item_id

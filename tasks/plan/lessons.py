@@ -14,7 +14,7 @@ from tasks.plan.assumed import assume_in_band
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.forecast import Coming, Forecast, count_demands, forecast_answers
 from tasks.recipe import Recipe
-from tasks.select.decide import decide, decide_prompts, read_evidence
+from tasks.select.decide import CONTAMINATION_REASONS, decide, decide_prompts, read_evidence
 from tasks.select.limits import count_mixture
 from tasks.store import Store
 
@@ -22,8 +22,7 @@ RUN = "plan"
 _ROWS_AT_A_TIME = 20_000
 _NEVER_SAMPLED = (
     "exact_duplicate",
-    "benchmark_13_gram",
-    "benchmark_exact",
+    *CONTAMINATION_REASONS.values(),
     "no_key",
     "untrusted_key",
 )

@@ -30,14 +30,14 @@ class DuplicateSettings(Section):
     )
 
 
-ContaminationMethod = Literal["exact", "13-gram", "7-gram", "tulu", "s1", "similar"]
+ContaminationMethod = Literal["exact", "13-gram", "7-gram", "tulu", "s1", "similar", "code"]
 
 
 class ContaminationSettings(Section):
     """When a prompt or response holds a benchmark's item. See docs/overlap.md."""
 
     drop: tuple[ContaminationMethod, ...] = Field(
-        default=("exact", "13-gram", "7-gram", "similar"),
+        default=("exact", "13-gram", "7-gram", "similar", "code"),
         description="Methods whose hits are set aside.",
     )
     report: tuple[ContaminationMethod, ...] = Field(
@@ -53,7 +53,10 @@ class ContaminationSettings(Section):
         default=0.5, description="tulu: share of an item's words in shared 8-grams, above which."
     )
     similarity: Annotated[float, Field(ge=0, le=2)] = Field(
-        default=0.615, description="similar: weighted words plus 0.7 × weighted numbers."
+        default=0.64, description="similar: weighted words plus 0.7 × weighted numbers."
+    )
+    code_similarity: Annotated[float, Field(ge=0, le=2)] = Field(
+        default=0.6, description="code: weighted words plus weighted runs of normalised tokens."
     )
     allowed: tuple[str, ...] = Field(
         default=(), description="13-gram: phrases of 13 words or more that prompts may share."

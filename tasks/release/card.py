@@ -7,7 +7,6 @@ configs: [{config_name: parquet, data_files: [{split: train, path: data/train-*.
 # quickstart
 """
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,12 +16,13 @@ import pyarrow as pa
 import yaml
 
 from tasks.recipe import Recipe, ReleaseSettings
+from tasks.release.contaminated import tell_of_contamination
 from tasks.release.facts import Facts
 from tasks.release.formats import FORMATS, columns_of, loaded_by_name
+from tasks.release.markdown import escape, table
 from tasks.release.stage import Staged
 from tasks.release.verify import CARD, SPLITS
 
-_SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 _KNOWN_LICENCES = frozenset(
     {
         *("mit", "apache-2.0", "cc0-1.0", "cc-by-4.0", "cc-by-sa-4.0", "cc-by-nc-4.0", "odc-by"),
@@ -55,20 +55,22 @@ def write_card(recipe: Recipe, staged: Staged, facts: Facts) -> str:
         f"from {band.low:g} to {band.high:g}{_exceptions(recipe)}. "
         f"Policy: `{_code(recipe.policy_version())}`.",
         "## Pairs",
-        _table(
+        table(
             ("split", "domain", "kind", "key", "pairs"),
             _count(staged, "split", "domain", "kind", "key_source"),
         ),
         "## Formats",
-        _table(("configuration", "split", "rows"), _count_rows(recipe, staged)),
+        table(("configuration", "split", "rows"), _count_rows(recipe, staged)),
         _explain_rows(recipe, staged),
         f"```python\n{_usage(recipe)}\n```",
         "## What became of every prompt",
-        _table(("stage", "reason", "domain", "prompts"), _count_funnel(facts.funnel)),
+        table(("stage", "reason", "domain", "prompts"), _count_funnel(facts.funnel)),
+        "## Contamination",
+        *tell_of_contamination(recipe, facts),
         "## Models",
-        _table(("role", "model", "simulated"), facts.models.iter_rows()),
+        table(("role", "model", "simulated"), facts.models.iter_rows()),
         "## Sources and licences",
-        _table(("source", "licence", "pairs"), _count(staged, "source", "licence")),
+        table(("source", "licence", "pairs"), _count(staged, "source", "licence")),
         *_name_refused(facts),
         "## Provenance",
         "`manifest.json` has the hash of every file, the settings, models, prices and counts; "
@@ -88,11 +90,6 @@ def write_format_card(name: str, staged: Staged, settings: ReleaseSettings) -> s
     }
     header = yaml.safe_dump(described, sort_keys=True, allow_unicode=True)
     return f"---\n{header}---\n\nThe format `{name}` of the release one folder up.\n"
-
-
-def escape(text: object) -> str:
-    """Return text that Markdown shows as it is, on one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
 
 
 def _code(text: str) -> str:
@@ -198,20 +195,6 @@ def _count_funnel(funnel: pl.DataFrame) -> Iterable[Sequence[object]]:
     return funnel.group_by(order).agg(pl.col("prompts").sum()).sort(order).iter_rows()
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    lines = [f"| {' | '.join(head)} |", f"|{'---|' * len(head)}"]
-    lines += [f"| {' | '.join(_cell(value) for value in row)} |" for row in rows]
-    return "\n".join(lines)
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "unknown"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    return f"{value:,}" if isinstance(value, int) else escape(value)
-
-
 def _usage(recipe: Recipe) -> str:
     first, *named = loaded_by_name(recipe.release)
     apart = [name for name in recipe.release.formats if name not in (first, *named)]
@@ -258,4 +241,4 @@ def _explain_rows(recipe: Recipe, staged: Staged) -> str:
 def _name_refused(facts: Facts) -> Iterator[str]:
     if not facts.refused.is_empty():
         yield "Set aside for their licence:"
-        yield _table(("source", "licence", "prompts"), facts.refused.iter_rows())
+        yield table(("source", "licence", "prompts"), facts.refused.iter_rows())

@@ -12,6 +12,7 @@ import polars as pl
 
 from tasks.recipe import Recipe
 from tasks.release.report.rewrites import RewriteFacts, gather_rewrites
+from tasks.select.audit import name_audit
 from tasks.store import Store
 
 
@@ -26,6 +27,8 @@ class Facts:
     difficulty: pl.DataFrame  # domain, pass_rate, kept, prompts
     contamination: pl.DataFrame  # benchmark, items, prompts, methods, example
     rewrites: RewriteFacts
+    found: pl.DataFrame  # benchmark, items, method, prompts, responses, set_aside
+    audit: pl.DataFrame  # benchmark, disguise, method, texts, found
     sizes: Mapping[str, int]
     prices: Mapping[str, Mapping[str, Any]]  # of each role's model
     snapshot: Mapping[str, Any]  # of the store: snapshot, taken_at
@@ -33,6 +36,9 @@ class Facts:
 
 def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
     """Read the facts from the store; each is a handful of rows, however large the store is."""
+    names = [benchmark.name for benchmark in recipe.benchmarks]
+    contamination = recipe.select.contamination
+    items = store.query("select_benchmark_texts", benchmarks=names)
     policy, student = recipe.policy_version(), recipe.models.student.model
     return Facts(
         funnel=store.query("funnel_of_policy", policy=policy),
@@ -42,6 +48,12 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
         difficulty=store.query("report_difficulty", policy=policy, student=student),
         contamination=store.query("report_contamination"),
         rewrites=gather_rewrites(store),
+        found=store.query(
+            "release_contamination",
+            benchmarks=names,
+            methods=[*contamination.drop, *contamination.report],
+        ),
+        audit=store.query("release_audit", audit=name_audit(contamination, items)),
         sizes=store.query("report_sizes").row(0, named=True),
         prices={
             role: {"model": model.model, **model.prices.model_dump(exclude_none=True)}

@@ -9,17 +9,20 @@
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 import polars as pl
 
+from tasks.identity import content_id
 from tasks.recipe import ContaminationMethod, ContaminationSettings
 from tasks.select.chunks import map_chunks
 from tasks.select.plants import DISGUISES, disguise_items
 from tasks.select.screen import Screen, bound_scores, build_screen, screen_texts
 
-METHODS: Sequence[ContaminationMethod] = ("exact", "13-gram", "7-gram", "tulu", "s1", "similar")
+METHODS: Sequence[ContaminationMethod] = get_args(ContaminationMethod)
 POLICY = "policy"  # any of the methods that the recipe drops by
 ROWS_AT_A_TIME = 5_000
+_VERSION = 1
 _ORDER = [*DISGUISES]
 
 
@@ -58,6 +61,30 @@ def audit_methods(
     clean = pool.height - quoting.len()
     alarms = _mark_policy(found.filter(~pl.col("text_id").is_in(quoting.implode())), settings)
     return Audit(_count_recall(plants, hits), _count_alarms(alarms, clean), plants.height)
+
+
+def name_audit(settings: ContaminationSettings, items: pl.DataFrame) -> str:
+    """Name all that an audit's figures depend on, but for what was drawn to be planted."""
+    return content_id(
+        "audit", _VERSION, settings.model_dump(mode="json"), sorted(items["item_id"])
+    )[:12]
+
+
+def as_rows(done: Audit, name: str) -> pl.DataFrame:
+    """Return the figures as rows of `audits`."""
+    recall = done.recall.select(
+        "benchmark", pl.col("disguise", "method").cast(pl.String), texts="planted", found="found"
+    )
+    alarms = done.alarms.select(
+        benchmark=pl.lit(None, dtype=pl.String),
+        disguise=pl.lit(None, dtype=pl.String),
+        method="method",
+        texts="prompts",
+        found="flagged",
+    )
+    counts = pl.col("texts", "found").cast(pl.Int64)
+    every = pl.concat([recall.with_columns(counts), alarms.with_columns(counts)])
+    return every.with_columns(pl.lit(name).alias("audit"))
 
 
 def _choose(items: pl.DataFrame, most: int, seed: int) -> pl.DataFrame:

@@ -8,7 +8,7 @@ declares now and the score from which each method sets a text aside. A text is c
 each set of items and settings; new texts and new benchmarks are compared with all that is there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import polars as pl
 from prefect import task
@@ -45,29 +45,41 @@ def find_in_responses(
 @task(task_run_name="find-contamination")
 def mark_contamination(recipe: Recipe, run_id: str) -> int:
     """Mark every prompt that holds an item of a benchmark."""
-    names = [benchmark.name for benchmark in recipe.benchmarks]
-    store = open_store(recipe.store)
-    new = find_contamination(store, recipe.select.contamination, names, run_id)
-    _tell(store, recipe, run_id, new)
-    return new
+    return _mark(find_contamination, recipe, run_id)
 
 
 @task(task_run_name="find-contaminated-responses")
 def mark_contaminated_responses(recipe: Recipe, run_id: str) -> int:
     """Mark every teacher's response that quotes an item of a benchmark."""
+    return _mark(find_in_responses, recipe, run_id)
+
+
+def _mark(
+    find: Callable[[Store, ContaminationSettings, Sequence[str], str], int],
+    recipe: Recipe,
+    run_id: str,
+) -> int:
+    """Look, then announce what was found and counts now, and the releases that it taints."""
     names = [benchmark.name for benchmark in recipe.benchmarks]
     store = open_store(recipe.store)
-    new = find_in_responses(store, recipe.select.contamination, names, run_id)
-    _tell(store, recipe, run_id, new)
-    return new
-
-
-def _tell(store: Store, recipe: Recipe, run_id: str, new: int) -> None:
-    """Announce what this run has found so far, if anything of it counts now."""
+    tainted = store.query("tainted_by_release")
+    new = find(store, recipe.select.contamination, names, run_id)
     if new:
         found = store.query("contamination_found", run_id=run_id).row(0, named=True)
         if found["prompts"] or found["responses"]:
             announce(recipe, "contamination.found", run_id, **found)
+    for release in find_newly_tainted(store, tainted).iter_rows(named=True):
+        announce(recipe, "release.tainted", run_id, **release)
+    return new
+
+
+def find_newly_tainted(store: Store, before: pl.DataFrame) -> pl.DataFrame:
+    """Return release_id, version and pairs of the releases of which more is tainted than before."""
+    now = store.query("tainted_by_release")
+    known = before.select("release_id", pl.col("pairs").alias("known"))
+    return now.join(known, on="release_id", how="left", maintain_order="left").filter(
+        pl.col("pairs") > pl.col("known").fill_null(0)
+    )[["release_id", "version", "pairs"]]
 
 
 def _find(

@@ -36,6 +36,7 @@ CONTAMINATION_REASONS = {
     "tulu": "benchmark_8_grams",
     "s1": "benchmark_8_gram",
     "similar": "benchmark_reworded",
+    "code": "benchmark_code",
 }
 
 

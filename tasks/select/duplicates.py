@@ -44,8 +44,10 @@ _TYPOGRAPHY = {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–"
 
 def loosen(text: pl.Expr) -> pl.Expr:
     """Return the form under which two texts ask the same, looser than `identity.normalise`."""
+    is_ascii = text.str.len_bytes() == text.str.len_chars()  # and so in form C already
+    composed = pl.when(~is_ascii).then(text).str.normalize("NFC")
     return (
-        text.str.normalize("NFC")
+        pl.coalesce(composed, text)
         .str.to_lowercase()
         .str.replace_many(_TYPOGRAPHY)
         .str.replace_all(_SENTENCE_MARK, "${1} ")

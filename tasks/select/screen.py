@@ -4,8 +4,8 @@
     5d20…    a11f…    gsm8k-test  13-gram  31.0   janet s ducks lay 16 eggs per day she …
     77b3…    a11f…    gsm8k-test  similar  1.12   janet ducks 16 eggs breakfast muffins farmers 2
 
-n-grams find copies and quotations, similarity finds what was reworded; docs/overlap.md says what
-neither finds.
+n-grams find copies and quotations, `similar` what was reworded, `code` programs under other names;
+docs/overlap.md says what none of them finds.
 """
 
 from collections.abc import Mapping
@@ -16,17 +16,17 @@ import polars as pl
 
 from tasks.identity import content_id
 from tasks.recipe import ContaminationSettings
-from tasks.select import grams, similarity
+from tasks.select import code, grams, similarity
 from tasks.select.duplicates import loosen, loosen_choices
 from tasks.select.stems import STOP_WORDS
 from tasks.select.words import WORD, Hashes, Words, hash_runs, hash_words, join_choices, split_words
 
-EXACT, SIMILAR = "exact", "similar"
+EXACT, SIMILAR, CODE = "exact", "similar", "code"
 EXACT_BELOW = 13  # words; what is longer has 13-grams
 SPAN_CHARACTERS = 400
 ITEMS_PER_TEXT = 20  # boiler-plate shared with hundreds of items needs no hundreds of rows
-RECORDED_BELOW = 0.05  # similarity: how far below the threshold a hit is still recorded
-_VERSION = 2
+RECORDED_BELOW = 0.05  # similarity, code: how far below the threshold a hit is still recorded
+_VERSION = 3
 _EVIDENCE = {
     "text_id": pl.String,
     "item_id": pl.String,
@@ -45,7 +45,8 @@ class Screen:
     lists: pl.Series  # words of the items
     gram_indexes: tuple[grams.GramIndex, ...]
     similar: similarity.SimilarityIndex | None
-    exact: bool
+    code: code.CodeIndex | None
+    forms: pl.DataFrame | None  # item, form and options, if the items themselves are looked for
     more_than: Mapping[str, float]  # the score above which a hit is recorded, by method
 
 
@@ -65,6 +66,7 @@ def bound_scores(settings: ContaminationSettings) -> dict[str, float]:
         "tulu": settings.covered,
         "s1": 1.0,
         SIMILAR: settings.similarity,
+        CODE: settings.code_similarity,
     }
 
 
@@ -84,14 +86,16 @@ def build_screen(items: pl.DataFrame, settings: ContaminationSettings) -> Screen
         items=items,
         lists=lists,
         gram_indexes=tuple(indexes),
-        similar=similarity.index_items(texts, lists) if SIMILAR in wanted else None,
-        exact=EXACT in wanted,
+        similar=similarity.index_items(texts) if SIMILAR in wanted else None,
+        code=code.index_items(items["text"]) if CODE in wanted else None,
+        forms=_find_forms(items, "item") if EXACT in wanted else None,
         more_than={
             "13-gram": 0.0,
             "7-gram": settings.partial_ratio,
             "tulu": settings.covered,
             "s1": 0.0,
             SIMILAR: settings.similarity - RECORDED_BELOW,
+            CODE: settings.code_similarity - RECORDED_BELOW,
         },
     )
 
@@ -112,14 +116,17 @@ def screen_texts(screen: Screen, rows: pl.DataFrame, *, quoting_only: bool = Fal
         counted = words if own is lists else hash_words(own)
         matches = grams.match_grams(index, counted, screen.more_than[rule.method], ITEMS_PER_TEXT)
         found.append(_as_evidence(screen, rows, _quote(matches, own, rule.size), rule.method))
-    if screen.exact and not quoting_only:
-        found.append(_match_exact(screen, rows, words))
+    if screen.forms is not None and not quoting_only:
+        found.append(_match_exact(screen, screen.forms, rows, words))
     if screen.similar is not None and not quoting_only:
         bound = screen.more_than[SIMILAR]
-        matches = similarity.match_similar(screen.similar, texts, lists, bound, ITEMS_PER_TEXT)
+        matches = similarity.match_similar(screen.similar, texts, bound, ITEMS_PER_TEXT)
         found.append(
             _as_evidence(screen, rows, _name_shared(matches, lists, screen.lists), SIMILAR)
         )
+    if screen.code is not None and not quoting_only:
+        matches = code.match_code(screen.code, rows["text"], screen.more_than[CODE], ITEMS_PER_TEXT)
+        found.append(_as_evidence(screen, rows, _name_shared(matches, lists, screen.lists), CODE))
     return pl.concat(found).sort(
         ["text_id", "method", "score", "item_id"], descending=[False, False, True, False]
     )
@@ -139,14 +146,15 @@ def _allow(
     return np.concatenate([declared, common])
 
 
-def _match_exact(screen: Screen, rows: pl.DataFrame, words: Words) -> pl.DataFrame:
+def _match_exact(
+    screen: Screen, items: pl.DataFrame, rows: pl.DataFrame, words: Words
+) -> pl.DataFrame:
     """Return evidence on texts too short for 13 words that are an item, with or without options.
 
     The options need not agree where one side has none: an open form of a choice is the same item.
     """
     short = np.flatnonzero(words.lengths < EXACT_BELOW)
-    forms = _find_forms(rows[short]).with_columns(pl.Series("text", short))
-    items = _find_forms(screen.items).with_columns(pl.int_range(pl.len()).alias("item"))
+    forms = _find_forms(rows[short], "text").with_columns(pl.Series("text", short))
     matched = forms.join(items, on="form", suffix="_of_item").filter(
         pl.col("options").is_null()
         | pl.col("options_of_item").is_null()
@@ -157,9 +165,11 @@ def _match_exact(screen: Screen, rows: pl.DataFrame, words: Words) -> pl.DataFra
     return _as_evidence(screen, rows, hits, EXACT)
 
 
-def _find_forms(texts: pl.DataFrame) -> pl.DataFrame:
+def _find_forms(texts: pl.DataFrame, numbered: str) -> pl.DataFrame:
     return texts.select(
-        loosen(pl.col("text")).alias("form"), loosen_choices(pl.col("choices")).alias("options")
+        pl.int_range(pl.len()).alias(numbered),
+        loosen(pl.col("text")).alias("form"),
+        loosen_choices(pl.col("choices")).alias("options"),
     )
 
 

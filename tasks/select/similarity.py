@@ -17,19 +17,20 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack, vstack
 
-from tasks.select.stems import find_numbers, find_stems
-from tasks.select.words import as_array
+from tasks.select.stems import find_numbers, find_stems, leave_out_markup
+from tasks.select.words import as_array, split_words
 
-NUMBERS_WEIGHT = 0.7  # tuned on one half of paraphrased GSM8K test items, see docs/overlap.md
+NUMBERS_WEIGHT = 0.7  # this and the priors: chosen on one half of paraphrases (docs/overlap.md)
 WORDS_PRIOR = (
     1.6  # squared weights of a new word: few words that agree, as of a template, prove little
 )
-NUMBERS_PRIOR = 2.0  # weight that both lack: that both have 2 and 3 proves little
+NUMBERS_PRIOR = 1.0  # weight that both lack: that both have 2 and 3 proves little
 FEWEST_STEMS = 5  # below that a text is a template: "What is the value of …?"
 RARE_SHARE, RARE_AT_LEAST = 0.01, 200  # a word of more items than this proposes no candidates
 MOST_FROM_COMMON = 0.45  # what common words and numbers were seen to add to a score
 CANDIDATES = 10  # pairs of a text that are looked at in full, those that share most of what is rare
 TEXTS_AT_A_TIME = 2_000
+_ROUNDING = 1e-9
 Matrix: TypeAlias = Any  # a csr_array; scipy comes without types
 Floats = NDArray[np.float64]
 
@@ -52,6 +53,17 @@ class Features:
     number_weights: Floats
     stems: NDArray[np.int64]
 
+    def between(self, start: int, stop: int) -> "Features":
+        """Return the features of these rows."""
+        rows = slice(start, stop)
+        return Features(
+            self.words[rows],
+            self.word_lengths[rows],
+            self.numbers[rows],
+            self.number_weights[rows],
+            self.stems[rows],
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class SimilarityIndex:
@@ -66,12 +78,12 @@ class SimilarityIndex:
     common_lengths: Floats  # by item: the length of its common words' part
 
 
-def index_items(texts: pl.Series, lists: pl.Series) -> SimilarityIndex:
-    """Index items by their lower-case texts and the lists of their words."""
-    stems, numbers = find_stems(lists), find_numbers(texts, lists)
-    words = _learn(stems, len(texts))
+def index_items(texts: pl.Series) -> SimilarityIndex:
+    """Index items by their lower-case texts."""
+    stems, numbers = _find_features(texts)
+    words = learn(stems, len(texts))
     # A number repeated is another column of the same weight.
-    values = _learn(numbers.select("text", "value").unique().rename({"value": "key"}), len(texts))
+    values = learn(numbers.select("text", "value").unique().rename({"value": "key"}), len(texts))
     keys = numbers.select("key", "value").unique()
     columns = (
         keys.join(values.columns.drop("column").rename({"key": "value"}), on="value")
@@ -80,7 +92,7 @@ def index_items(texts: pl.Series, lists: pl.Series) -> SimilarityIndex:
         .select("key", "column", "weight", "items")
     )
     number_vocabulary = Vocabulary(columns, values.unknown)
-    items = describe(stems, numbers, len(texts), words, number_vocabulary)
+    items = _describe(stems, numbers, len(texts), words, number_vocabulary)
     most = max(RARE_AT_LEAST, int(RARE_SHARE * len(texts)))
     common_words = as_array(words.columns["items"]) > most
     common_numbers = as_array(columns["items"]) > most
@@ -101,35 +113,38 @@ def index_items(texts: pl.Series, lists: pl.Series) -> SimilarityIndex:
     )
 
 
-def describe(
+def describe_texts(index: SimilarityIndex, texts: pl.Series) -> Features:
+    """Return the features of lower-case texts, in the columns and weights of the items'."""
+    stems, numbers = _find_features(texts)
+    return _describe(stems, numbers, len(texts), index.words, index.numbers)
+
+
+def _describe(
     stems: pl.DataFrame,
     numbers: pl.DataFrame,
     texts: int,
     words: Vocabulary,
     values: Vocabulary,
 ) -> Features:
-    """Return the features of texts whose stems and numbers were found."""
-    word_rows, word_squares, counts = _weigh(stems, texts, words, squared=True)
-    number_rows, number_weights, _ = _weigh(numbers, texts, values, squared=False)
+    word_rows, word_squares, counts = weigh(stems, texts, words, squared=True)
+    number_rows, number_weights, _ = weigh(numbers, texts, values, squared=False)
     lengths = np.sqrt(np.maximum(word_squares, 1e-12))
     word_rows.data /= np.repeat(lengths, np.diff(word_rows.indptr))
     return Features(word_rows, lengths, number_rows, number_weights, counts)
 
 
 def match_similar(
-    index: SimilarityIndex, texts: pl.Series, lists: pl.Series, at_least: float, most: int
+    index: SimilarityIndex, texts: pl.Series, at_least: float, most: int
 ) -> pl.DataFrame:
     """Return text, item, score, words and numbers of every pair that scores enough.
 
     Of a text's items the best `most` are returned. Texts and items of fewer than 5 stems have none.
     """
+    features = describe_texts(index, texts)
     found = [
-        _match_some(
-            index,
-            texts.slice(start, TEXTS_AT_A_TIME),
-            lists.slice(start, TEXTS_AT_A_TIME),
-            at_least,
-        ).with_columns(pl.col("text") + start)
+        _match_some(index, features.between(start, start + TEXTS_AT_A_TIME), at_least).with_columns(
+            pl.col("text") + start
+        )
         for start in range(0, len(texts), TEXTS_AT_A_TIME)
     ]
     return (
@@ -151,11 +166,13 @@ _NO_MATCHES = pl.DataFrame(
 )
 
 
-def _match_some(
-    index: SimilarityIndex, texts: pl.Series, lists: pl.Series, at_least: float
-) -> pl.DataFrame:
-    stems, numbers = find_stems(lists), find_numbers(texts, lists)
-    features = describe(stems, numbers, len(texts), index.words, index.numbers)
+def _find_features(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
+    plain = leave_out_markup(texts)
+    lists = split_words(plain)
+    return find_stems(lists), find_numbers(plain, lists)
+
+
+def _match_some(index: SimilarityIndex, features: Features, at_least: float) -> pl.DataFrame:
     rows, items = _propose(index, features, at_least)
     both = features.word_lengths[rows] * index.items.word_lengths[items]
     prior = WORDS_PRIOR * index.words.unknown**2
@@ -184,16 +201,18 @@ def _propose(
     numbers.data *= np.repeat(per_weight, np.diff(numbers.indptr))
     near = hstack([features.words, numbers], format="csr") @ index.rare
     lengths = np.sqrt(_add_common(features.words.power(2), index.common_words))
-    likely = np.flatnonzero(near.data >= at_least - MOST_FROM_COMMON)
-    rows = np.searchsorted(near.indptr, likely, side="right") - 1
+    common = _add_common(numbers, index.common_numbers)
+    # Nearly all pairs fall here, before what is asked of each of them alone is looked up.
+    rest = lengths * index.common_lengths.max(initial=0.0) + common
+    fewest = np.maximum(at_least - MOST_FROM_COMMON, at_least - rest - _ROUNDING)
+    fewest[features.stems < FEWEST_STEMS] = np.inf
+    shares = np.diff(near.indptr)
+    likely = np.flatnonzero(near.data >= np.repeat(fewest, shares))
+    rows = np.repeat(np.arange(len(shares)), shares)[likely]
     items, values = near.indices[likely], near.data[likely]
     bound = values + lengths[rows] * index.common_lengths[items]
-    bound += _add_common(numbers, index.common_numbers)[rows]
-    enough = (
-        (bound >= at_least)
-        & (features.stems[rows] >= FEWEST_STEMS)
-        & (index.items.stems[items] >= FEWEST_STEMS)
-    )
+    bound += common[rows]
+    enough = (bound >= at_least) & (index.items.stems[items] >= FEWEST_STEMS)
     rows, items, values = rows[enough], items[enough], values[enough]
     order = np.lexsort((items, -values, rows))
     rows, items = rows[order], items[order]
@@ -202,7 +221,7 @@ def _propose(
     return rows[best].astype(np.int64), items[best].astype(np.int64)
 
 
-def _learn(found: pl.DataFrame, texts: int) -> Vocabulary:
+def learn(found: pl.DataFrame, texts: int) -> Vocabulary:
     """Weigh every key by the logarithm of how few of the texts have it."""
     columns = (
         found.group_by("key")
@@ -217,7 +236,7 @@ def _learn(found: pl.DataFrame, texts: int) -> Vocabulary:
     return Vocabulary(columns.select("key", "column", "weight", "items"), unknown)
 
 
-def _weigh(
+def weigh(
     found: pl.DataFrame, texts: int, vocabulary: Vocabulary, *, squared: bool
 ) -> tuple[Matrix, Floats, NDArray[np.int64]]:
     """Return the weights as a matrix, their sum (of squares) a text, and the count of keys."""

@@ -12,6 +12,8 @@ from tasks.select.words import as_array, hash_words
 _ENDINGS = ("ings", "ing", "edly", "ed", "es", "s", "ly", "e", "al", "ment")
 _SHORTEST = 3  # letters that an ending leaves
 _DIGITS = r"\d+(?:,\d{3})*(?:\.\d+)?"
+_DRAWING = r"(?s)\[asy\].*?\[/asy\]"
+_MARKUP = r"\\(?:begin|end)\s*\{[^{}]*\}|\\[\p{L}]+"
 _MOST_OF_ONE = 4  # a number written more often counts so often
 _UNITS = (
     "zero . two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
@@ -38,6 +40,18 @@ _FILLERS = (
     "they this those to up was we were what when where which who will with you your "
 )
 STOP_WORDS = frozenset(_FILLERS.split())
+
+
+def leave_out_markup(texts: pl.Series) -> pl.Series:
+    """Return lower-case texts without LaTeX's commands and drawings, which say how, not what.
+
+    Two matrices share `begin`, `pmatrix` and `end`, which are rare where few items have one. What
+    a command is about stays: of `\\frac{x}{3}` x and 3.
+    """
+    marked = texts.str.contains("\\", literal=True) | texts.str.contains("[asy]", literal=True)
+    if not marked.any():
+        return texts
+    return texts.str.replace_all(_DRAWING, " ").str.replace_all(_MARKUP, " ")
 
 
 def find_stems(lists: pl.Series) -> pl.DataFrame:

@@ -34,6 +34,11 @@ _WORDS = {
     "exact_duplicate": "duplicate",
     "benchmark_13_gram": "in a benchmark (13 words)",
     "benchmark_exact": "in a benchmark (exact)",
+    "benchmark_7_gram": "in a benchmark (7 words)",
+    "benchmark_8_grams": "in a benchmark (8 words, half)",
+    "benchmark_8_gram": "in a benchmark (8 words)",
+    "benchmark_reworded": "in a benchmark (reworded)",
+    "benchmark_code": "in a benchmark (code)",
 }
 
 
