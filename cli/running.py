@@ -45,6 +45,10 @@ def run_flow(name: str, path: Path | None, overrides: Sequence[str] = ()) -> Non
     from cli.summary import print_summary
 
     print_summary(recipe, seconds=time.monotonic() - started)
+    if recipe.phase == "explore":
+        from cli.yields import print_exploration
+
+        print_exploration(recipe)
 
 
 @contextmanager

@@ -220,7 +220,7 @@ def add_reply(store: Store, recipe: Recipe) -> None:
     """Have the rewriter's one request answered with REPLY."""
     assert recipe.models.rewriter is not None
     endpoint = endpoint_for(recipe, "rewriter", recipe.models.rewriter)
-    rows = store.query("rewrite_parents", **parent_filter(recipe, EVERYTHING)).to_dicts()
+    rows = store.query("rewrite_parents", **parent_filter(store, recipe, EVERYTHING)).to_dicts()
     (request,) = plan_rewrites(rows, endpoint, recipe)
     keys = identify(endpoint, request)
     row = {

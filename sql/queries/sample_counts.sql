@@ -20,6 +20,8 @@ select
     count(*)::bigint as prompts,
     coalesce(sum($samples - coalesce(drawn.samples, 0)), 0)::bigint as calls
 from sampled_prompts
+semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
+    on sampled_prompts.prompt_id = scoped.prompt_id
 left join drawn on sampled_prompts.prompt_id = drawn.prompt_id
 where
     sampled_prompts.role = $role

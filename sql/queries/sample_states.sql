@@ -3,6 +3,8 @@
 with asked as (
     select prompt_id, answer_type
     from sampled_prompts
+    semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
+        on sampled_prompts.prompt_id = scoped.prompt_id
     where
         role = $role
         and prompt_id >= $low

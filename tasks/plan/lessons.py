@@ -17,6 +17,7 @@ from tasks.recipe import Recipe
 from tasks.select.decide import decide, decide_prompts, read_evidence
 from tasks.select.limits import count_mixture
 from tasks.store import Store
+from tasks.teach import pupils
 
 RUN = "plan"
 _ROWS_AT_A_TIME = 20_000
@@ -93,9 +94,7 @@ def share_of_mixture(
 def _count_lessons(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Forecast:
     """Count the calls where every sample is drawn and graded, as the stages would."""
     decide_prompts(store, recipe, RUN)
-    rows = store.stream(
-        "teach_prompts", _ROWS_AT_A_TIME, policy=recipe.policy_version(), low="", high="g"
-    )
+    rows = store.stream("teach_prompts", _ROWS_AT_A_TIME, low="", high="g", **pupils(store, recipe))
     lessons = pending.pending_lessons(store, recipe, rows)
     return Forecast(exact(lessons["prompt_id"].n_unique()), count_demands(lessons, prompts))
 

@@ -42,6 +42,7 @@ from tasks.rewrite.drafts import (
 )
 from tasks.rewrite.routes import route_of
 from tasks.rewrite.strategies import STRATEGIES, Strategy
+from tasks.scope import scope_of
 from tasks.store import Store, open_store
 
 _PARENTS_AT_A_TIME = 20_000
@@ -129,7 +130,7 @@ def count_pending(store: Store, recipe: Recipe) -> int:
     rewrites: int = sum(
         max(0, settings.variants - row["asked_templates"].count(strategy.TEMPLATE))
         for parents in store.stream(
-            "rewrite_parents", _PARENTS_AT_A_TIME, **parent_filter(recipe, _EVERYTHING)
+            "rewrite_parents", _PARENTS_AT_A_TIME, **parent_filter(store, recipe, _EVERYTHING)
         )
         for row in parents.iter_rows(named=True)
         if row["rewrites"] < settings.max_per_root
@@ -150,7 +151,8 @@ def rewrite_chunk(recipe: Recipe, run_id: str, asked: Range) -> RewriteCounts:
 def _ask(store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Tracker) -> Completion:
     """Have the rewriter answer what it was not asked yet."""
     pages = (
-        store.query("rewrite_parents", **parent_filter(recipe, part)) for part in asked.parts()
+        store.query("rewrite_parents", **parent_filter(store, recipe, part))
+        for part in asked.parts()
     )
     return draw(
         store,
@@ -164,7 +166,7 @@ def _ask(store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Track
     )
 
 
-def parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
+def parent_filter(store: Store, recipe: Recipe, asked: Range) -> dict[str, Any]:
     """Return the parameters of sql/queries/rewrite_parents.sql for a range."""
     rewriter = recipe.models.rewriter
     return {
@@ -173,6 +175,7 @@ def parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
         "model": rewriter.model if rewriter else None,
         "variants": recipe.rewrite.variants,
         "permanent": list(PERMANENT),
+        **scope_of(store, recipe).parameters,
     }
 
 

@@ -6,10 +6,21 @@ MIDDLE = 0.5  # where a prompt teaches most: its pass rate varies most
 
 
 def drop(
-    prompts: pl.DataFrame, condition: pl.Expr, stage: str, reason: str, detail: pl.Expr
+    prompts: pl.DataFrame,
+    condition: pl.Expr,
+    stage: str,
+    reason: str,
+    detail: pl.Expr,
+    *,
+    even_frozen: bool = False,
 ) -> pl.DataFrame:
-    """Drop the prompts that the condition holds for and that no earlier reason has dropped."""
+    """Drop the prompts that the condition holds for and that no earlier reason has dropped.
+
+    What was decided of a frozen prompt stands, but for reasons that are about `even_frozen` ones.
+    """
     hit = pl.col("reason").is_null() & condition.fill_null(False)
+    if not even_frozen:
+        hit &= ~pl.col("frozen")
     return prompts.with_columns(
         pl.when(hit).then(pl.lit(stage)).otherwise("stage").alias("stage"),
         pl.when(hit).then(pl.lit(reason)).otherwise("reason").alias("reason"),
@@ -18,17 +29,21 @@ def drop(
 
 
 def rank_open(prompts: pl.DataFrame, group: str, order: list[str]) -> pl.DataFrame:
-    """Number the prompts still undecided within their group, 1 first; the others get null."""
+    """Number the prompts still undecided within their group, 1 first; the others get null.
+
+    Frozen ones come before all others.
+    """
     ranks = (
         prompts.filter(pl.col("reason").is_null() & pl.col(group).is_not_null())
         .select(
             "prompt_id",
             group,
+            "frozen",
             (pl.col("kind") != "seed").alias("is_rewrite"),
             (pl.col("pass_rate") - MIDDLE).abs().alias("distance"),
             pl.col("anchor").is_not_null().alias("is_anchor"),
         )
-        .sort(order)
+        .sort("frozen", *order, descending=[True, *(False for _ in order)])
         .select("prompt_id", pl.int_range(1, pl.len() + 1).over(group).alias("rank"))
     )
     return prompts.drop("rank", strict=False).join(ranks, on="prompt_id", how="left")
