@@ -253,6 +253,29 @@ def compare(
     show_comparison(recipe, first, second, as_json=as_json)
 
 
+@app.command("reprofile")
+def reprofile_pool(
+    recipe: RecipeArgument = None,
+    student: Annotated[
+        str | None,
+        typer.Option(help="The new checkpoint's model name; the recipe's student if absent."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="The student to compare with; the last other one if absent.")
+    ] = None,
+    override: SetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+) -> None:
+    """Measure a new checkpoint on the whole pool and say what has moved.
+
+    The old figures stay beside the new ones. Decides, teaches and releases nothing.
+    """
+    from cli.reprofiling import reprofile
+
+    named = [f"models.student.model={student}"] if student else []
+    reprofile(recipe, [*(override or ()), *named], against, as_json=as_json)
+
+
 @app.command()
 def simulate(
     items: Annotated[

@@ -15,6 +15,7 @@ from cli.boundary import INTERRUPTED
 from cli.prefect_server import prefect_server
 from cli.project import read_recipe
 from tasks.errors import InputError
+from tasks.recipe import Recipe
 
 _PATIENCE_S = 4.0  # For what is not a call to end by itself after an interrupt.
 _REMINDERS = 3
@@ -36,12 +37,7 @@ def run_flow(name: str, path: Path | None, overrides: Sequence[str] = ()) -> Non
         raise InputError(f"{name}: no such stage; there are {', '.join(sorted(FLOWS))}")
     recipe = read_recipe(path, overrides)
     started = time.monotonic()
-    loaded: list[Callable[..., Any]] = []
-    with prefect_server(meanwhile=lambda: loaded.append(load_flow(name))):
-        from cli.progress_bars import progress_bars
-
-        with progress_bars(), stopping_politely():
-            loaded[0](recipe)
+    call_flow(name, recipe)
     from cli.summary import print_summary
 
     print_summary(recipe, seconds=time.monotonic() - started)
@@ -49,6 +45,16 @@ def run_flow(name: str, path: Path | None, overrides: Sequence[str] = ()) -> Non
         from cli.yields import print_exploration
 
         print_exploration(recipe)
+
+
+def call_flow(name: str, recipe: Recipe, **parameters: Any) -> Any:
+    """Run a flow with a server and progress at hand, and return what it returns."""
+    loaded: list[Callable[..., Any]] = []
+    with prefect_server(meanwhile=lambda: loaded.append(load_flow(name))):
+        from cli.progress_bars import progress_bars
+
+        with progress_bars(), stopping_politely():
+            return loaded[0](recipe, **parameters)
 
 
 @contextmanager
@@ -111,5 +117,6 @@ def _end_at_once() -> NoReturn:
 
 def load_flow(name: str) -> Callable[..., Any]:
     """Import a flow; the function is named like the stage."""
-    flow: Callable[..., Any] = getattr(importlib.import_module(f"flows.{FLOWS[name]}"), name)
+    module = importlib.import_module(f"flows.{FLOWS.get(name, name)}")
+    flow: Callable[..., Any] = getattr(module, name)
     return flow

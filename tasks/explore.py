@@ -142,7 +142,7 @@ def share_of(hits: pl.Series, cases: pl.Series, whole: int) -> Span | None:
     return Span(low, share, high)
 
 
-def ratio_of(amounts: pl.Series, cases: pl.Series, whole: int) -> Span | None:
+def ratio_of(amounts: pl.Series, cases: pl.Series, whole: int, least: float = 0.0) -> Span | None:
     """Estimate amount / cases over all seeds; None without a case or with an unknown amount."""
     total = float(cases.sum())
     if not total or amounts.null_count():
@@ -150,9 +150,9 @@ def ratio_of(amounts: pl.Series, cases: pl.Series, whole: int) -> Span | None:
     ratio = float(amounts.sum()) / total
     variance = _variance_of_ratio(amounts, cases, whole)
     if variance is None:
-        return Span(0.0, ratio, math.inf)
+        return Span(least, ratio, math.inf)
     off = _quantile(cases.len()) * math.sqrt(variance)
-    return Span(max(0.0, ratio - off), ratio, ratio + off)
+    return Span(max(least, ratio - off), ratio, ratio + off)
 
 
 def total_of(counts: pl.Series, whole: int) -> Span:
