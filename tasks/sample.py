@@ -185,12 +185,18 @@ def sample_range(
 
 
 def read_page(store: Store, recipe: Recipe, role: SampledRole, part: Range) -> pl.DataFrame:
-    """Return the prompts of a range that a role should answer, and how often if that differs."""
+    """Return the prompts of a range that a role should answer, and how often (`wanted`)."""
     prompts = store.query(
-        "sample_prompts", low=part.low, high=part.high, **_who(store, recipe, role)
+        "sample_prompts",
+        low=part.low,
+        high=part.high,
+        model=_model_of(recipe, role).model,
+        samples=samples_of(recipe, role),
+        **_who(store, recipe, role),
     )
     if adaptive_of(recipe, role) is None:
         return prompts
+    prompts = prompts.drop("wanted")
     states = _read_states(store, recipe, role, part).filter(pl.col("wanted") > 0)
     return prompts.join(states.select("prompt_id", "wanted"), on="prompt_id", maintain_order="left")
 

@@ -15,3 +15,16 @@ create macro scoped_prompts(low, high, domains, bounds, otherwise) as table
         prompt_id >= low
         and prompt_id < high
         and is_in_scope(root_id, domain, domains, bounds, otherwise);
+
+-- Responses that were made elsewhere: so many samples of a role need not be drawn. Whose reference
+-- it was makes no difference, a student is measured by its name.
+create macro imported_samples(asked_role, asked_model, low, high) as table
+    select prompt_id, count(*)::bigint as samples
+    from responses
+    where
+        role = asked_role
+        and server = 'import'
+        and (asked_role = 'reference' or model = asked_model)
+        and prompt_id >= low
+        and prompt_id < high
+    group by prompt_id;

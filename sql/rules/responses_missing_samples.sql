@@ -1,10 +1,15 @@
 -- warning: Every sample asked of the student was drawn or failed with a reason.
 with drawn as (
-    select prompt_id, count(distinct sample_index) as samples
+    -- What was made elsewhere is numbered by itself.
+    select prompt_id, count(distinct (is_import, sample_index)) as samples
     from (
-        select prompt_id, sample_index from responses where role = 'student' and model = $student
+        select prompt_id, sample_index, server = 'import' as is_import
+        from responses
+        where role = 'student' and model = $student
         union
-        select prompt_id, sample_index from failures where role = 'student' and model = $student
+        select prompt_id, sample_index, false as is_import
+        from failures
+        where role = 'student' and model = $student
     )
     where sample_index < $samples
     group by prompt_id

@@ -21,12 +21,13 @@ from tasks.teach import pupils
 
 RUN = "plan"
 _ROWS_AT_A_TIME = 20_000
-_NEVER_SAMPLED = (
-    "exact_duplicate",
-    "benchmark_13_gram",
-    "benchmark_exact",
+_BEFORE_SAMPLING = ("duplicates", "contamination", "rewrite", "sample")  # stages that drop
+_NEVER_SAMPLED = (  # Reasons of later stages that are about no sample of a student.
+    "licence_refused",
+    "refused_in_review",
     "no_key",
-    "untrusted_key",
+    "needs_review",
+    "domain_frozen",
 )
 
 
@@ -100,10 +101,15 @@ def _count_lessons(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Forec
 
 
 def _decide_freely(store: Store, recipe: Recipe) -> pl.DataFrame:
-    """Decide on the prompts that a student is asked, each for itself: no mixture, no quota."""
+    """Decide on the prompts that a student is asked, each for itself: no mixture, no quota.
+
+    What was dropped before a student was asked says nothing of the students' rates.
+    """
     alone = recipe.select.model_copy(update={"mixture": {}, "max_per_root": None})
     decisions = decide(read_evidence(store, recipe), alone)
-    return decisions.filter(~pl.col("reason").is_in(_NEVER_SAMPLED)).select("prompt_id", "kept")
+    return decisions.filter(
+        ~pl.col("stage").is_in(_BEFORE_SAMPLING), ~pl.col("reason").is_in(_NEVER_SAMPLED)
+    ).select("prompt_id", "kept")
 
 
 def _expect_kept(

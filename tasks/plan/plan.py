@@ -165,8 +165,13 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
         )
     if any(each.cost.calls.high for each in stages):
         notes.append("minutes are of the calls alone; reading, grading and releasing come on top")
-    if recipe.sample.adaptive or recipe.sample.adaptive_reference:
-        notes.append("samples are drawn in rounds: only the next round is counted")
+    if recipe.sample.adaptive:
+        notes.append(
+            "the student's samples are drawn in rounds: of a prompt that was begun only the next "
+            "one is counted, of others what the stopping rule takes of a U-shaped pool"
+        )
+    if recipe.sample.adaptive_reference:
+        notes.append("the reference's samples are drawn in rounds: only the next one is counted")
     if recipe.models.confirmer or recipe.models.students:
         notes.append("the confirmer's samples and those of further students are not counted")
     if recipe.models.judge is not None and recipe.assess.judge:

@@ -137,7 +137,7 @@ def policy_rows(difficulty: pl.DataFrame, recipe: Recipe) -> list[dict[str, Any]
     rate, prompts = pl.col("pass_rate"), pl.col("prompts")
     measured = int(difficulty["prompts"].sum())
     kept = difficulty.filter("kept")
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "policy": f"{recipe.select.policy} (this recipe)",
             "rule": "with its limits",
