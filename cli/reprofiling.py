@@ -9,15 +9,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
 from cli.project import read_recipe
 from cli.running import call_flow
-from cli.tables import make_console, print_json
+from cli.tables import make_console, print_frame, print_json
 
 if TYPE_CHECKING:  # It imports Prefect, whose environment is set when a server is there.
     from tasks.reprofile import Reprofile
@@ -39,14 +37,7 @@ def print_reprofile(console: Console, found: "Reprofile") -> None:
     from tasks.reprofile import tabulate
 
     console.print(Text(plain(f"from {found.before} to {found.now}")))
-    rows = tabulate(found)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, kind in rows.schema.items():
-        table.add_column(Text(name), justify="right" if kind.is_numeric() else "left")
-    for row in rows.iter_rows():
-        cells = (f"{value:,}" if isinstance(value, int) else str(value) for value in row)
-        table.add_row(*(Text(plain(cell)) for cell in cells))
-    console.print(table)
+    print_frame(console, tabulate(found))
     for example in found.examples:
         rates = f"{example['before']:.2f} to {example['now']:.2f}"
         line = f"  {example['prompt_id'][:12]}  {rates}  {' '.join(example['text'].split())}"

@@ -8,13 +8,10 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
-from cli.boundary import plain
 from cli.project import read_recipe
-from cli.tables import make_console, print_json
+from cli.tables import make_console, print_frame, print_json
 from tasks.errors import InputError
 from tasks.explore import Exploration, describe, read_exploration, tabulate
 from tasks.recipe import Recipe
@@ -33,16 +30,8 @@ def show_exploration(path: Path | None, overrides: Sequence[str], *, as_json: bo
 def print_exploration(recipe: Recipe) -> None:
     """Print a row a domain, then what the whole would give and cost."""
     exploration = _read(recipe)
-    rows = tabulate(exploration)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for name, kind in rows.schema.items():
-        table.add_column(Text(name), justify="right" if kind.is_numeric() else "left")
-    for row in rows.iter_rows():
-        table.add_row(
-            *(Text(plain(f"{value:,}" if isinstance(value, int) else value)) for value in row)
-        )
     console = make_console()
-    console.print(table)
+    print_frame(console, tabulate(exploration))
     for line in describe(exploration):
         console.print(Text(line), soft_wrap=True)
 

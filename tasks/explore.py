@@ -66,7 +66,11 @@ def read_exploration(store: Store, recipe: Recipe) -> Exploration:
         **scope_of(store, exploring).parameters,
     )
     there_are = dict(store.query("explore_domains").iter_rows())
-    yields = limit_yields(estimate_yields(roots, there_are), recipe.select)
+    frozen: dict[str, int] = {}
+    if recipe.select.freeze:
+        released = store.query("scope_released", recipe=recipe.name)
+        frozen = dict(released.select("domain", "pairs").iter_rows())
+    yields = limit_yields(estimate_yields(roots, there_are), recipe.select, frozen)
     plan = make_plan(recipe.model_copy(update={"phase": "scale"}))
     unpriced = store.sql("select count(*) from spend where cost_usd is null").item()
     return Exploration(
@@ -100,8 +104,13 @@ def estimate_yields(roots: pl.DataFrame, there_are: Mapping[str, int]) -> list[Y
     return yields
 
 
-def limit_yields(yields: list[Yield], select: SelectSettings) -> list[Yield]:
-    """Apply the limits that only the whole can reach: a domain's target, and the mixture."""
+def limit_yields(
+    yields: list[Yield], select: SelectSettings, released: Mapping[str, int] | None = None
+) -> list[Yield]:
+    """Apply the limits that only the whole can reach: a domain's target, and the mixture.
+
+    `released` are the pairs of each domain in the newest release, which frozen ones keep.
+    """
     targeted = [
         replace(each, whole=_cap(each.whole, select.targets.get(each.domain))) for each in yields
     ]
@@ -109,7 +118,8 @@ def limit_yields(yields: list[Yield], select: SelectSettings) -> list[Yield]:
         return targeted
     ends = {}
     for end in ("low", "expected", "high"):
-        available = {each.domain: round(getattr(each.whole, end)) for each in targeted}
+        available = {name: (released or {}).get(name, 0) for name in select.freeze}
+        available |= {each.domain: round(getattr(each.whole, end)) for each in targeted}
         ends[end] = count_mixture(available, select.mixture, select.freeze)
     return [
         replace(each, whole=Span(*(float(counts.get(each.domain, 0)) for counts in ends.values())))

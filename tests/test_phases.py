@@ -223,6 +223,28 @@ def test_targets_and_the_mixture_bound_what_the_whole_gives() -> None:
     assert sum_spans([Span(1, 4, 8), Span(6, 10, 13)]) == Span(9, 14, 19)
 
 
+def test_a_frozen_domain_sets_the_size_of_the_mixture() -> None:
+    rows = pl.DataFrame(
+        {"domain": ["code"] * 4, "prompts": [1.0] * 4, "keyed": [1.0] * 4, "measured": [1.0] * 4}
+        | {"in_band": [1.0] * 4, "teachable": [1.0] * 4, "usd": [0.1] * 4}
+    )
+    select = SelectSettings(mixture={"math": 0.75, "code": 0.25}, freeze=("math",))
+    (code,) = limit_yields(estimate_yields(rows, {"code": 4}), select, {"math": 6})
+    assert code.whole.expected == 2
+
+
+def test_what_is_told_rests_on_the_seeds_that_were_decided_on(
+    pool: Store, make_recipe: MakeRecipe
+) -> None:
+    recipe = make_recipe(models=MODELS)
+    asked_for = {"student": STUDENT, "policy": recipe.policy_version()}
+    decide_prompts(pool, explore(recipe, 2), "run")
+    larger = scope_of(pool, explore(recipe, 10)).parameters
+    rows = pool.query("explore_roots", **asked_for, **larger)
+    assert rows["domain"].to_list() == ["code", "code", "math", "math"]
+    assert rows["teachable"].to_list()[:2] == [1, 1]
+
+
 def test_an_empty_store_has_nothing_to_tell(store: Store, make_recipe: MakeRecipe) -> None:
     with pytest.raises(Exception, match="teachset run --phase explore"):
         print_exploration(make_recipe(models=MODELS))

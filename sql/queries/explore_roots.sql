@@ -1,4 +1,5 @@
 -- One row per seed that was explored: its domain, what became of it and its rewrites, what was paid.
+-- One of a larger sample than the one that was decided on is not among them.
 -- `teachable` prompts are those that would be kept if no domain or source had a limit.
 with scoped as (
     select prompt_id
@@ -9,6 +10,11 @@ roots as (
     select prompt_id as root_id, coalesce(domain, 'none') as domain
     from spendable_prompts
     semi join scoped on spendable_prompts.prompt_id = scoped.prompt_id
+    semi join current_decisions
+        on
+            spendable_prompts.prompt_id = current_decisions.prompt_id
+            and current_decisions.policy = $policy
+            and current_decisions.reason <> 'not_explored'
     where kind = 'seed'
 ),
 
