@@ -24,6 +24,7 @@ from tasks.explore import (
     total_of,
 )
 from tasks.identity import content_id
+from tasks.plan.plan import make_plan
 from tasks.plan.price import Span
 from tasks.recipe import ContaminationSettings, Recipe, SelectSettings, as_recipe
 from tasks.release.stage import stage_pairs
@@ -243,6 +244,19 @@ def test_what_is_told_rests_on_the_seeds_that_were_decided_on(
     rows = pool.query("explore_roots", **asked_for, **larger)
     assert rows["domain"].to_list() == ["code", "code", "math", "math"]
     assert rows["teachable"].to_list()[:2] == [1, 1]
+
+
+def test_a_plan_of_exploring_is_of_the_sample_and_ends_before_teaching(
+    pool: Store, make_recipe: MakeRecipe
+) -> None:
+    recipe = make_recipe(models=MODELS, sample={"student": 4}, explore={"roots": 1})
+    explored, whole = (
+        {stage.role: stage.cost.calls.expected for stage in make_plan(each).stages}
+        for each in (as_recipe(recipe, "explore"), as_recipe(recipe, "scale"))
+    )
+    assert set(explored) == {"student"}
+    assert set(whole) == {"student", "teacher"}
+    assert 0 < explored["student"] < whole["student"]
 
 
 def test_an_empty_store_has_nothing_to_tell(store: Store, make_recipe: MakeRecipe) -> None:

@@ -85,6 +85,7 @@ def make_plan(recipe: Recipe) -> Plan:
             _plan_stage(recipe, stage, role, forecast, history)
             for stage, role, forecast in _forecast(store, recipe)
             if getattr(recipe.models, role) is not None
+            and not (recipe.phase == "explore" and stage == "teach")
         )
         spent = store.query("spent").row(0, named=True)
     verdict = judge_budget(recipe, Amount(**spent), [(each.role, each.cost) for each in stages])
