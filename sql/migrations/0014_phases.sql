@@ -4,7 +4,7 @@
 -- above. Marks are hashes of hashes: which roots are drawn has nothing to do with which of two twins
 -- stands for both, and that is decided by their ids.
 create macro is_in_scope(root_id, domain, domains, bounds, otherwise) as
-    md5(root_id) <= coalesce(
+    md5(coalesce(root_id, '')) <= coalesce(
         map(domains::varchar[], bounds::varchar[])[coalesce(domain, 'none')], otherwise
     );
 
