@@ -82,7 +82,7 @@ def test_a_larger_sample_contains_the_smaller_one_in_every_domain(
 def test_a_rewrite_is_explored_with_its_seed(pool: Store, make_recipe: MakeRecipe) -> None:
     recipe = make_recipe(models=MODELS)
     decide_prompts(pool, recipe, "run")
-    for roots in range(1, 13):
+    for roots in (1, 4, 8, 12):
         sample = asked(pool, explore(recipe, roots))
         assert (identify("again") in sample) == (identify(MATH[0]) in sample)
 
