@@ -6,7 +6,7 @@ import signal
 import sys
 import warnings
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 from typer.core import TyperGroup
@@ -54,11 +54,37 @@ app.add_typer(audit, name="audit")
 
 
 @app.command("run")
-def run_recipe(recipe: RecipeArgument = None, override: SetOption = None) -> None:
-    """Build the recipe's training set, from seeds to a release. Safe to repeat."""
+def run_recipe(
+    recipe: RecipeArgument = None,
+    override: SetOption = None,
+    phase: Annotated[
+        Literal["explore", "scale"] | None,
+        typer.Option(help="Try a sample of each domain first, or do the whole; the recipe's own."),
+    ] = None,
+) -> None:
+    """Build the recipe's training set, from seeds to a release. Safe to repeat.
+
+    With --phase explore a sample of each domain goes as far as selection, and what the whole would
+    give and cost is estimated from it; --phase scale goes on and reuses all that was paid for.
+    """
     from cli.running import run_flow
 
-    run_flow("build", recipe, override or ())
+    run_flow("build", recipe, [*(override or ()), *([f"phase={phase}"] if phase else ())])
+
+
+@app.command("yields")
+def show_yields(
+    recipe: RecipeArgument = None,
+    override: SetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+) -> None:
+    """Say what exploring has shown: yields by domain, what the whole would give and cost.
+
+    Reads the store; writes nothing and calls nobody.
+    """
+    from cli.yields import show_exploration
+
+    show_exploration(recipe, override or (), as_json=as_json)
 
 
 @app.command()
@@ -225,6 +251,29 @@ def compare(
     from cli.comparing import show_comparison
 
     show_comparison(recipe, first, second, as_json=as_json)
+
+
+@app.command("reprofile")
+def reprofile_pool(
+    recipe: RecipeArgument = None,
+    student: Annotated[
+        str | None,
+        typer.Option(help="The new checkpoint's model name; the recipe's student if absent."),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(help="The student to compare with; the last other one if absent.")
+    ] = None,
+    override: SetOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
+) -> None:
+    """Measure a new checkpoint on the whole pool and say what has moved.
+
+    The old figures stay beside the new ones. Decides, teaches and releases nothing.
+    """
+    from cli.reprofiling import reprofile
+
+    named = [f"models.student.model={student}"] if student else []
+    reprofile(recipe, [*(override or ()), *named], against, as_json=as_json)
 
 
 @app.command()

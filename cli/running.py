@@ -15,6 +15,7 @@ from cli.boundary import INTERRUPTED
 from cli.prefect_server import prefect_server
 from cli.project import read_recipe
 from tasks.errors import InputError
+from tasks.recipe import Recipe
 
 _PATIENCE_S = 4.0  # For what is not a call to end by itself after an interrupt.
 _REMINDERS = 3
@@ -36,14 +37,35 @@ def run_flow(name: str, path: Path | None, overrides: Sequence[str] = ()) -> Non
         raise InputError(f"{name}: no such stage; there are {', '.join(sorted(FLOWS))}")
     recipe = read_recipe(path, overrides)
     started = time.monotonic()
+
+    def account() -> None:
+        from cli.summary import print_summary
+
+        print_summary(recipe, seconds=time.monotonic() - started)
+        if recipe.phase == "explore":
+            from cli.yields import print_exploration
+
+            print_exploration(recipe)
+
+    call_flow(name, recipe, account)
+
+
+def call_flow(
+    name: str, recipe: Recipe, account: Callable[[], object] | None = None, **parameters: Any
+) -> Any:
+    """Run a flow with a server and progress at hand, and return what it returns.
+
+    `account` is given while the server still records, which takes it a moment.
+    """
     loaded: list[Callable[..., Any]] = []
     with prefect_server(meanwhile=lambda: loaded.append(load_flow(name))):
         from cli.progress_bars import progress_bars
-        from cli.summary import print_summary
 
         with progress_bars(), stopping_politely():
-            loaded[0](recipe)
-        print_summary(recipe, seconds=time.monotonic() - started)
+            made = loaded[0](recipe, **parameters)
+        if account is not None:
+            account()
+        return made
 
 
 @contextmanager
@@ -106,7 +128,8 @@ def _end_at_once() -> NoReturn:
 
 def load_flow(name: str) -> Callable[..., Any]:
     """Import a flow, named like the stage, and what Prefect and DuckDB import at its first call."""
-    for module in ("fastapi.encoders", "pyarrow.dataset"):
-        importlib.import_module(module)
-    flow: Callable[..., Any] = getattr(importlib.import_module(f"flows.{FLOWS[name]}"), name)
+    for needed in ("fastapi.encoders", "pyarrow.dataset"):
+        importlib.import_module(needed)
+    module = importlib.import_module(f"flows.{FLOWS.get(name, name)}")
+    flow: Callable[..., Any] = getattr(module, name)
     return flow

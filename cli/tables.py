@@ -15,6 +15,7 @@ from typing import Any, TextIO
 from uuid import UUID
 
 import duckdb
+import polars as pl
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -43,6 +44,17 @@ def write_table(result: duckdb.DuckDBPyConnection, limit: int) -> None:
         console.print(Text(f"the first {limit:,} rows; --limit N shows more, --json or --csv all"))
     else:
         console.print(Text(f"{len(rows):,} row{'' if len(rows) == 1 else 's'}"))
+
+
+def print_frame(console: Console, rows: pl.DataFrame) -> None:
+    """Print a small frame of texts and counts."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for name, kind in rows.schema.items():
+        table.add_column(Text(plain(name)), justify="right" if kind.is_numeric() else "left")
+    for row in rows.iter_rows():
+        cells = (f"{value:,}" if isinstance(value, int) else str(value) for value in row)
+        table.add_row(*(Text(plain(cell)) for cell in cells))
+    console.print(table)
 
 
 def write_json(result: duckdb.DuckDBPyConnection, out: TextIO, limit: int | None) -> None:

@@ -10,24 +10,31 @@ from flows.sample import sample
 from flows.selection import select
 from flows.teach import teach
 from tasks.artifacts import show_report
-from tasks.recipe import Recipe, RecipeFile, as_recipe
+from tasks.explore import show_exploration
+from tasks.recipe import Phase, Recipe, RecipeFile, as_recipe
 from tasks.release.publish import Published
 from tasks.run import recorded_run
 
 
 @flow(name="build", flow_run_name="build {recipe.name}")
-def build(recipe: Recipe | RecipeFile) -> Published:
+def build(recipe: Recipe | RecipeFile, phase: Phase | None = None) -> Published | None:
     """Run every stage for what is new since the last time, and publish if anything changed.
+
+    The phase `explore` asks about a sample of each domain, ends before teaching and leaves what the
+    whole would give and cost; `scale` goes on from there. Without one it is the recipe's.
 
     Safe to kill at any moment and to run again: what is done is in the store and is not done twice.
     """
-    recipe = as_recipe(recipe)
+    recipe = as_recipe(recipe, phase)
     with recorded_run(recipe, "build") as run_id:
         ingest(recipe)
         rewrite(recipe)
         sample(recipe)
         assess(recipe)
         select(recipe)
+        if recipe.phase == "explore":
+            show_exploration(recipe, run_id)
+            return None
         teach(recipe)
         published = release(recipe)
         show_report(recipe, run_id, published)

@@ -3,6 +3,7 @@
 from prefect import flow
 
 from tasks.artifacts import show_funnel
+from tasks.pictures import show_difficulty
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contamination
@@ -14,7 +15,7 @@ from tasks.select.duplicates import mark_duplicates
 def select(recipe: Recipe | RecipeFile) -> None:
     """Decide what is teachable: no twin, no test item, a trusted key, a pass rate in the band.
 
-    Leaves rows in `decisions` and the funnel as an artifact; makes no model call.
+    Leaves rows in `decisions`, the funnel and the pass rates as artifacts; makes no model call.
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "select") as run_id:
@@ -22,3 +23,4 @@ def select(recipe: Recipe | RecipeFile) -> None:
         mark_contamination(recipe, run_id)
         select_prompts(recipe, run_id)
         show_funnel(recipe, run_id)
+        show_difficulty(recipe, run_id)

@@ -4,6 +4,8 @@
 |-------------------|-------------------------------------------------------------|
 | quickstart-report | the whole outcome of a run on one page                      |
 | quickstart-funnel | in, kept and dropped by reason, a domain a column           |
+| quickstart-difficulty | pass rates by domain, the reference beside the student, other policies |
+| quickstart-explore, quickstart-reprofile | what a sample, or another checkpoint, has shown |
 | quickstart-spend  | calls, tokens and dollars by role and model                 |
 | quickstart-gate   | the gate's verdict, a rule a row                            |
 | quickstart-ingest-gate, quickstart-responses-gate | the same after these stages |

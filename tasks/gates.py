@@ -21,6 +21,7 @@ from tasks.identity import content_id
 from tasks.lake import SQL_FOLDER
 from tasks.recipe import Recipe
 from tasks.release.gate import describe_failures, record_gate
+from tasks.scope import scope_of
 from tasks.store import Store, open_store
 
 Suite = Literal["ingest", "responses"]
@@ -33,7 +34,11 @@ def judge_store(store: Store, recipe: Recipe, run_id: str, suite: Suite) -> dict
     A store that passed and has not grown since is not judged again. The verdict stands whether it
     is good or bad; GateBroken is raised where there is none.
     """
-    parameters = {"student": recipe.models.student.model, "samples": recipe.sample.student}
+    parameters = {
+        "student": recipe.models.student.model,
+        "samples": recipe.sample.student,
+        **scope_of(store, recipe).parameters,
+    }
     digest = _digest(store, suite, parameters)
     known = store.query("gate_known", suite=suite, digest=digest)
     if not known.is_empty():

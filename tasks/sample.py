@@ -26,6 +26,7 @@ from tasks.llm.request import Endpoint, Request, parameters_of
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import active
 from tasks.recipe import AdaptiveReference, AdaptiveStudent, ModelSettings, Recipe, Role
+from tasks.scope import scope_of
 from tasks.store import Store, open_store
 
 SampledRole = Literal["reference", "confirmer", "student"]
@@ -154,7 +155,7 @@ def _count_wanted_in(store: Store, recipe: Recipe, role: SampledRole, part: Rang
         template=SOLVE_TEMPLATE,
         model=_model_of(recipe, role).model,
         samples=samples_of(recipe, role),
-        **_who(recipe, role),
+        **_who(store, recipe, role),
     )
     return Wanted(**counted.row(0, named=True))
 
@@ -194,10 +195,18 @@ def sample_range(
 
 
 def read_page(store: Store, recipe: Recipe, role: SampledRole, part: Range) -> pl.DataFrame:
-    """Return the prompts of a range that a role should answer, and how often if that differs."""
-    prompts = store.query("sample_prompts", low=part.low, high=part.high, **_who(recipe, role))
+    """Return the prompts of a range that a role should answer, and how often (`wanted`)."""
+    prompts = store.query(
+        "sample_prompts",
+        low=part.low,
+        high=part.high,
+        model=_model_of(recipe, role).model,
+        samples=samples_of(recipe, role),
+        **_who(store, recipe, role),
+    )
     if adaptive_of(recipe, role) is None:
         return prompts
+    prompts = prompts.drop("wanted")
     states = _read_states(store, recipe, role, part).filter(pl.col("wanted") > 0)
     return prompts.join(states.select("prompt_id", "wanted"), on="prompt_id", maintain_order="left")
 
@@ -213,7 +222,7 @@ def _read_states(store: Store, recipe: Recipe, role: SampledRole, asked: Range) 
         model=model.model,
         parameters=orjson.dumps(parameters_of(model)).decode(),
         permanent=list(PERMANENT),
-        **_who(recipe, role),
+        **_who(store, recipe, role),
     )
     if isinstance(settings, AdaptiveStudent):
         wanted = want_of_student(states, recipe, settings)
@@ -223,10 +232,11 @@ def _read_states(store: Store, recipe: Recipe, role: SampledRole, asked: Range) 
     return states.with_columns(wanted)
 
 
-def _who(recipe: Recipe, role: SampledRole) -> dict[str, Any]:
+def _who(store: Store, recipe: Recipe, role: SampledRole) -> dict[str, Any]:
     """Return the parameters that say which prompts a role answers.
 
-    The student answers all that have a key, the reference those without an answer, or all.
+    The student answers all that have a key, the reference those without an answer, or all; nobody
+    is asked about what is out of the scope of the run.
     """
     sample = recipe.sample
     gold_share = sample.gold_share if role == "reference" else 0
@@ -235,6 +245,7 @@ def _who(recipe: Recipe, role: SampledRole) -> dict[str, Any]:
         "answered_too": role == "student" or (role == "reference" and sample.reference_on == "all"),
         "gold_below": "g" if gold_share >= 1 else f"{int(gold_share * _ID_TAILS):08x}",
         "keyless_too": role == "student" and sample.keys_by == "student",
+        **scope_of(store, recipe).parameters,
     }
 
 

@@ -4,6 +4,8 @@ response_id  prompt_id  role     model        content       reasoning
 c2aa…        3c7b…      teacher  sim-teacher  … \\boxed{4}  Two and two more make …
 """
 
+from typing import Any
+
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
@@ -13,20 +15,22 @@ from tasks.llm.pending import Range, split_prompts
 from tasks.progress import active
 from tasks.recipe import Recipe
 from tasks.sample import Wanted, plan_samples
+from tasks.scope import scope_of
 from tasks.store import Store, open_store
 
 
 def count_wanted(store: Store, recipe: Recipe) -> Wanted:
     """Count the prompts to teach, and about how many calls that still takes."""
     model = recipe.models.teacher.model if recipe.models.teacher else None
+    asked_of = pupils(store, recipe)
     counted = (
         store.query(
             "teach_counts",
             low=part.low,
             high=part.high,
-            policy=recipe.policy_version(),
             model=model,
             samples=recipe.teach.samples,
+            **asked_of,
         )
         for part in split_prompts(store)
     )
@@ -36,7 +40,7 @@ def count_wanted(store: Store, recipe: Recipe) -> Wanted:
 def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Completion:
     """Draw the teacher responses that are missing on the kept prompts of a range."""
     pages = (
-        store.query("teach_prompts", policy=recipe.policy_version(), low=part.low, high=part.high)
+        store.query("teach_prompts", low=part.low, high=part.high, **pupils(store, recipe))
         for part in asked.parts()
     )
     return draw(
@@ -51,6 +55,11 @@ def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Comp
         tracker=active("teacher"),
         calls=asked.calls,
     )
+
+
+def pupils(store: Store, recipe: Recipe) -> dict[str, Any]:
+    """Return the parameters that say which prompts the teacher answers."""
+    return {"policy": recipe.policy_version(), **scope_of(store, recipe).parameters}
 
 
 @task(task_run_name="teacher {asked.name}", cache_policy=NO_CACHE)

@@ -192,7 +192,7 @@ def test_every_deployment_of_prefect_yaml_deploys(
         ).fetchall()
         crons = database.execute("select count(*) from deployment_schedule").fetchall()
     assert {("build", "nightly"), ("release", "weekly"), ("select", "on-demand")} <= set(made)
-    assert (len(made), crons) == (10, [(3,)])
+    assert (len(made), crons) == (11, [(3,)])
 
 
 @pytest.mark.slow

@@ -12,6 +12,7 @@ from cli.main import app
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys
+from tasks.assess.stopping import Edges, plan_stopping
 from tasks.errors import StoreError
 from tasks.llm.money import Amount
 from tasks.llm.request import identify
@@ -220,7 +221,7 @@ def add_reply(store: Store, recipe: Recipe) -> None:
     """Have the rewriter's one request answered with REPLY."""
     assert recipe.models.rewriter is not None
     endpoint = endpoint_for(recipe, "rewriter", recipe.models.rewriter)
-    rows = store.query("rewrite_parents", **parent_filter(recipe, EVERYTHING)).to_dicts()
+    rows = store.query("rewrite_parents", **parent_filter(store, recipe, EVERYTHING)).to_dicts()
     (request,) = plan_rewrites(rows, endpoint, recipe)
     keys = identify(endpoint, request)
     row = {
@@ -384,3 +385,17 @@ def _run_all(store: Store, recipe: Recipe) -> None:
 
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_samples_in_rounds_are_planned_to_their_likely_end(make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe(
+        SEEDS,
+        models=models("student"),
+        sample={"adaptive": {"start": 4, "step": 2, "most": 24, "error": 0.125}},
+    )
+    band = recipe.select.band
+    assert recipe.sample.adaptive is not None
+    rule = plan_stopping(Edges(band.low, band.high), recipe.sample.adaptive)
+    calls = _of(make_plan(recipe), "student").cost.calls
+    assert calls.expected == pytest.approx(5 * rule.samples)
+    assert 5 * 4 < calls.low < calls.expected < calls.high <= 5 * 24

@@ -30,7 +30,7 @@ HARMLESS = {
     *("html", "head", "body", "meta", "title", "style", "header", "main", "footer", "nav"),
     *("h1", "h2", "h3", "h4", "h5", "h6", "p", "a", "b", "i", "u", "div", "span", "code", "pre"),
     *("br", "hr", "em", "strong", "ul", "ol", "li", "blockquote", "article", "details", "summary"),
-    *("table", "thead", "tbody", "tr", "td", "th", "svg", "g", "rect", "text", "line"),
+    *("table", "thead", "tbody", "tr", "td", "th", "svg", "g", "rect", "circle", "text", "line"),
     *("math", "mrow", "mi", "mn", "mo", "mtext", "mspace", "mstyle", "mpadded", "mphantom"),
     *("mfrac", "msqrt", "mroot", "msub", "msup", "msubsup", "munder", "mover", "munderover"),
     *("mmultiscripts", "mprescripts", "none", "mtable", "mtr", "mtd"),

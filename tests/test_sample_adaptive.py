@@ -18,7 +18,14 @@ from tasks.assess.keys import derive_keys
 from tasks.llm.pending import Range
 from tasks.messages import render_prompt
 from tasks.recipe import Recipe, StoreSettings
-from tasks.sample import ALL, SampledRole, count_rounds, count_wanted, sample_range
+from tasks.sample import (
+    ALL,
+    SampledRole,
+    count_rounds,
+    count_wanted,
+    read_page,
+    sample_range,
+)
 from tasks.simulator.launch import RunningSimulator, start_simulator
 from tasks.store import Store, open_store
 
@@ -193,3 +200,34 @@ def test_references_vote_until_a_leader_leads_for_good(
     settled = drawn.filter(pl.col("drawn") == 4)
     assert settled.select((pl.col("votes") == 4).all()).item()
     assert count_wanted(store, recipe, "reference").calls == 0
+
+
+def test_of_a_fixed_number_responses_made_elsewhere_are_not_drawn_again(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    add_problems(
+        store,
+        [
+            {"domain": "math", "prompt": f"What is {number} + 1?", "answer": "2"}
+            | {"answer_type": "number"}
+            for number in range(3)
+        ],
+        with_answers=True,
+    )
+    recipe = make_recipe(sample={"student": 4})
+    derive_keys(store, recipe.select, RUN)
+    names = store.sql("select prompt_id from prompts order by prompt_id")["prompt_id"].to_list()
+    made = [(names[0], index) for index in range(3)] + [(names[1], index) for index in range(6)]
+    rows = [
+        {"response_id": f"{name}-{index}", "prompt_id": name, "sample_index": index}
+        | {"role": "student", "model": STUDENT, "server": "import", "content": "2"}
+        for name, index in made
+    ]
+    store.append("responses", pl.DataFrame(rows), run_id=RUN)
+    assert count_wanted(store, recipe, "student").calls == 1 + 0 + 4
+    page = read_page(store, recipe, "student", Range("", "g"))
+    assert dict(page.select("prompt_id", "wanted").iter_rows()) == {
+        names[0]: 1,
+        names[1]: 0,
+        names[2]: 4,
+    }

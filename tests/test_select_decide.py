@@ -32,6 +32,7 @@ from tasks.select.decide import Decided, decide, decide_after_teach, decide_prom
 from tasks.select.duplicates import find_duplicates
 from tasks.select.limits import count_mixture
 from tasks.store import Store
+from tasks.teach import pupils
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
 
@@ -247,7 +248,7 @@ def test_two_passes_do_not_undo_each_other(store: Store, make_recipe: MakeRecipe
     assert decide_prompts(store, recipe, "run-2") == Decided(prompts=4, kept=3, changed=0)
     assert decide_after_teach(store, recipe, "run-2") == Decided(prompts=4, kept=1, changed=0)
     assert decisions(store, recipe) == before
-    teachable = store.query("teach_prompts", policy=recipe.policy_version(), low="", high="g")
+    teachable = store.query("teach_prompts", low="", high="g", **pupils(store, recipe))
     assert set(teachable["prompt_id"]) == {identify(n) for n in ("good", "untaught", "mistaught")}
 
 

@@ -1,12 +1,18 @@
 -- One row is a prompt in a range of ids and a student: its verdicts counted, its answers compared.
 -- A class is a set of answers that mean the same: the correct ones, equal numbers, equal spellings.
-with given as materialized (
+with keyed as materialized (
+    select prompt_id, key_id, answer_type
+    from current_keys
+    where prompt_id >= $low and prompt_id < $high
+),
+
+given as materialized (
     select
         responses.prompt_id,
         responses.role,
         responses.model,
         responses.completion_tokens,
-        current_keys.answer_type,
+        keyed.answer_type,
         grades.verdict,
         grades.extracted,
         grades.created_at,
@@ -15,9 +21,9 @@ with given as materialized (
         grades.response_id,
         hash(grades.response_id) as mark
     from responses
-    inner join current_keys on responses.prompt_id = current_keys.prompt_id
+    inner join keyed on responses.prompt_id = keyed.prompt_id
     inner join grades
-        on responses.response_id = grades.response_id and current_keys.key_id = grades.key_id
+        on responses.response_id = grades.response_id and keyed.key_id = grades.key_id
     where
         responses.role in ('student', 'reference')
         and responses.prompt_id >= $low
@@ -126,9 +132,9 @@ counted as (
 select
     counted.prompt_id,
     counted.student,
-    current_keys.key_id,
+    keyed.key_id,
     prompts.domain,
-    current_keys.answer_type,
+    keyed.answer_type,
     counted.correct,
     counted.wrong,
     counted.truncated,
@@ -140,7 +146,7 @@ select
     coalesce(reference.correct, 0) / nullif(reference.decided, 0) as reference_rate,
     reference.decided::integer as reference_decided
 from counted
-inner join current_keys on counted.prompt_id = current_keys.prompt_id
+inner join keyed on counted.prompt_id = keyed.prompt_id
 inner join prompts on counted.prompt_id = prompts.prompt_id
 left join answered
     on counted.prompt_id = answered.prompt_id and counted.student = answered.model

@@ -1,18 +1,43 @@
 -- One row per kept prompt in a range of ids and copy: the prompt, its key and the teacher response
 -- that goes with it. The release is in the order of the marks: the second copy and the next ones, if
--- the weights ask for them, lie scattered among the first.
-with chosen as (
-    select prompt_id, response_id, verdict
+-- the weights ask for them, lie scattered among the first. A frozen domain keeps the responses it was
+-- released with.
+with pinned as (
+    select release_pairs.response_id
+    from release_pairs
+    inner join prompts on release_pairs.prompt_id = prompts.prompt_id
+    where
+        release_pairs.release_id = $frozen_release
+        and prompts.prompt_id >= $low
+        and prompts.prompt_id < $high
+        and list_contains($frozen::varchar[], coalesce(prompts.domain, 'none'))
+),
+
+chosen as (
+    select
+        teacher_responses.prompt_id,
+        teacher_responses.response_id,
+        teacher_responses.verdict
     from teacher_responses
+    left join pinned on teacher_responses.response_id = pinned.response_id
     where
         usable
         and prompt_id >= $low
         and prompt_id < $high
-        and (model = $teacher or server = 'import')
-        and (verdict = 'correct' or not $only_correct)
+        and (
+            pinned.response_id is not null
+            or (
+                (model = $teacher or server = 'import')
+                and (verdict = 'correct' or not $only_correct)
+            )
+        )
     qualify row_number() over (
         partition by prompt_id
-        order by coalesce(verdict = 'correct', false) desc, sample_index, response_id
+        order by
+            pinned.response_id is not null desc,
+            coalesce(verdict = 'correct', false) desc,
+            sample_index,
+            teacher_responses.response_id
     ) = 1
 ),
 

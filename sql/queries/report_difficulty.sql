@@ -1,9 +1,12 @@
--- One row per domain, pass rate of the student and verdict of the policy, with the prompts.
+-- One row per domain, pass rate of the student and verdict of the policy, with the prompts: how many
+-- of them are likely to be in the band, and the variance of that.
 select
     prompts.domain,
     current_difficulty.pass_rate,
     coalesce(current_decisions.kept, false) as kept,
-    count(*)::bigint as prompts
+    count(*)::bigint as prompts,
+    coalesce(sum(current_difficulty.in_band), 0)::double as likely,
+    coalesce(sum(current_difficulty.in_band * (1 - current_difficulty.in_band)), 0)::double as doubt
 from current_difficulty
 inner join prompts on current_difficulty.prompt_id = prompts.prompt_id
 inner join current_keys

@@ -46,6 +46,8 @@ select
     coalesce(made.rewrites, 0)::bigint as rewrites
 from prompts
 semi join spendable_prompts on prompts.prompt_id = spendable_prompts.prompt_id
+semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
+    on prompts.prompt_id = scoped.prompt_id
 left join asked on prompts.prompt_id = asked.prompt_id
 left join made on prompts.prompt_id = made.root_id
 where

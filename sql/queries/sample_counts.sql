@@ -1,5 +1,5 @@
 -- One row: how many prompts in a range of ids a role should answer, and how many calls that still
--- takes.
+-- takes. Responses made elsewhere are there already.
 with drawn as (
     select
         prompt_id,
@@ -18,9 +18,18 @@ with drawn as (
 
 select
     count(*)::bigint as prompts,
-    coalesce(sum($samples - coalesce(drawn.samples, 0)), 0)::bigint as calls
+    coalesce(
+        sum(greatest(
+            $samples - coalesce(imported.samples, 0) - coalesce(drawn.samples, 0), 0
+        )),
+        0
+    )::bigint as calls
 from sampled_prompts
+semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
+    on sampled_prompts.prompt_id = scoped.prompt_id
 left join drawn on sampled_prompts.prompt_id = drawn.prompt_id
+left join imported_samples($role, $model, $low, $high) as imported
+    on sampled_prompts.prompt_id = imported.prompt_id
 where
     sampled_prompts.role = $role
     and sampled_prompts.prompt_id >= $low

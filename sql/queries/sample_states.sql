@@ -3,6 +3,8 @@
 with asked as (
     select prompt_id, answer_type
     from sampled_prompts
+    semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
+        on sampled_prompts.prompt_id = scoped.prompt_id
     where
         role = $role
         and prompt_id >= $low
@@ -35,18 +37,6 @@ calls as (
 
 drawn as (select prompt_id, count(*) as samples from calls group by prompt_id),
 
-imported as (
-    select prompt_id, count(*) as samples
-    from responses
-    where
-        role = $role
-        and server = 'import'
-        and ($role = 'reference' or model = $model)
-        and prompt_id >= $low
-        and prompt_id < $high
-    group by prompt_id
-),
-
 graded as (
     select
         responses.prompt_id,
@@ -76,7 +66,8 @@ select
 from asked
 inner join prompts on asked.prompt_id = prompts.prompt_id
 left join drawn on asked.prompt_id = drawn.prompt_id
-left join imported on asked.prompt_id = imported.prompt_id
+left join imported_samples($role, $model, $low, $high) as imported
+    on asked.prompt_id = imported.prompt_id
 left join graded on asked.prompt_id = graded.prompt_id
 left join current_votes
     on asked.prompt_id = current_votes.prompt_id and current_votes.voter = 'reference'

@@ -19,6 +19,8 @@ select
     count(*)::bigint as prompts,
     coalesce(sum($samples - coalesce(drawn.samples, 0)), 0)::bigint as calls
 from current_decisions
+semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
+    on current_decisions.prompt_id = scoped.prompt_id
 left join drawn on current_decisions.prompt_id = drawn.prompt_id
 where
     current_decisions.policy = $policy

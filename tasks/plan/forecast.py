@@ -5,12 +5,13 @@ student  8 x (433 + 133)  →  kept 305 ± 24  →  teacher 2 x 305
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
 from tasks.assess.keys import MIN_SAMPLES
+from tasks.assess.stopping import Edges, plan_stopping
 from tasks.llm.failures import PERMANENT
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.plan import pending
@@ -23,6 +24,7 @@ from tasks.rewrite.stage import tries_of
 from tasks.store import Store
 
 ByDomain = Mapping[str, Estimate]
+_DOUBT_OF_POOL = 0.15  # Of the samples a prompt: pools differ from the prior that they are for.
 _NO_ROWS = {"prompt_id": pl.String, "domain": pl.String}
 
 
@@ -137,13 +139,42 @@ def forecast_reference(
 def forecast_student(
     asked: pl.DataFrame, recipe: Recipe, prompts: pl.DataFrame, coming: Coming
 ) -> Forecast:
-    """Forecast the student's samples: on the prompts there are, and on those that will come."""
-    more = forecast_answers(recipe.models.student, coming, recipe.sample.student)
+    """Forecast the student's samples: on the prompts there are, and on those that will come.
+
+    Where samples are drawn in rounds, a prompt without any is counted to its likely end, one that
+    was begun with its next round alone.
+    """
+    adaptive = recipe.sample.adaptive
+    first = adaptive.start if adaptive else recipe.sample.student
+    more = forecast_answers(recipe.models.student, coming, first)
+    begun = asked.filter(pl.col("calls") != first)
+    fresh = count_demands(asked.filter(pl.col("calls") == first), prompts)
     return Forecast(
         prompts=add([exact(asked["prompt_id"].n_unique()), *coming.prompts.values()]),
-        demands=(*count_demands(asked, prompts), *more),
+        demands=(
+            *count_demands(begun, prompts),
+            *(_carry_on(each, recipe) for each in (*fresh, *more)),
+        ),
         shares_from=coming.shares_from,
     )
+
+
+def _carry_on(demand: Demand, recipe: Recipe) -> Demand:
+    """Return the calls of first rounds with those that the stopping rule asks for after them."""
+    adaptive = recipe.sample.adaptive
+    if adaptive is None:
+        return demand
+    band = recipe.select.band_of(demand.domain)
+    plan = plan_stopping(Edges(band.low, band.high), adaptive)
+    first, factor = demand.calls, plan.samples / adaptive.start
+    doubt = (first.expected * factor * _DOUBT_OF_POOL) ** 2
+    calls = Estimate(
+        expected=first.expected * factor,
+        variance=first.variance * factor**2 + doubt,
+        most=first.most * adaptive.most / adaptive.start,
+        least=first.least,
+    )
+    return replace(demand, calls=calls)
 
 
 def forecast_judge(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Forecast:

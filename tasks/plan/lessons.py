@@ -14,17 +14,20 @@ from tasks.plan.assumed import assume_in_band
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.forecast import Coming, Forecast, count_demands, forecast_answers
 from tasks.recipe import Recipe
-from tasks.select.decide import CONTAMINATION_REASONS, decide, decide_prompts, read_evidence
+from tasks.select.decide import decide, decide_prompts, read_evidence
 from tasks.select.limits import count_mixture
 from tasks.store import Store
+from tasks.teach import pupils
 
 RUN = "plan"
 _ROWS_AT_A_TIME = 20_000
-_NEVER_SAMPLED = (
-    "exact_duplicate",
-    *CONTAMINATION_REASONS.values(),
+_BEFORE_SAMPLING = ("duplicates", "contamination", "rewrite", "rate", "sample")  # They drop.
+_NEVER_SAMPLED = (  # Reasons of later stages that are about no sample of a student.
+    "licence_refused",
+    "refused_in_review",
     "no_key",
-    "untrusted_key",
+    "needs_review",
+    "domain_frozen",
 )
 
 
@@ -92,18 +95,21 @@ def share_of_mixture(
 def _count_lessons(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Forecast:
     """Count the calls where every sample is drawn and graded, as the stages would."""
     decide_prompts(store, recipe, RUN)
-    rows = store.stream(
-        "teach_prompts", _ROWS_AT_A_TIME, policy=recipe.policy_version(), low="", high="g"
-    )
+    rows = store.stream("teach_prompts", _ROWS_AT_A_TIME, low="", high="g", **pupils(store, recipe))
     lessons = pending.pending_lessons(store, recipe, rows)
     return Forecast(exact(lessons["prompt_id"].n_unique()), count_demands(lessons, prompts))
 
 
 def _decide_freely(store: Store, recipe: Recipe) -> pl.DataFrame:
-    """Decide on the prompts that a student is asked, each for itself: no mixture, no quota."""
+    """Decide on the prompts that a student is asked, each for itself: no mixture, no quota.
+
+    What was dropped before a student was asked says nothing of the students' rates.
+    """
     alone = recipe.select.model_copy(update={"mixture": {}, "max_per_root": None})
     decisions = decide(read_evidence(store, recipe), alone)
-    return decisions.filter(~pl.col("reason").is_in(_NEVER_SAMPLED)).select("prompt_id", "kept")
+    return decisions.filter(
+        ~pl.col("stage").is_in(_BEFORE_SAMPLING), ~pl.col("reason").is_in(_NEVER_SAMPLED)
+    ).select("prompt_id", "kept")
 
 
 def _expect_kept(

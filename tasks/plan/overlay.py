@@ -31,7 +31,7 @@ from tasks.recipe import StoreSettings
 from tasks.store import Store, apply_migrations, find_missing_migrations
 
 COPIED_BYTES = 32 << 20  # A smaller table is copied: fifty questions to a lake take 2 s longer.
-_UNREAD = ("migrations", "prompt_sources", "quarantine", "releases", "release_pairs")
+_UNREAD = ("migrations", "prompt_sources", "quarantine")
 _PAST = "past"
 _ADDED = "added_"
 _ABSENT = "Existing DuckLake"  # DuckLake's words for a catalog that no store was made in yet.

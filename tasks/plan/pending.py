@@ -48,7 +48,9 @@ def pending_rewrites(store: Store, recipe: Recipe) -> pl.DataFrame:
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
     endpoint = endpoint_for(recipe, "rewriter", settings)
-    rows = store.stream("rewrite_parents", ROWS_AT_A_TIME, **parent_filter(recipe, EVERYTHING))
+    rows = store.stream(
+        "rewrite_parents", ROWS_AT_A_TIME, **parent_filter(store, recipe, EVERYTHING)
+    )
     return _count(
         store, endpoint, "rewriter", rows, lambda parents: plan_rewrites(parents, endpoint, recipe)
     )

@@ -87,6 +87,7 @@ def make_plan(recipe: Recipe) -> Plan:
             _plan_stage(played, stage, role, forecast, history)
             for played, stage, role, forecast in _forecast(store, recipe)
             if getattr(played.models, role) is not None
+            and not (recipe.phase == "explore" and stage == "teach")
         )
         spent = store.query("spent").row(0, named=True)
     verdict = judge_budget(recipe, Amount(**spent), [(each.role, each.cost) for each in stages])
@@ -141,6 +142,7 @@ def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, str, Role,
         *(
             (each, "rate", "judge", forecast_response_ratings(store, each, prompts, taught))
             for each in judges
+            if recipe.phase != "explore"
         ),
     )
 
@@ -183,8 +185,13 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
         )
     if any(each.cost.calls.high for each in stages):
         notes.append("minutes are of the calls alone; reading, grading and releasing come on top")
-    if recipe.sample.adaptive or recipe.sample.adaptive_reference:
-        notes.append("samples are drawn in rounds: only the next round is counted")
+    if recipe.sample.adaptive:
+        notes.append(
+            "the student's samples are drawn in rounds: of a prompt that was begun only the next "
+            "one is counted, of others what the stopping rule takes of a U-shaped pool"
+        )
+    if recipe.sample.adaptive_reference:
+        notes.append("the reference's samples are drawn in rounds: only the next one is counted")
     if recipe.models.confirmer or recipe.models.students:
         notes.append("the confirmer's samples and those of further students are not counted")
     if recipe.models.judge is not None and recipe.judges_answers():

@@ -13,6 +13,7 @@ from tasks.errors import RecipeError
 from tasks.recipe.fields import URI
 from tasks.recipe.packs import put_packs
 from tasks.recipe.recipe import Recipe
+from tasks.recipe.stages import Phase
 from tasks.recipe.text import check_values, describe_faults, read_declared
 
 
@@ -40,9 +41,10 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
     return resolve_paths(recipe, file.resolve().parent)
 
 
-def as_recipe(recipe: Recipe | Path) -> Recipe:
-    """Return a recipe that may have been given by its path, as deployments do."""
-    return recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+def as_recipe(recipe: Recipe | Path, phase: Phase | None = None) -> Recipe:
+    """Return a recipe that may have been given by its path, as deployments do; in a phase."""
+    read = recipe if isinstance(recipe, Recipe) else load_recipe(recipe)
+    return read if phase is None else read.model_copy(update={"phase": phase})
 
 
 def resolve_paths(recipe: Recipe, folder: Path) -> Recipe:

@@ -14,6 +14,8 @@ from tasks.recipe.select import SelectSettings
 from tasks.recipe.sources import BenchmarkSource, ResponseSource, SeedSource, StoreSettings
 from tasks.recipe.stages import (
     AssessSettings,
+    ExploreSettings,
+    Phase,
     ReleaseSettings,
     RewriteSettings,
     SampleSettings,
@@ -25,6 +27,11 @@ class Recipe(Section):
     """Everything that one project declares."""
 
     name: Name
+    phase: Phase = Field(
+        default="scale",
+        description="`explore` asks about a sample of each domain and ends before teaching.",
+    )
+    explore: ExploreSettings = ExploreSettings()
     store: StoreSettings
     seeds: tuple[SeedSource, ...] = Field(min_length=1)
     benchmarks: tuple[BenchmarkSource, ...] = ()
@@ -125,8 +132,10 @@ class Recipe(Section):
 
     def settings_that_decide(self) -> dict[str, Any]:
         """Return what the content of a release depends on: no place, no secret, no limit."""
-        settings = self.model_dump(mode="json", exclude={"store", "budget"})
+        settings = self.model_dump(mode="json", exclude={"store", "budget", "phase", "explore"})
         settings["release"].pop("folder")
+        if not self.select.freeze:  # As it was before there was such a setting.
+            settings["select"].pop("freeze")
         settings["simulator"].pop("batches")
         settings.pop("packs")
         for domain in settings["domains"].values():
@@ -165,7 +174,9 @@ class Recipe(Section):
     def policy_version(self) -> str:
         """Name the selection policy and the settings it ran with, e.g. `teachable@4f0c21aa9b3e`."""
         preset = PRESETS.get(self.select.policy)
-        settings = self.select.model_dump(mode="json") | {"preset": preset and preset.version}
+        unset = None if self.select.freeze else {"freeze"}  # As before there was such a setting.
+        settings = self.select.model_dump(mode="json", exclude=unset)
+        settings["preset"] = preset and preset.version
         return f"{self.select.policy}@{settings_digest(settings)}"
 
 

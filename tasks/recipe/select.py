@@ -122,6 +122,13 @@ class SelectSettings(Section):
         default=0,
         description="At least this share of what a domain keeps are seeds, not rewrites.",
     )
+    freeze: tuple[str, ...] = Field(
+        default=(),
+        description=(
+            "Domains whose rows stay as the newest release has them: nothing more is asked or "
+            "decided about them (docs/phases.md)."
+        ),
+    )
     max_per_root: int | None = Field(default=None, ge=1)
     max_per_source: int | None = Field(default=None, ge=1)
 
@@ -145,6 +152,8 @@ class SelectSettings(Section):
             raise ValueError(f"mixture sums to {sum(self.mixture.values()):g}, must sum to 1")
         if self.hard_share + self.easy_share >= 1:
             raise ValueError("hard_share and easy_share leave nothing for the band")
+        if repeated := sorted({name for name in self.freeze if self.freeze.count(name) > 1}):
+            raise ValueError(f"freeze: {repeated[0]!r} is named twice")
         if negative := [name for name, count in self.targets.items() if count < 0]:
             raise ValueError(f"targets.{negative[0]} must not be negative")
         return self

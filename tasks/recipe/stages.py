@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from tasks.recipe.fields import Section, Share
 
+Phase = Literal["explore", "scale"]
 ReleaseFormat = Literal[
     "parquet", "jsonl", "sharegpt", "alpaca", "prompt-completion", "rl", "preference"
 ]
@@ -22,6 +23,19 @@ StrategyName = Literal[
 JudgedType = Literal["number", "expression", "choice", "text", "date", "quantity", "json"]
 Script = Literal["Arabic", "Cyrillic", "Devanagari", "Han", "Hangul", "Hebrew", "Thai"]
 Epochs = Annotated[float, Field(ge=1, le=100)]
+
+
+class ExploreSettings(Section):
+    """What is tried before the whole is paid for (docs/phases.md)."""
+
+    roots: int = Field(
+        default=100,
+        ge=1,
+        description=(
+            "Seeds of each domain, drawn by their ids: the sample of a larger number contains "
+            "the sample of a smaller one."
+        ),
+    )
 
 
 class RewriteSettings(Section):

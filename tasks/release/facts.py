@@ -24,7 +24,8 @@ class Facts:
     models: pl.DataFrame  # role, model, simulated
     refused: pl.DataFrame  # source, licence, prompts
     spend: pl.DataFrame  # role, model, calls, failed, tokens, cost_usd
-    difficulty: pl.DataFrame  # domain, pass_rate, kept, prompts
+    difficulty: pl.DataFrame  # domain, pass_rate, kept, prompts, likely, doubt
+    gap: pl.DataFrame  # student in fortieths, reference in tenths, kept, prompts
     contamination: pl.DataFrame  # benchmark, items, prompts, methods, example
     rewrites: RewriteFacts
     found: pl.DataFrame  # benchmark, items, method, prompts, responses, set_aside
@@ -46,6 +47,7 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
         refused=store.query("release_refused", policy=policy),
         spend=store.query("spend_by_role", run_id=run_id),
         difficulty=store.query("report_difficulty", policy=policy, student=student),
+        gap=store.query("report_gap", policy=policy, student=student),
         contamination=store.query("report_contamination"),
         rewrites=gather_rewrites(store),
         found=store.query(

@@ -20,6 +20,7 @@ from tasks.release.order import put_in_order
 from tasks.release.shapes import build_pairs, build_preferences, build_tasks, shape_pairs
 from tasks.release.shards import Shards, StagedFile
 from tasks.release.verify import INDEX
+from tasks.scope import release_of_frozen
 from tasks.store import Store
 
 PROMPTS_AT_A_TIME = 20_000
@@ -144,7 +145,7 @@ def _write_pairs(
         names.remove("parquet")
     shards = {name: _open_shards(folder, name, settings) for name in names}
     try:
-        unordered = _read(store, "release_pairs", _pair_parameters(recipe))
+        unordered = _read(store, "release_pairs", _pair_parameters(store, recipe))
         for rows in put_in_order(unordered, _count_kept(store, recipe), folder):
             pairs = build_pairs(rows, settings)
             first = pairs.filter(pl.col("copy") == 1)
@@ -218,7 +219,7 @@ def _count_kept(store: Store, recipe: Recipe) -> int:
     return int(funnel.filter("kept")["prompts"].sum())
 
 
-def _pair_parameters(recipe: Recipe) -> dict[str, Any]:
+def _pair_parameters(store: Store, recipe: Recipe) -> dict[str, Any]:
     weights = recipe.release.weights
     return {
         "policy": recipe.policy_version(),
@@ -231,6 +232,8 @@ def _pair_parameters(recipe: Recipe) -> dict[str, Any]:
         "sources": list(weights.sources),
         "source_weights": list(weights.sources.values()),
         "repeat": weights.repeats,
+        "frozen": list(recipe.select.freeze),
+        "frozen_release": release_of_frozen(store, recipe),
     }
 
 

@@ -51,6 +51,7 @@ from tasks.rewrite.strategies import (
     NeedsReference,
     Strategy,
 )
+from tasks.scope import scope_of
 from tasks.store import Store, open_store
 
 _PARENTS_AT_A_TIME = 20_000
@@ -157,7 +158,7 @@ def count_pending(store: Store, recipe: Recipe) -> int:
         max(0, count_requests(strategy, parent, recipe) - asked.count(strategy.TEMPLATE))
         * (1 + (strategy.ROUNDS if isinstance(strategy, FollowedUp) else 0))
         for parents in store.stream(
-            "rewrite_parents", _PARENTS_AT_A_TIME, **parent_filter(recipe, _EVERYTHING)
+            "rewrite_parents", _PARENTS_AT_A_TIME, **parent_filter(store, recipe, _EVERYTHING)
         )
         for row in parents.iter_rows(named=True)
         if row["rewrites"] < settings.max_per_root
@@ -181,7 +182,8 @@ def _ask(store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Track
 
     def ask(make_requests: MakeRequests) -> Completion:
         pages = (
-            store.query("rewrite_parents", **parent_filter(recipe, part)) for part in asked.parts()
+            store.query("rewrite_parents", **parent_filter(store, recipe, part))
+            for part in asked.parts()
         )
         return draw(
             store,
@@ -221,7 +223,7 @@ def _leave_out_open(
     if not followed:
         return replies
     endpoint = endpoint_of(store, recipe, "rewriter")
-    parents = store.query("rewrite_parents", **parent_filter(recipe, asked))
+    parents = store.query("rewrite_parents", **parent_filter(store, recipe, asked))
     parents = parents.filter(pl.col("prompt_id").is_in(list(followed)))
     openings = plan_openings(parents.iter_rows(named=True), endpoint, recipe)
     waiting = find_open(store, openings, endpoint, parents["prompt_id"].to_list())
@@ -232,7 +234,7 @@ def _is_followed_up(template: str) -> bool:
     return isinstance(BY_TEMPLATE.get(template), FollowedUp)
 
 
-def parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
+def parent_filter(store: Store, recipe: Recipe, asked: Range) -> dict[str, Any]:
     """Return the parameters of sql/queries/rewrite_parents.sql for a range."""
     rewriter = recipe.models.rewriter
     return {
@@ -240,6 +242,7 @@ def parent_filter(recipe: Recipe, asked: Range) -> dict[str, Any]:
         "high": asked.high,
         "model": rewriter.model if rewriter else None,
         "permanent": list(PERMANENT),
+        **scope_of(store, recipe).parameters,
     }
 
 

@@ -15,8 +15,10 @@ from prefect import task
 
 from tasks.assess.difficulty import measure
 from tasks.recipe import Recipe, SelectSettings, TeachSettings
+from tasks.scope import mark_scope
 from tasks.select.difficulty import drop_easier, drop_outside_band, drop_uncertain
 from tasks.select.dropping import drop as _drop
+from tasks.select.frozen import drop_twins_of_frozen, settle_frozen
 from tasks.select.licences import find_refused
 from tasks.select.limits import (
     KEPT,
@@ -29,6 +31,7 @@ from tasks.select.limits import (
 from tasks.select.rated import add_ratings, drop_objected_prompts, drop_objected_responses
 from tasks.store import Store, open_store
 
+_UNSCOPED = (("asked", True), ("frozen", False))  # Where no scope is marked.
 CONTAMINATION_REASONS = {
     "13-gram": "benchmark_13_gram",
     "exact": "benchmark_exact",
@@ -54,8 +57,8 @@ def decide(
 ) -> pl.DataFrame:
     """Return prompt_id, kept, stage, reason and detail: one row a prompt, ordered by prompt_id.
 
-    `evidence` has the columns of sql/queries/select_evidence.sql. Without `teach` what teachers
-    wrote is left out of account.
+    `evidence` has the columns of sql/queries/select_evidence.sql and those that `mark_scope` adds.
+    Without `teach` what teachers wrote is left out of account.
     """
     undecided = evidence.with_columns(
         pl.col("domain").fill_null("none"),
@@ -63,13 +66,18 @@ def decide(
             pl.lit(None, dtype=pl.String).alias(name)
             for name in ("stage", "reason", "detail", "anchor")
         ),
+        *(pl.lit(value).alias(name) for name, value in _UNSCOPED if name not in evidence.columns),
     )
     decided = (
         undecided.pipe(_drop_duplicates)
+        .pipe(drop_twins_of_frozen)
         .pipe(_drop_contaminated)
         .pipe(_drop_withdrawn)
         .pipe(_drop_unlicensed, settings)
+        .pipe(_drop_refused)
         .pipe(drop_objected_prompts)
+        .pipe(settle_frozen)
+        .pipe(_drop_unexplored)
         .pipe(_drop_unassessed, settings)
         .pipe(drop_outside_band, settings)
         .pipe(drop_uncertain, settings)
@@ -130,7 +138,8 @@ def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
     teacher = recipe.models.teacher.model if recipe.models.teacher else None
     student = recipe.models.student.model
     evidence = store.query("select_evidence", student=student, teacher=teacher)
-    return measure(add_ratings(store, recipe, evidence), recipe.select)
+    evidence = mark_scope(store, recipe, add_ratings(store, recipe, evidence))
+    return measure(evidence, recipe.select)
 
 
 def _append(
@@ -158,7 +167,8 @@ def _drop_duplicates(prompts: pl.DataFrame) -> pl.DataFrame:
 def _drop_contaminated(prompts: pl.DataFrame) -> pl.DataFrame:
     detail = pl.format("item {} of {}", "item_id", "benchmark")
     for method, reason in CONTAMINATION_REASONS.items():
-        prompts = _drop(prompts, pl.col("method") == method, "contamination", reason, detail)
+        held = pl.col("method") == method
+        prompts = _drop(prompts, held, "contamination", reason, detail, even_frozen=True)
     return prompts
 
 
@@ -171,7 +181,24 @@ def _drop_withdrawn(prompts: pl.DataFrame) -> pl.DataFrame:
 def _drop_unlicensed(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
     refused = find_refused(pl.col("licences"), settings.licences)
     detail = pl.format("licence {}", refused)
-    return prompts.pipe(_drop, refused.is_not_null(), "select", "licence_refused", detail)
+    return prompts.pipe(
+        _drop, refused.is_not_null(), "select", "licence_refused", detail, even_frozen=True
+    )
+
+
+def _drop_refused(prompts: pl.DataFrame) -> pl.DataFrame:
+    """Drop what people have said there can be no key of."""
+    refusal = pl.col("refusal")
+    detail = pl.format("{}", refusal)
+    return prompts.pipe(
+        _drop, refusal.is_not_null(), "assess", "refused_in_review", detail, even_frozen=True
+    )
+
+
+def _drop_unexplored(prompts: pl.DataFrame) -> pl.DataFrame:
+    return prompts.pipe(
+        _drop, ~pl.col("asked"), "sample", "not_explored", pl.lit("not in the sample of its domain")
+    )
 
 
 def _drop_unassessed(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
@@ -190,13 +217,6 @@ def _drop_unassessed(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Data
     )
     return (
         prompts.pipe(
-            _drop,
-            pl.col("refusal").is_not_null(),
-            "assess",
-            "refused_in_review",
-            pl.format("{}", "refusal"),
-        )
-        .pipe(
             _drop,
             ~checkable,
             "assess",

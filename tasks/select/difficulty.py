@@ -46,7 +46,8 @@ def drop_outside_band(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Dat
     high = _of_domain(
         settings, {name: band.high for name, band in settings.domains.items()}, "high"
     )
-    rate, undecided = pl.col("pass_rate"), pl.col("reason").is_null()
+    rate = pl.col("pass_rate")
+    undecided = pl.col("reason").is_null() & ~pl.col("frozen")
     certain = (pl.col("reference_rate") >= CERTAIN_RATE) & (
         pl.col("reference_decided") >= CERTAIN_SAMPLES
     )
@@ -55,7 +56,11 @@ def drop_outside_band(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Dat
     shown = rate.round(3)
     return (
         prompts.with_columns(
-            anchor=pl.when(hard).then(pl.lit(CERTIFIED_HARD)).when(easy).then(pl.lit(EASY_ANCHOR))
+            anchor=pl.when(hard)
+            .then(pl.lit(CERTIFIED_HARD))
+            .when(easy)
+            .then(pl.lit(EASY_ANCHOR))
+            .otherwise("anchor")
         )
         .pipe(
             drop,

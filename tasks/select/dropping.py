@@ -6,10 +6,21 @@ MIDDLE = 0.5  # where a prompt teaches most: its pass rate varies most
 
 
 def drop(
-    prompts: pl.DataFrame, condition: pl.Expr, stage: str, reason: str, detail: pl.Expr
+    prompts: pl.DataFrame,
+    condition: pl.Expr,
+    stage: str,
+    reason: str,
+    detail: pl.Expr,
+    *,
+    even_frozen: bool = False,
 ) -> pl.DataFrame:
-    """Drop the prompts that the condition holds for and that no earlier reason has dropped."""
+    """Drop the prompts that the condition holds for and that no earlier reason has dropped.
+
+    What was decided of a frozen prompt stands, but for reasons that are about `even_frozen` ones.
+    """
     hit = pl.col("reason").is_null() & condition.fill_null(False)
+    if not even_frozen:
+        hit &= ~pl.col("frozen")
     return prompts.with_columns(
         pl.when(hit).then(pl.lit(stage)).otherwise("stage").alias("stage"),
         pl.when(hit).then(pl.lit(reason)).otherwise("reason").alias("reason"),
@@ -20,7 +31,8 @@ def drop(
 def rank_open(prompts: pl.DataFrame, group: str, order: list[str]) -> pl.DataFrame:
     """Number the prompts still undecided within their group, 1 first; the others get null.
 
-    A rubric's score tells apart what the order leaves equal, and what has no rate comes last.
+    Frozen ones come before all others. A rubric's score tells apart what the order leaves equal,
+    and what has no rate comes last.
     """
     rated = pl.col("rubric") if "rubric" in prompts.columns else pl.lit(None, dtype=pl.Float64)
     *first, last = order
@@ -29,12 +41,13 @@ def rank_open(prompts: pl.DataFrame, group: str, order: list[str]) -> pl.DataFra
         .select(
             "prompt_id",
             group,
+            "frozen",
             (pl.col("kind") != "seed").alias("is_rewrite"),
             (pl.col("pass_rate") - MIDDLE).abs().fill_null(1.0).alias("distance"),
             (-rated).fill_null(0.0).alias("unrated"),
             pl.col("anchor").is_not_null().alias("is_anchor"),
         )
-        .sort([*first, "unrated", last])
+        .sort("frozen", *first, "unrated", last, descending=[True, *(False for _ in [*order, ""])])
         .select("prompt_id", pl.int_range(1, pl.len() + 1).over(group).alias("rank"))
     )
     return prompts.drop("rank", strict=False).join(ranks, on="prompt_id", how="left")

@@ -4,6 +4,8 @@ rank  root_id  reason         detail
 3     5f0c…    over_per_root  rank 3 of 5f0c…, 2 are kept
 """
 
+from collections.abc import Collection
+
 import polars as pl
 
 from tasks.recipe import SelectSettings
@@ -14,13 +16,29 @@ KEPT = "kept"
 _ROUNDING = 1e-9  # a share times a count may fall short of a whole number by this
 
 
-def count_mixture(available: dict[str, int], mixture: dict[str, float]) -> dict[str, int]:
+def count_mixture(
+    available: dict[str, int], mixture: dict[str, float], frozen: Collection[str] = ()
+) -> dict[str, int]:
     """Return how many prompts each domain may have: the largest total that keeps the shares.
+
+    Frozen domains keep what they have, and the others have their shares beside that, as far as
+    there are prompts for it.
 
     >>> count_mixture({"math": 90, "code": 10}, {"math": 0.75, "code": 0.25})
     {'math': 30, 'code': 10}
+    >>> count_mixture({"math": 90, "code": 70}, {"math": 0.75, "code": 0.25}, frozen=["math"])
+    {'math': 90, 'code': 30}
     """
     wanted = {domain: share for domain, share in mixture.items() if share > 0}
+    fixed = [domain for domain in wanted if domain in frozen]
+    if fixed:
+        total = sum(available.get(name, 0) for name in fixed) / sum(wanted[name] for name in fixed)
+        return {
+            domain: available.get(domain, 0)
+            if domain in frozen
+            else min(available.get(domain, 0), int(total * share + _ROUNDING))
+            for domain, share in mixture.items()
+        }
     total = min((available.get(domain, 0) / share for domain, share in wanted.items()), default=0)
     return {domain: int(total * share + _ROUNDING) for domain, share in mixture.items()}
 
@@ -84,7 +102,7 @@ def drop_outside_mixture(prompts: pl.DataFrame, settings: SelectSettings) -> pl.
         pl.col("reason").is_null(), pl.col("anchor").is_null(), domain.is_in(named)
     )
     available = dict(teachable.group_by("domain").len().iter_rows())
-    counts = count_mixture(available, settings.mixture)
+    counts = count_mixture(available, settings.mixture, settings.freeze)
     quota = domain.replace_strict(counts, default=None, return_dtype=pl.Int64)
     return (
         prompts.pipe(rank_open, "domain", ["is_anchor", "distance", "prompt_id"])

@@ -10,17 +10,25 @@ from typing import Any
 import polars as pl
 from markupsafe import Markup
 
-from tasks.recipe import Recipe
 from tasks.release.report.charts import Bar, draw_histogram
 
-MOST_BINS = 16
 MOST_SHOWN = 8  # parts of a mixture that have a line of their own
-_STAGES = ("duplicates", "contamination", "assess", "select", "teach", "release")
+_STAGES = (
+    "duplicates",
+    "contamination",
+    "rewrite",
+    "sample",
+    "assess",
+    "select",
+    "teach",
+    "release",
+)
 _WORDS = {
     "too_easy": "too easy",
     "too_hard": "too hard",
     "no_key": "nothing to check against",
-    "untrusted_key": "key not trusted",
+    "needs_review": "key needs a review",
+    "twin_of_frozen": "same as a frozen one",
     "too_few_decided": "too few decided samples",
     "over_per_root": "over the limit of a seed",
     "over_mixture": "over the mixture",
@@ -79,56 +87,6 @@ def funnel_steps(funnel: pl.DataFrame) -> list[Step]:
             )
         )
     return steps
-
-
-def difficulty_charts(difficulty: pl.DataFrame, recipe: Recipe) -> list[dict[str, Any]]:
-    """Return a histogram of pass rates for each domain, the band shaded.
-
-    With few samples a bar is a count of right answers, 3 of 8; with many it is a tenth.
-    """
-    bins = recipe.sample.student if recipe.sample.student <= MOST_BINS else 10
-    counted = (
-        difficulty.with_columns((pl.col("pass_rate") * bins).round().cast(pl.Int64).alias("bin"))
-        .group_by("domain", "bin", "kept")
-        .agg(pl.col("prompts").sum())
-    )
-    numbers = {(domain, place, kept): count for domain, place, kept, count in counted.rows()}
-    charts = []
-    for domain in counted["domain"].unique().sort():
-        band = recipe.select.domains.get(domain, recipe.select.band)
-        bars = [
-            _difficulty_bar(numbers, domain, place, bins, band.low <= place / bins <= band.high)
-            for place in range(bins + 1)
-        ]
-        kept = sum(numbers.get((domain, place, True), 0) for place in range(bins + 1))
-        charts.append(
-            {
-                "domain": domain,
-                "kept": kept,
-                "measured": sum(bar.total for bar in bars),
-                "chart": draw_histogram(
-                    bars,
-                    title=f"{domain}: prompts by the student's pass rate",
-                    band=(band.low * bins, band.high * bins),
-                ),
-            }
-        )
-    return charts
-
-
-def _difficulty_bar(
-    numbers: Mapping[tuple[str, int, bool], int],
-    domain: str,
-    place: int,
-    bins: int,
-    inside: bool,
-) -> Bar:
-    kept, dropped = numbers.get((domain, place, True), 0), numbers.get((domain, place, False), 0)
-    few = bins <= 10
-    label = f"{place}/{bins}" if few else (f"{place}" if place % 4 == 0 else "")
-    where = "inside" if inside else "outside"
-    title = f"{place} of {bins} right: {kept:,} kept, {dropped:,} set aside ({where} the band)"
-    return Bar(label, (("kept", kept), ("dropped", dropped)), title)
 
 
 def mixture_rows(facts: pl.DataFrame, mixture: Mapping[str, float]) -> list[dict[str, Any]]:

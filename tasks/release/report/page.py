@@ -19,7 +19,6 @@ from tasks.release.diff import Contents, Difference, compare
 from tasks.release.facts import Facts
 from tasks.release.report.charts import draw_histogram
 from tasks.release.report.figures import (
-    difficulty_charts,
     funnel_steps,
     length_charts,
     mixture_rows,
@@ -30,6 +29,7 @@ from tasks.release.report.figures import (
 )
 from tasks.release.report.prose import render_prose
 from tasks.release.report.rewrites import account_rows, sample_rows
+from tasks.release.report.teachable import difficulty_charts, gap_chart, policy_rows
 from tasks.release.stage import Staged
 from tasks.release.verify import identify_release
 
@@ -77,6 +77,8 @@ def write_report(story: Story, gate: Mapping[str, Any]) -> str:
         sizes=facts.sizes,
         steps=funnel_steps(facts.funnel),
         difficulty=difficulty_charts(facts.difficulty, recipe),
+        gap=gap_chart(facts.gap, recipe),
+        policies=policy_rows(facts.difficulty, recipe),
         mixture=mixture_rows(staged.facts, recipe.select.mixture),
         lengths=length_charts(staged.lengths),
         contamination=facts.contamination.to_dicts(),
