@@ -62,6 +62,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "batch_retries": ("batch_id", "response_id"),
     "gates": ("gate_id",),
     "loads": ("run_id", "purpose"),
+    "read_files": ("file_id",),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {
     "difficulty": ("prompt_id", "student"),
