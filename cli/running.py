@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cli.boundary import INTERRUPTED
+from cli.metrics_server import own_metrics
 from cli.prefect_server import prefect_server
 from cli.project import read_recipe
 from tasks.errors import InputError
@@ -37,7 +38,7 @@ def run_flow(name: str, path: Path | None, overrides: Sequence[str] = ()) -> Non
     recipe = read_recipe(path, overrides)
     started = time.monotonic()
     loaded: list[Callable[..., Any]] = []
-    with prefect_server(meanwhile=lambda: loaded.append(load_flow(name))):
+    with prefect_server(meanwhile=lambda: loaded.append(load_flow(name))), own_metrics():
         from cli.progress_bars import progress_bars
 
         with progress_bars(), stopping_politely():

@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cli.metrics_server import metrics_of_children
 from cli.prefect_server import prefect_home, prefect_server
 from cli.project import ROOT
 from tasks.errors import TeachsetError
@@ -24,7 +25,11 @@ _STOPS_WITHIN_S = 15
 
 def serve(port: int | None, notify: str | None = None) -> None:
     """Serve until Ctrl-C or a signal. Raises TeachsetError if the schedules cannot be served."""
-    with _alone(), prefect_server(schedules=True, port=port or DEFAULT_PORT) as server:
+    with (
+        _alone(),
+        prefect_server(schedules=True, port=port or DEFAULT_PORT) as server,
+        metrics_of_children(prefect_home()),
+    ):
         schedules = start_schedules(notify)
         try:
             print(f"Prefect is at {server.ui}. Ctrl-C stops everything.", flush=True)
