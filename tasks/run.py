@@ -14,6 +14,7 @@ import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
@@ -27,8 +28,23 @@ from tasks.errors import BudgetReached, RunInterrupted, StoreError
 from tasks.events import announce
 from tasks.lake import local_folder
 from tasks.llm.journal import fold_in
+from tasks.metrics import RUNS
 from tasks.recipe import Recipe, StoreSettings
+from tasks.steering import Steering, steered
 from tasks.store import Store, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class _Active:
+    """The run that this process has under way on a store, and what is asked of it."""
+
+    run_id: str
+    steering: Steering | None
+
+    def check(self) -> None:
+        """Raise RunInterrupted if no stage is to begin any more."""
+        if self.steering is not None:
+            self.steering.check()
 
 
 @contextmanager
@@ -40,25 +56,30 @@ def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
     with _ACTIVE_LOCK:
         outer = _ACTIVE.get(recipe.store.catalog)
     if outer is not None:
-        yield outer
+        outer.check()
+        yield outer.run_id
         return
     run_id = _root_run_id()
-    with _only_writer(recipe.store):
+    with _only_writer(recipe.store), steered() as steering:
         store = open_store(recipe.store)
         fold_in(store)
         _begin(store, recipe, flow, run_id)
         with _ACTIVE_LOCK:
-            _ACTIVE[recipe.store.catalog] = run_id
+            _ACTIVE[recipe.store.catalog] = _Active(run_id, steering)
         try:
             yield run_id
         except BaseException as error:
             with suppress(StoreError):  # It must not hide the error; the next run closes this one.
                 _end(store, run_id, _state_after(error), error)
+            RUNS.labels(recipe.name, flow, _state_after(error)).inc()
             if isinstance(error, BudgetReached):
                 announce(recipe, "budget.reached", run_id)
+            if steering is not None and isinstance(error, RunInterrupted):
+                steering.leave()
             raise
         else:
             _end(store, run_id, "completed", None)
+            RUNS.labels(recipe.name, flow, "completed").inc()
         finally:
             with _ACTIVE_LOCK:
                 del _ACTIVE[recipe.store.catalog]
@@ -78,7 +99,10 @@ def _root_run_id() -> str:
 
 
 def _begin(store: Store, recipe: Recipe, flow: str, run_id: str) -> None:
-    """Add the run's row; runs that a dead process left open are closed as interrupted."""
+    """Add the run's row; runs that a dead process left open are closed as interrupted.
+
+    One that was paused in Prefect and goes on has its row already.
+    """
     store.execute(
         "update runs set state = 'interrupted', message = 'its process ended', finished_at = now() "
         "where state = 'running'"
@@ -94,7 +118,12 @@ def _begin(store: Store, recipe: Recipe, flow: str, run_id: str) -> None:
         "state": "running",
         "started_at": datetime.now(UTC),
     }
-    store.append("runs", pl.DataFrame([row]))
+    if store.append("runs", pl.DataFrame([row])) == 0:
+        store.execute(
+            "update runs set state = 'running', message = null, finished_at = null, "
+            "host = $host, process_id = $process_id where run_id = $run_id",
+            {name: row[name] for name in ("host", "process_id", "run_id")},
+        )
 
 
 def _state_after(error: BaseException) -> str:
@@ -151,5 +180,5 @@ def _holder(handle: IO[str]) -> str:
     return handle.read().strip() or "unknown process"
 
 
-_ACTIVE: dict[str, str] = {}
+_ACTIVE: dict[str, _Active] = {}
 _ACTIVE_LOCK = threading.Lock()
