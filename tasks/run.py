@@ -3,11 +3,10 @@
     run_id                                recipe      flow   state      started_at
     0199c0de-…  (Prefect's root flow run) quickstart  build  completed  2026-11-22 06:20:26+00
 
-A second run on the same store would pay for the same calls again, so it is refused at the door. The
-lock is the operating system's: it is gone with its process, however that ends.
+A second run on the same store would pay for the same calls again, so it is refused at the door
+(tasks/run_lock.py).
 """
 
-import fcntl
 import os
 import socket
 import threading
@@ -18,18 +17,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
-from typing import IO
 
 import polars as pl
 from prefect.context import FlowRunContext
 
 from tasks.errors import BudgetReached, RunInterrupted, StoreError
 from tasks.events import announce
-from tasks.lake import local_folder
 from tasks.llm.journal import fold_in
 from tasks.metrics import RUNS
-from tasks.recipe import Recipe, StoreSettings
+from tasks.recipe import Recipe
+from tasks.run_lock import only_writer
 from tasks.steering import Steering, steered
 from tasks.store import Store, open_store
 
@@ -51,7 +48,7 @@ class _Active:
 def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
     """Record a run from start to end and yield its id; a flow inside a run belongs to that run.
 
-    Raises StoreError if another process is running on the same store.
+    Raises StoreError if another run, on whatever host, writes to the same store.
     """
     with _ACTIVE_LOCK:
         outer = _ACTIVE.get(recipe.store.catalog)
@@ -60,7 +57,7 @@ def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
         yield outer.run_id
         return
     run_id = _root_run_id()
-    with _only_writer(recipe.store), steered() as steering:
+    with only_writer(recipe.store), steered() as steering:
         store = open_store(recipe.store)
         fold_in(store)
         _begin(store, recipe, flow, run_id)
@@ -140,44 +137,6 @@ def _end(store: Store, run_id: str, state: str, error: BaseException | None) -> 
         "where run_id = $run_id",
         {"state": state, "message": message, "run_id": run_id},
     )
-
-
-@contextmanager
-def _only_writer(settings: StoreSettings) -> Iterator[None]:
-    """Hold the store's lock. With a PostgreSQL catalog it is this host's lock on that catalog."""
-    file = _lock_file(settings)
-    try:
-        handle = file.open("a+")
-    except OSError as error:
-        raise StoreError(f"{file}: the store's folder cannot be written: {error}") from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"{settings.catalog}: another run is writing to this store ({_holder(handle)}). "
-                "Wait for it or stop it; two at once would pay for the same calls twice."
-            ) from None
-        except OSError as error:
-            raise StoreError(f"{file}: this folder's files cannot be locked: {error}") from error
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()} on {socket.gethostname()}")
-        handle.flush()
-        yield
-
-
-def _lock_file(settings: StoreSettings) -> Path:
-    folder = local_folder(settings)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder}: this folder cannot be made: {error}") from error
-    return folder / "run.lock"
-
-
-def _holder(handle: IO[str]) -> str:
-    handle.seek(0)
-    return handle.read().strip() or "unknown process"
 
 
 _ACTIVE: dict[str, _Active] = {}

@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from tasks.errors import StoreError
 from tasks.lake import SQL_FOLDER, local_folder
 from tasks.plan.plan import make_plan
 from tasks.recipe import StoreSettings
+from tasks.run_lock import only_writer
 from tasks.store import close_stores, open_store
 from tests.conftest import MakeRecipe
 from tests.planned import SEEDS, answer, ingest, models
@@ -205,3 +207,42 @@ def test_the_function_of_changes_is_there_with_postgresql(settings: StoreSetting
     with open_reader(settings) as reader:
         assert reader.execute(changes).fetchall() == [("prompts", "seed", 1)]
         assert reader.execute("from spend_by_day").fetchall() == []
+
+
+# A run of another host: its state is elsewhere, so the lock of this host does not keep it out.
+OTHER_HOST = """
+import sys
+from tasks.recipe import StoreSettings
+from tasks.run_lock import only_writer
+with only_writer(StoreSettings(catalog=sys.argv[1], data="/tmp/not-used")):
+    print("running", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_one_run_at_a_time_writes_to_a_store_whatever_host_it_runs_on(
+    settings: StoreSettings, tmp_path: Path
+) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", OTHER_HOST, settings.catalog],
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "elsewhere")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    with other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "running\n"
+        where = rf"another run is writing to this store \(process {other.pid} on "
+        with pytest.raises(StoreError, match=where), only_writer(settings):
+            pass
+        other.kill()
+    deadline = time.monotonic() + 10
+    while True:  # The server notices a moment later that the process is gone.
+        try:
+            with only_writer(settings):
+                return
+        except StoreError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
