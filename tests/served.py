@@ -10,7 +10,6 @@ import os
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -61,7 +60,7 @@ class Served:
         def look() -> bool:
             try:
                 found.append(self.ask(f"/deployments/name/{name}"))
-            except (urllib.error.HTTPError, OSError):
+            except OSError:  # HTTPError is one.
                 return False
             return True
 
@@ -94,11 +93,11 @@ class Served:
 
 
 @contextmanager
-def serving(home: Path, port: int, **variables: str) -> Iterator[Served]:
-    """Run `teachset serve` for as long as the block runs; it is not stopped if it was killed."""
+def serving(home: Path, port: int, *options: str | Path, **variables: str) -> Iterator[Served]:
+    """Run `teachset serve` for as long as the block runs, unless that kills it itself."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "serve", "--port", str(port)],
+        [sys.executable, "-m", "cli", "serve", "--port", str(port), *options],
         cwd=ROOT,
         env=kept | {"PREFECT_HOME": str(home), **variables},
         text=True,

@@ -66,7 +66,7 @@ class Endpoint:
     settings: ModelSettings
     base_url: str
     server: str
-    api_key: str
+    api_key: str = field(repr=False)
     simulated: bool = False
 
 

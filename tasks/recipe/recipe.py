@@ -79,6 +79,7 @@ class Recipe(Section):
         for model in (*filter(None, settings["models"].values()), *students):
             for limit in (
                 "api_key_env",
+                "api_key_block",
                 "mode",
                 "batch",
                 "max_concurrency",
