@@ -178,13 +178,13 @@ def run_prefect(environment: dict[str, str], url: str, *arguments: str) -> None:
         env={**environment, "PREFECT_API_URL": url},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=400,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1500)
 def test_every_deployment_of_prefect_yaml_deploys_and_a_worker_runs_it(
     environment: dict[str, str], holder: subprocess.Popen[str], home: Path, tmp_path: Path
 ) -> None:
