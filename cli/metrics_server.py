@@ -6,9 +6,13 @@ that one address has the sum of all of them and no counter falls when a run ends
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from prometheus_client import CollectorRegistry, Metric, start_http_server
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
 
 from tasks.errors import InputError, TeachsetError
 
@@ -58,11 +62,31 @@ def metrics_of_children(home: Path) -> Iterator[None]:
             os.environ[_SHARED] = before
 
 
+class _Living(Collector):
+    """What all processes have counted, and how full those are that still live."""
+
+    def __init__(self, folder: Path, shared: Collector) -> None:
+        self._folder, self._shared = folder, shared
+
+    def collect(self) -> Iterable[Metric]:
+        """Forget the gauges of processes that have ended, however they did, and add up the rest."""
+        for file in self._folder.glob("gauge_live*_*.db"):
+            pid = file.stem.rsplit("_", 1)[1]
+            if not _is_alive(int(pid)):
+                file.unlink(missing_ok=True)
+        return self._shared.collect()
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except OSError:  # It is gone, or somebody else's by now.
+        return False
+    return True
+
+
 @contextmanager
 def _listening(port: int, folder: Path | None = None) -> Iterator[None]:
-    from prometheus_client import CollectorRegistry, start_http_server
-    from prometheus_client.multiprocess import MultiProcessCollector
-
     registry = CollectorRegistry()
     if folder is None:
         from tasks import metrics
@@ -70,7 +94,8 @@ def _listening(port: int, folder: Path | None = None) -> Iterator[None]:
         for metric in metrics.ALL:
             registry.register(metric)
     else:
-        MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
+        shared = MultiProcessCollector(None, str(folder))  # type: ignore[no-untyped-call]
+        registry.register(_Living(folder, shared))
     try:
         server, thread = start_http_server(port, addr="127.0.0.1", registry=registry)
     except OSError as error:

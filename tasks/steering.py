@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from prefect.client.orchestration import get_client
+from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
@@ -63,12 +63,17 @@ class Steering:
 
     def watch(self) -> None:
         """Look at the run's state until it is over; that nobody can be asked stops nothing."""
-        with get_client(sync_client=True) as client:
-            while not self._over.wait(LOOKS_EVERY_S):
-                try:
-                    self.heed(client.read_flow_run(self._flow_run_id).state)
-                except Exception:
-                    _LOGGER.debug("the run's state cannot be read", exc_info=True)
+        while not self._over.wait(LOOKS_EVERY_S):
+            try:
+                with get_client(sync_client=True) as client:
+                    self._watch(client)
+            except Exception:
+                _LOGGER.debug("the run's state cannot be read", exc_info=True)
+
+    def _watch(self, client: SyncPrefectClient) -> None:
+        while not self._over.is_set():
+            self.heed(client.read_flow_run(self._flow_run_id).state)
+            self._over.wait(LOOKS_EVERY_S)
 
     def end(self) -> None:
         """Stop looking."""

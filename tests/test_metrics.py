@@ -27,10 +27,13 @@ DASHBOARD = ROOT / "deploy" / "grafana" / "teachset.json"
 NAME = re.compile(r"\bteachset_\w+")
 # What a run of `teachset serve` does, as far as metrics are concerned.
 CHILD = """
+import sys
 from tasks import metrics
 from tasks.llm.money import Bill
 metrics.count_call("student", "m", "completed", Bill(1, 0, 60, 20, 0.5), 1.5)
 metrics.IN_FLIGHT.labels("m").set(3)
+print("counted", flush=True)
+sys.stdin.readline()
 """
 
 
@@ -112,10 +115,28 @@ def test_a_run_hands_out_its_own_on_loopback(port: int) -> None:
 def test_serve_hands_out_the_sum_of_its_runs_also_when_they_have_ended(
     port: int, tmp_path: Path
 ) -> None:
+    in_flight = 'teachset_calls_in_flight{model="m"}'
     with metrics_of_children(tmp_path):
-        for _ in range(2):
-            subprocess.run([sys.executable, "-c", CHILD], cwd=ROOT, check=True)
+        runs = [
+            subprocess.Popen(
+                [sys.executable, "-c", CHILD],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(2)
+        ]
+        for run in runs:
+            assert run.stdout is not None
+            assert run.stdout.readline() == "counted\n"
+        assert collect(port)[in_flight] == 6
+        runs[0].kill()
+        runs[0].communicate()
+        assert collect(port)[in_flight] == 3  # A run that was killed has nothing in flight.
+        runs[1].communicate("\n")
         found = collect(port)
+    assert in_flight not in found
     assert found['teachset_calls_total{model="m",outcome="completed",role="student"}'] == 2
     assert found['teachset_tokens_total{kind="completion",model="m",role="student"}'] == 40
     assert found['teachset_dollars_total{model="m",role="student"}'] == 1.0

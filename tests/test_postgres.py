@@ -220,7 +220,7 @@ def test_prefect_and_the_catalog_in_one_postgresql(
     binaries = _find_binaries()
     assert binaries is not None
     _call(binaries / "createdb", "--maintenance-db", f"{server}/postgres", "prefect")
-    recipe = write_served_project(tmp_path / "project", seeds=3, samples=2, latency=0.1)
+    recipe = write_served_project(tmp_path / "project", seeds=30, latency=0.1)
     declared = yaml.safe_load(recipe.read_text())
     recipe.write_text(yaml.safe_dump({**declared, "store": settings.model_dump()}))
     database = f"{server}/prefect".replace("postgresql://", "postgresql+asyncpg://")
@@ -230,7 +230,7 @@ def test_prefect_and_the_catalog_in_one_postgresql(
     assert not (tmp_path / "prefect" / "prefect.db").exists()
     store = open_store(settings)
     assert store.sql("select state from runs")["state"].to_list() == ["completed"]
-    assert store.sql("select count(*) as n from prompts")["n"][0] == 3
+    assert store.sql("select count(*) as n from prompts")["n"][0] == 30
     store.execute(f"attach '{server}/prefect' as prefect (type postgres, read_only)")
     runs = "select name from prefect.public.flow_run where state_type = 'COMPLETED'"
     assert "release served" in store.sql(runs)["name"].to_list()

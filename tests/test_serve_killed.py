@@ -4,6 +4,8 @@ from pathlib import Path
 
 import pytest
 
+from flows.serve import read_deployments
+from tasks.errors import InputError
 from tests.served import count_responses, read_store, serving, wait_until, write_served_project
 
 PORT = 45875
@@ -15,6 +17,26 @@ deployments:
     schedules: [{{cron: "* * * * *"}}]
 """
 SEEDS, SAMPLES = 30, 8
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("deployments: [{name: x, entrypoint: 'flows/build.py:build'}]", "KeyError: 'parameters'"),
+        ("deployments: [{name: x, entrypoint: build, parameters: {}}]", "not enough values"),
+        ("deployments: [{name: x, entrypoint: 'flows/no.py:no', parameters: {}}]", "No module"),
+        ("- nothing", "TypeError"),
+        ("a: [", "while parsing"),
+    ],
+)
+def test_deployments_that_cannot_be_used_say_what_is_expected(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"(?s)mine\.yaml: .*Expected `deployments:`") as caught:
+        read_deployments(file)
+    assert reason in str(caught.value)
 
 
 @pytest.mark.slow
