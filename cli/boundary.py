@@ -18,7 +18,7 @@ from tasks.errors import StoreError, TeachsetError
 
 INTERRUPTED = 130
 UNFORESEEN = 70
-_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL", re.IGNORECASE)
+_SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH_STRING", re.IGNORECASE)
 _SECRET_SHAPES = re.compile(
     r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|\bBearer\s+[\w.~+/=-]+|\bsk-[\w-]{8,}", re.IGNORECASE
 )

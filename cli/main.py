@@ -301,6 +301,18 @@ def serve(
         str | None,
         typer.Option(metavar="TYPE/NAME", help="A notification block, e.g. slack-webhook/alerts."),
     ] = None,
+    deployments: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="What to run and when, instead of prefect.yaml.",
+        ),
+    ] = None,
+    host: Annotated[
+        str, typer.Option(help="Another than loopback needs PREFECT_SERVER_API_AUTH_STRING.")
+    ] = "127.0.0.1",
 ) -> None:
     """Serve Prefect's UI and run the schedules.
 
@@ -309,7 +321,7 @@ def serve(
     """
     from cli.serving import serve as serve_everything
 
-    serve_everything(port, notify)
+    serve_everything(port, notify, deployments, host)
 
 
 @app.command()

@@ -7,7 +7,9 @@ A server of ours serves everyone who uses this PREFECT_HOME and ends with the la
 after a `kill -9`. Nothing here imports Prefect: its environment has to be set before that.
 """
 
+import base64
 import fcntl
+import ipaddress
 import json
 import os
 import socket
@@ -24,8 +26,10 @@ from pathlib import Path
 from typing import Any
 
 from cli.project import ROOT
-from tasks.errors import TeachsetError
+from tasks.errors import InputError, TeachsetError
 
+LOOPBACK = "127.0.0.1"
+SERVER_PASSWORD, CLIENT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
 STARTS_WITHIN_S = 90
 _STOPS_WITHIN_S = 1
 QUIET = {
@@ -74,6 +78,7 @@ def prefect_server(
     *,
     schedules: bool = False,
     port: int | None = None,
+    host: str = LOOPBACK,
     meanwhile: Callable[[], object] | None = None,
 ) -> Iterator[Server]:
     """Have a Prefect server for as long as the block runs; `meanwhile` runs while it starts.
@@ -82,6 +87,8 @@ def prefect_server(
     records of this process's runs are complete. Raises TeachsetError if there is no server.
     """
     prepare_environment()
+    refuse_open_door(host)
+    use_own_password()
     if url := configured_url():
         check_reachable(url)
         with _environment("PREFECT_API_URL", url):
@@ -92,11 +99,12 @@ def prefect_server(
         return
     home = prefect_home()
     with _lease(home / "teachset-server.lease") as let_go:
-        server, process = find_or_start(home, schedules=schedules, port=port)
+        server, process = find_or_start(home, schedules=schedules, port=port, host=host)
         with _environment("PREFECT_API_URL", server.url):
             if meanwhile:
                 meanwhile()
             wait_healthy(server)
+            check_reachable(server.url)
             try:
                 yield server
             finally:
@@ -104,6 +112,30 @@ def prefect_server(
         let_go()
         if process is not None:
             wait_gone(process)
+
+
+def refuse_open_door(host: str) -> None:
+    """Raise InputError if others could reach a server that asks for no password.
+
+    Whoever can use Prefect's API can start runs, which cost money, and read what they log.
+    """
+    try:
+        loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        loopback = False
+    password = os.environ.get(SERVER_PASSWORD, "")
+    if not loopback and ":" not in password:
+        raise InputError(
+            f"--host {host}: others could start runs and read their logs there. Set "
+            f"{SERVER_PASSWORD}=user:password, or leave --host out and use a tunnel "
+            "(ssh -L 4200:127.0.0.1:4200 …)."
+        )
+
+
+def use_own_password() -> None:
+    """Have what asks our server give the password that it asks for."""
+    if password := os.environ.get(SERVER_PASSWORD):
+        os.environ.setdefault(CLIENT_PASSWORD, password)
 
 
 def configured_url() -> str | None:
@@ -135,11 +167,12 @@ def check_reachable(url: str) -> None:
     """Raise TeachsetError unless a Prefect server answers at the URL."""
     try:
         _get(f"{url}/health", timeout=10)
+        _count(url, "flow_runs")  # /health asks nobody who they are.
     except urllib.error.HTTPError as error:
         if error.code in (401, 403):
             raise TeachsetError(
                 f"the Prefect server at {url} refuses the credentials ({error.code}): "
-                "set PREFECT_API_KEY or PREFECT_API_AUTH_STRING."
+                f"set PREFECT_API_KEY or {CLIENT_PASSWORD}."
             ) from error
         raise TeachsetError(
             f"what answers at {url} is no Prefect server (its /health says {error.code}). "
@@ -154,7 +187,7 @@ def check_reachable(url: str) -> None:
 
 
 def find_or_start(
-    home: Path, *, schedules: bool, port: int | None
+    home: Path, *, schedules: bool, port: int | None, host: str = LOOPBACK
 ) -> tuple[Server, subprocess.Popen[bytes] | None]:
     """Return the server of ours that runs for this home or a new one with its process."""
     state = home / "teachset-server.json"
@@ -162,7 +195,7 @@ def find_or_start(
         fcntl.lockf(lock, fcntl.LOCK_EX)
         running = read_state(state)
         if running is None:
-            return _start(home, state, schedules=schedules, port=port)
+            return _start(home, state, schedules=schedules, port=port, host=host)
     if schedules and not running.schedules:
         raise TeachsetError(
             f"a run is using a Prefect server of its own ({running.ui}) that serves no schedules; "
@@ -231,15 +264,16 @@ def wait_gone(process: subprocess.Popen[bytes]) -> None:
 
 
 def _start(
-    home: Path, state: Path, *, schedules: bool, port: int | None
+    home: Path, state: Path, *, schedules: bool, port: int | None, host: str
 ) -> tuple[Server, subprocess.Popen[bytes]]:
-    port = _free_port(port)
-    url = f"http://127.0.0.1:{port}/api"
+    port = _free_port(host, port)
+    url = f"http://{_address_of(host)}:{port}/api"
     log = home / "teachset-server.log"
     environment = {
+        "PREFECT_UI_API_URL": "/api",  # Whatever the browser calls this host.
         **os.environ,
         "PREFECT_API_URL": url,
-        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_HOST": host,
         "PREFECT_SERVER_API_PORT": str(port),
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
@@ -253,7 +287,7 @@ def _start(
     lease = home / "teachset-server.lease"
     with log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli.server_process", str(port), str(lease), str(state)],
+            [sys.executable, "-m", "cli.server_process", host, str(port), str(lease), str(state)],
             cwd=ROOT,
             env=environment,
             stdin=subprocess.DEVNULL,
@@ -290,14 +324,22 @@ def _environment(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
-def _free_port(wanted: int | None) -> int:
-    with socket.socket() as probe:
+def _address_of(host: str) -> str:
+    """Return where we ourselves find a server that listens on a host."""
+    if host in ("0.0.0.0", "::"):
+        return LOOPBACK
+    return f"[{host}]" if ":" in host else host
+
+
+def _free_port(host: str, wanted: int | None) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind(("127.0.0.1", wanted or 0))
+            probe.bind((host, wanted or 0))
         except OSError as error:
             raise TeachsetError(
-                f"port {wanted} is in use by another program; choose one with --port: {error}"
+                f"{host}, port {wanted}: cannot be served on, perhaps another program is; choose "
+                f"others with --host and --port: {error}"
             ) from error
         return int(probe.getsockname()[1])
 
@@ -328,6 +370,8 @@ def _get(url: str, *, timeout: float, body: dict[str, Any] | None = None) -> Any
     headers = {"Content-Type": "application/json"}
     if key := os.environ.get("PREFECT_API_KEY"):
         headers["Authorization"] = f"Bearer {key}"
+    elif password := os.environ.get(CLIENT_PASSWORD):
+        headers["Authorization"] = f"Basic {base64.b64encode(password.encode()).decode()}"
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data=data, headers=headers)
     local = any(f"//{host}" in url for host in ("127.0.0.1", "localhost", "[::1]"))

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cli.boundary import INTERRUPTED
+from cli.metrics_server import own_metrics
 from cli.prefect_server import prefect_server
 from cli.project import read_recipe
 from tasks.errors import InputError
@@ -58,7 +59,7 @@ def call_flow(
     `account` is given while the server still records, which takes it a moment.
     """
     loaded: list[Callable[..., Any]] = []
-    with prefect_server(meanwhile=lambda: loaded.append(load_flow(name))):
+    with prefect_server(meanwhile=lambda: loaded.append(load_flow(name))), own_metrics():
         from cli.progress_bars import progress_bars
 
         with progress_bars(), stopping_politely():

@@ -17,8 +17,8 @@ _LOOKS_EVERY_S = 0.3
 _STOPS_WITHIN_S = 15
 
 
-def main(port: int, lease: Path, state: Path) -> None:
-    """Serve Prefect's API and UI on a loopback port until the lease ends or a signal comes."""
+def main(host: str, port: int, lease: Path, state: Path) -> None:
+    """Serve Prefect's API and UI on a host's port until the lease ends or a signal comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_lease, args=(lease, state), daemon=True).start()
 
@@ -28,7 +28,7 @@ def main(port: int, lease: Path, state: Path) -> None:
     logging.getLogger("prefect.server").setLevel(logging.WARNING)
     config = uvicorn.Config(
         create_app(final=True),
-        host="127.0.0.1",
+        host=host,
         port=port,
         log_level="warning",
         timeout_graceful_shutdown=2,
@@ -59,4 +59,4 @@ def end_with_lease(lease: Path, state: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))
+    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))

@@ -13,19 +13,33 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
-from cli.prefect_server import prefect_home, prefect_server
+from cli.metrics_server import metrics_of_children
+from cli.prefect_server import LOOPBACK, prefect_home, prefect_server
 from cli.project import ROOT
 from tasks.errors import TeachsetError
 
 DEFAULT_PORT = 4200
 _STOPS_WITHIN_S = 15
+_GONE_WITHIN_S = 25
 
 
-def serve(port: int | None, notify: str | None = None) -> None:
+def serve(
+    port: int | None,
+    notify: str | None = None,
+    deployments: Path | None = None,
+    host: str = LOOPBACK,
+) -> None:
     """Serve until Ctrl-C or a signal. Raises TeachsetError if the schedules cannot be served."""
-    with _alone(), prefect_server(schedules=True, port=port or DEFAULT_PORT) as server:
-        schedules = start_schedules(notify)
+    with (
+        _alone() as lock,
+        prefect_server(schedules=True, port=port or DEFAULT_PORT, host=host) as server,
+        metrics_of_children(prefect_home()),
+    ):
+        schedules = start_schedules(
+            lock, notify=notify, deployments=deployments, alone=server.pid is not None
+        )
         try:
             print(f"Prefect is at {server.ui}. Ctrl-C stops everything.", flush=True)
             code = schedules.wait()
@@ -37,26 +51,47 @@ def serve(port: int | None, notify: str | None = None) -> None:
 
 
 @contextmanager
-def _alone() -> Iterator[None]:
-    """Hold this PREFECT_HOME's lock on serving; two would compete for the same scheduled runs."""
+def _alone() -> Iterator[int]:
+    """Hold this PREFECT_HOME's lock on serving; two would compete for the same scheduled runs.
+
+    The process that runs the deployments holds it as well. After a kill it is gone when its runs
+    are, so a new start waits for them.
+    """
     file = prefect_home() / "teachset-serve.lock"
+    deadline = time.monotonic() + _GONE_WITHIN_S
     with file.open("ab") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise TeachsetError(
-                f"`teachset serve` is running already with the PREFECT_HOME {file.parent}; "
-                "stop that one first."
-            ) from None
-        yield
+        while not _lock(held.fileno()):
+            if time.monotonic() > deadline:
+                raise TeachsetError(
+                    f"`teachset serve` is running already with the PREFECT_HOME {file.parent}; "
+                    "stop that one first."
+                )
+            time.sleep(0.2)
+        yield held.fileno()
 
 
-def start_schedules(notify: str | None = None) -> subprocess.Popen[bytes]:
+def _lock(file: int) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def start_schedules(
+    lock: int, *, notify: str | None, deployments: Path | None, alone: bool
+) -> subprocess.Popen[bytes]:
     """Start `python -m flows.serve` with a pipe for its lifeline."""
+    options = [
+        *(["--notify", notify] if notify else []),
+        *(["--deployments", str(deployments.resolve())] if deployments else []),
+        *(["--alone"] if alone else []),
+    ]
     return subprocess.Popen(
-        [sys.executable, "-m", "flows.serve", *([notify] if notify else [])],
+        [sys.executable, "-m", "flows.serve", *options],
         cwd=ROOT,
         stdin=subprocess.PIPE,
+        pass_fds=[lock],
         env={
             **os.environ,
             # A run that fails says so in the UI, with its traceback.

@@ -1,9 +1,11 @@
 """Serve: the deployments of prefect.yaml on this machine, without a work pool or a worker.
 
-`python -m flows.serve [NOTIFIER]` runs until a signal, or until its stdin, a pipe held by its
-parent, closes. NOTIFIER is the block that automations.yaml sends its notifications through.
+`python -m flows.serve [--notify BLOCK] [--deployments FILE] [--alone]` runs until a signal, or
+until its stdin, a pipe held by its parent, closes. BLOCK is what automations.yaml sends its
+notifications through; --alone says that nobody else runs deployments of this server.
 """
 
+import argparse
 import importlib
 import os
 import signal
@@ -20,17 +22,30 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
+from tasks.abandoned import close_abandoned_runs
 from tasks.automations import register_automations
-from tasks.errors import TeachsetError
+from tasks.errors import InputError, TeachsetError
 
 PREFECT_FILE = Path(__file__).resolve().parents[1] / "prefect.yaml"
 _STOPS_WITHIN_S = 15
 
 
 def read_deployments(file: Path = PREFECT_FILE) -> list[RunnerDeployment]:
-    """Build what prefect.yaml declares, so that there is one place that says it."""
-    declared = yaml.safe_load(file.read_text(encoding="utf-8"))["deployments"]
-    return [_build(deployment) for deployment in declared]
+    """Build what prefect.yaml, or a file like it, declares; there is one place that says it.
+
+    Raises InputError if it cannot be used.
+    """
+    try:
+        declared = yaml.safe_load(file.read_text(encoding="utf-8"))["deployments"]
+        return [_build(deployment) for deployment in declared]
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        reason = str(error)
+    except (KeyError, TypeError, AttributeError, ImportError) as error:
+        reason = f"{type(error).__name__}: {error}"
+    raise InputError(
+        f"{file}: {reason}. Expected `deployments:`, a list as in Teachset's own prefect.yaml, "
+        "each with name, entrypoint (flows/build.py:build) and parameters."
+    )
 
 
 def load_flow(entrypoint: str) -> Flow[..., Any]:
@@ -42,7 +57,7 @@ def load_flow(entrypoint: str) -> Flow[..., Any]:
     return flow
 
 
-def serve_all(notify: str | None = None) -> None:
+def serve_all(notify: str | None, file: Path, *, alone: bool) -> None:
     """Register every deployment and automation and run what is due, one run of each at a time.
 
     Where there is no such notifier it says so and goes on: it can only be made while this runs.
@@ -58,21 +73,24 @@ def serve_all(notify: str | None = None) -> None:
             file=sys.stderr,
         )
         register_automations()
+    deployments = read_deployments(file)
+    if alone:
+        close_abandoned_runs([f"{each.flow_name}/{each.name}" for each in deployments])
     # By default Prefect pauses every deployment when this stops, and the next start leaves them so.
-    serve(*read_deployments(), pause_on_shutdown=False, print_starting_message=False)
+    serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
 
 
 def _build(declared: dict[str, Any]) -> RunnerDeployment:
     deployment = load_flow(declared["entrypoint"]).to_deployment(
         name=declared["name"],
-        description=declared["description"],
-        tags=declared["tags"],
+        description=declared.get("description"),
+        tags=declared.get("tags", []),
         parameters=declared["parameters"],
         schedules=[
-            Cron(schedule["cron"], timezone=schedule["timezone"])
+            Cron(schedule["cron"], timezone=schedule.get("timezone", "UTC"))
             for schedule in declared.get("schedules", ())
         ],
-        concurrency_limit=declared["concurrency_limit"],
+        concurrency_limit=declared.get("concurrency_limit", 1),
         entrypoint_type=EntrypointType.MODULE_PATH,
     )
     assert isinstance(deployment, RunnerDeployment)  # a coroutine only where a loop runs
@@ -89,4 +107,13 @@ def _end_with_parent() -> None:
 
 
 if __name__ == "__main__":
-    serve_all(*sys.argv[1:2])
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--notify")
+    parser.add_argument("--deployments", type=Path, default=PREFECT_FILE)
+    parser.add_argument("--alone", action="store_true")
+    asked = parser.parse_args()
+    try:
+        serve_all(asked.notify, asked.deployments, alone=asked.alone)
+    except TeachsetError as error:
+        print(f"teachset: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tasks.metrics import PENDING, STAGE_SECONDS
+
 RATE_WINDOW_S = 10.0
 ETA_AFTER_S = 2.0
 _TOLD_EVERY_S = 0.1
@@ -76,6 +78,7 @@ class Tracker:
             due = now - self._told >= _TOLD_EVERY_S and not self._finished
             if due:
                 self._told = now
+                PENDING.labels(self.stage).set(max((self._total or 0) - self._done, 0))
         if due:
             _tell(self.snapshot())
 
@@ -100,6 +103,8 @@ class Tracker:
         with self._lock:
             self._finished = True
         last = self.snapshot()
+        PENDING.labels(self.stage).set(0)
+        STAGE_SECONDS.labels(self.stage).observe(last.elapsed_s)
         _LOGGER.info("%s", _describe_end(last))
         _tell(last)
 

@@ -3,63 +3,81 @@
     run_id                                recipe      flow   state      started_at
     0199c0de-…  (Prefect's root flow run) quickstart  build  completed  2026-11-22 06:20:26+00
 
-A second run on the same store would pay for the same calls again, so it is refused at the door. The
-lock is the operating system's: it is gone with its process, however that ends.
+A second run on the same store would pay for the same calls again, so it is refused at the door
+(tasks/run_lock.py).
 """
 
-import fcntl
 import os
 import socket
 import threading
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
-from pathlib import Path
-from typing import IO
 
 import polars as pl
 from prefect.context import FlowRunContext
 
 from tasks.errors import BudgetReached, RunInterrupted, StoreError
 from tasks.events import announce
-from tasks.lake import local_folder
 from tasks.llm.journal import fold_in
-from tasks.recipe import Recipe, StoreSettings
+from tasks.metrics import RUNS
+from tasks.recipe import Recipe
+from tasks.run_lock import only_writer
+from tasks.steering import Steering, steered
 from tasks.store import Store, open_store
+
+
+@dataclass(frozen=True, slots=True)
+class _Active:
+    """The run that this process has under way on a store, and what is asked of it."""
+
+    run_id: str
+    steering: Steering | None
+
+    def check(self) -> None:
+        """Raise RunInterrupted if no stage is to begin any more."""
+        if self.steering is not None:
+            self.steering.check()
 
 
 @contextmanager
 def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
     """Record a run from start to end and yield its id; a flow inside a run belongs to that run.
 
-    Raises StoreError if another process is running on the same store.
+    Raises StoreError if another run, on whatever host, writes to the same store.
     """
     with _ACTIVE_LOCK:
         outer = _ACTIVE.get(recipe.store.catalog)
     if outer is not None:
+        outer.check()
         open_store(recipe.store).fit_threads()  # The stages before this one may have filled it.
-        yield outer
+        yield outer.run_id
         return
     run_id = _root_run_id()
-    with _only_writer(recipe.store):
+    with only_writer(recipe.store), steered() as steering:
         store = open_store(recipe.store)
         fold_in(store)
         _begin(store, recipe, flow, run_id)
         with _ACTIVE_LOCK:
-            _ACTIVE[recipe.store.catalog] = run_id
+            _ACTIVE[recipe.store.catalog] = _Active(run_id, steering)
         try:
             yield run_id
         except BaseException as error:
             with suppress(StoreError):  # It must not hide the error; the next run closes this one.
                 _end(store, run_id, _state_after(error), error)
+            RUNS.labels(recipe.name, flow, _state_after(error)).inc()
             if isinstance(error, BudgetReached):
                 announce(recipe, "budget.reached", run_id)
+            if steering is not None and isinstance(error, RunInterrupted):
+                steering.leave()
             raise
         else:
             _end(store, run_id, "completed", None)
+            RUNS.labels(recipe.name, flow, "completed").inc()
         finally:
             with _ACTIVE_LOCK:
                 del _ACTIVE[recipe.store.catalog]
@@ -79,7 +97,10 @@ def _root_run_id() -> str:
 
 
 def _begin(store: Store, recipe: Recipe, flow: str, run_id: str) -> None:
-    """Add the run's row; runs that a dead process left open are closed as interrupted."""
+    """Add the run's row; runs that a dead process left open are closed as interrupted.
+
+    One that was paused in Prefect and goes on has its row already.
+    """
     store.execute(
         "update runs set state = 'interrupted', message = 'its process ended', finished_at = now() "
         "where state = 'running'"
@@ -95,7 +116,12 @@ def _begin(store: Store, recipe: Recipe, flow: str, run_id: str) -> None:
         "state": "running",
         "started_at": datetime.now(UTC),
     }
-    store.append("runs", pl.DataFrame([row]))
+    if store.append("runs", pl.DataFrame([row])) == 0:
+        store.execute(
+            "update runs set state = 'running', message = null, finished_at = null, "
+            "host = $host, process_id = $process_id where run_id = $run_id",
+            {name: row[name] for name in ("host", "process_id", "run_id")},
+        )
 
 
 def _state_after(error: BaseException) -> str:
@@ -114,43 +140,5 @@ def _end(store: Store, run_id: str, state: str, error: BaseException | None) -> 
     )
 
 
-@contextmanager
-def _only_writer(settings: StoreSettings) -> Iterator[None]:
-    """Hold the store's lock. With a PostgreSQL catalog it is this host's lock on that catalog."""
-    file = _lock_file(settings)
-    try:
-        handle = file.open("a+")
-    except OSError as error:
-        raise StoreError(f"{file}: the store's folder cannot be written: {error}") from error
-    with handle:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise StoreError(
-                f"{settings.catalog}: another run is writing to this store ({_holder(handle)}). "
-                "Wait for it or stop it; two at once would pay for the same calls twice."
-            ) from None
-        except OSError as error:
-            raise StoreError(f"{file}: this folder's files cannot be locked: {error}") from error
-        handle.truncate(0)
-        handle.write(f"process {os.getpid()} on {socket.gethostname()}")
-        handle.flush()
-        yield
-
-
-def _lock_file(settings: StoreSettings) -> Path:
-    folder = local_folder(settings)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StoreError(f"{folder}: this folder cannot be made: {error}") from error
-    return folder / "run.lock"
-
-
-def _holder(handle: IO[str]) -> str:
-    handle.seek(0)
-    return handle.read().strip() or "unknown process"
-
-
-_ACTIVE: dict[str, str] = {}
+_ACTIVE: dict[str, _Active] = {}
 _ACTIVE_LOCK = threading.Lock()

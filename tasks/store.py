@@ -63,6 +63,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "gates": ("gate_id",),
     "loads": ("run_id", "purpose"),
     "ratings": ("rating_id",),
+    "read_files": ("file_id",),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {
     "difficulty": ("prompt_id", "student"),

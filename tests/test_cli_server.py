@@ -1,5 +1,6 @@
 """A command's Prefect server: found or started, shared, complete in its records, never left."""
 
+import base64
 import json
 import os
 import signal
@@ -7,7 +8,10 @@ import sqlite3
 import subprocess
 import sys
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -18,12 +22,15 @@ from cli.prefect_server import (
     configured_url,
     prefect_server,
     read_state,
+    refuse_open_door,
     settle_records,
     wait_healthy,
 )
-from tasks.errors import TeachsetError
+from tasks.errors import InputError, TeachsetError
+from tests.served import Served, read_store, serving, write_served_project
 
 ROOT = Path(__file__).resolve().parents[1]
+PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 RUN = """
 import sys
 from cli.prefect_server import prefect_server
@@ -164,27 +171,27 @@ def read_pid_of_state(environment: dict[str, str]) -> int | None:
     return server.pid if server else None
 
 
+def run_prefect(environment: dict[str, str], url: str, *arguments: str) -> None:
+    ran = subprocess.run(
+        [*PREFECT, *arguments],
+        cwd=ROOT,
+        env={**environment, "PREFECT_API_URL": url},
+        capture_output=True,
+        text=True,
+        timeout=400,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+
+
 @pytest.mark.slow
-@pytest.mark.timeout(300)
-def test_every_deployment_of_prefect_yaml_deploys(
-    environment: dict[str, str], holder: subprocess.Popen[str], home: Path
+@pytest.mark.timeout(1500)
+def test_every_deployment_of_prefect_yaml_deploys_and_a_worker_runs_it(
+    environment: dict[str, str], holder: subprocess.Popen[str], home: Path, tmp_path: Path
 ) -> None:
     read_pid(holder)
     url = json.loads((home / "teachset-server.json").read_text())["url"]
-    prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
-    for arguments in (
-        ["work-pool", "create", "teachset", "--type", "process"],
-        ["deploy", "--all"],
-    ):
-        ran = subprocess.run(
-            [*prefect, *arguments],
-            cwd=ROOT,
-            env={**environment, "PREFECT_API_URL": url},
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert ran.returncode == 0, ran.stdout + ran.stderr
+    run_prefect(environment, url, "work-pool", "create", "teachset", "--type", "process")
+    run_prefect(environment, url, "deploy", "--all")
     with sqlite3.connect(home / "prefect.db") as database:
         made = database.execute(
             "select flow.name, deployment.name from deployment "
@@ -193,6 +200,29 @@ def test_every_deployment_of_prefect_yaml_deploys(
         crons = database.execute("select count(*) from deployment_schedule").fetchall()
     assert {("build", "nightly"), ("release", "weekly"), ("select", "on-demand")} <= set(made)
     assert (len(made), crons) == (11, [(3,)])
+    for kind, *template in (
+        ("docker",),
+        ("kubernetes", "--base-job-template", "deploy/kubernetes-job.json"),
+    ):
+        pool = f"teachset-{kind}"
+        run_prefect(environment, url, "work-pool", "create", pool, "--type", kind, *template)
+        file = f"deploy/prefect-{kind}.yaml"
+        run_prefect(environment, url, "deploy", "--all", "--prefect-file", file)
+    recipe = write_served_project(tmp_path / "project", seeds=3)
+    served = Served(holder, url, {})
+    worker = subprocess.Popen(
+        [*PREFECT, "worker", "start", "--pool", "teachset", "--type", "process"],
+        cwd=tmp_path,  # A worker need not be started where the flows are.
+        env={**environment, "PREFECT_API_URL": url},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        served.wait_for(served.start("ingest/on-demand", recipe), "COMPLETED", within_s=240)
+    finally:
+        worker.terminate()
+        worker.wait(timeout=60)
+    assert read_store(recipe, "select count(*) as n from prompts")["n"][0] == 3
 
 
 @pytest.mark.slow
@@ -223,6 +253,52 @@ def test_serve_runs_schedules_and_stops_with_everything(
     assert all(is_gone(child, within_s=30) for child in children)
     with sqlite3.connect(home / "prefect.db") as database:  # The next start goes on with them.
         assert database.execute("select count(*) from deployment where paused").fetchall() == [(0,)]
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "nightbox"])
+def test_a_server_that_others_can_reach_asks_for_a_password(
+    monkeypatch: pytest.MonkeyPatch, host: str
+) -> None:
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
+    with pytest.raises(InputError, match=f"--host {host}: others could start runs"):
+        refuse_open_door(host)
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "user:a-password")
+    refuse_open_door(host)
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "::1", "127.0.0.53"])
+def test_loopback_needs_no_password(monkeypatch: pytest.MonkeyPatch, host: str) -> None:
+    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
+    refuse_open_door(host)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_password_is_asked_of_everybody_and_given_by_our_own(tmp_path: Path) -> None:
+    password = {"PREFECT_SERVER_API_AUTH_STRING": "nightly:a-password"}
+    with serving(tmp_path / "prefect", 45872, "--host", "0.0.0.0", **password) as served:
+        with pytest.raises(urllib.error.HTTPError) as refused:
+            served.ask("/flow_runs/count", {})
+        assert refused.value.code == 401
+        given = base64.b64encode(b"nightly:a-password").decode()
+        welcome = replace(served, headers={"Authorization": f"Basic {given}"})
+        assert welcome.deployment("build/nightly")["name"] == "nightly"  # Registered by our own.
+        with urllib.request.urlopen("http://127.0.0.1:45872/ui-settings", timeout=30) as reply:
+            assert json.load(reply)["api_url"] == "/api"
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
+        ran = subprocess.run(
+            [sys.executable, "-m", "cli", "automations"],
+            cwd=ROOT,
+            env={**environment, "PREFECT_HOME": str(tmp_path / "prefect")},
+            capture_output=True,
+            text=True,
+            timeout=120,
+        )
+    assert ran.returncode != 0
+    assert "refuses the credentials (401): set PREFECT_API_KEY or PREFECT_API_AUTH_STRING" in (
+        ran.stderr
+    )
+    assert "a-password" not in ran.stdout + ran.stderr
 
 
 def wait_for_schedules(home: Path, within_s: float = 90) -> int:

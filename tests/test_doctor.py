@@ -205,3 +205,12 @@ def test_people_read_signs_and_remedies(make_recipe: MakeRecipe, tmp_path: Path)
     assert "          export NO_SUCH_KEY_=… with the key of http://x" in result.stdout
     absent = CliRunner().invoke(app, ["doctor", str(tmp_path / "none.yaml")])
     assert absent.exit_code == 2
+
+
+def test_a_key_in_a_secret_block_is_left_to_the_run() -> None:
+    settings = ModelSettings(model="m", base_url="http://x/v1", api_key_block="openai")
+    (found,) = check_role("student", settings)
+    assert (found.level, found.found) == (
+        "ok",
+        "the key is in Prefect's Secret block openai; only a run can read it",
+    )

@@ -7,21 +7,25 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+import yaml
 
 from cli.reading import open_reader
 from tasks.errors import StoreError
 from tasks.lake import SQL_FOLDER, local_folder
 from tasks.plan.plan import make_plan
 from tasks.recipe import StoreSettings
+from tasks.run_lock import only_writer
 from tasks.store import close_stores, open_store
 from tests.conftest import MakeRecipe
 from tests.planned import SEEDS, answer, ingest, models
+from tests.served import serving, write_served_project
 
 ROOT = Path(__file__).resolve().parents[1]
 # Opens the store, appends a row a commit, and says when it is done.
@@ -205,3 +209,67 @@ def test_the_function_of_changes_is_there_with_postgresql(settings: StoreSetting
     with open_reader(settings) as reader:
         assert reader.execute(changes).fetchall() == [("prompts", "seed", 1)]
         assert reader.execute("from spend_by_day").fetchall() == []
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_prefect_and_the_catalog_in_one_postgresql(
+    server: str, settings: StoreSettings, tmp_path: Path
+) -> None:
+    """What deploy/compose.yaml sets up: one server, a database for each of the two."""
+    binaries = _find_binaries()
+    assert binaries is not None
+    _call(binaries / "createdb", "--maintenance-db", f"{server}/postgres", "prefect")
+    recipe = write_served_project(tmp_path / "project", seeds=30, latency=0.1)
+    declared = yaml.safe_load(recipe.read_text())
+    recipe.write_text(yaml.safe_dump({**declared, "store": settings.model_dump()}))
+    database = f"{server}/prefect".replace("postgresql://", "postgresql+asyncpg://")
+    variables = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
+    with serving(tmp_path / "prefect", 45876, **variables) as served:
+        served.wait_for(served.start("build/on-demand", recipe), "COMPLETED", within_s=300)
+    assert not (tmp_path / "prefect" / "prefect.db").exists()
+    store = open_store(settings)
+    assert store.sql("select state from runs")["state"].to_list() == ["completed"]
+    assert store.sql("select count(*) as n from prompts")["n"][0] == 30
+    store.execute(f"attach '{server}/prefect' as prefect (type postgres, read_only)")
+    runs = "select name from prefect.public.flow_run where state_type = 'COMPLETED'"
+    assert "release served" in store.sql(runs)["name"].to_list()
+
+
+# A run of another host: its state is elsewhere, so the lock of this host does not keep it out.
+OTHER_HOST = """
+import sys
+from tasks.recipe import StoreSettings
+from tasks.run_lock import only_writer
+with only_writer(StoreSettings(catalog=sys.argv[1], data="/tmp/not-used")):
+    print("running", flush=True)
+    sys.stdin.readline()
+"""
+
+
+def test_one_run_at_a_time_writes_to_a_store_whatever_host_it_runs_on(
+    settings: StoreSettings, tmp_path: Path
+) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", OTHER_HOST, settings.catalog],
+        env={**os.environ, "XDG_STATE_HOME": str(tmp_path / "elsewhere")},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=ROOT,
+    )
+    with other:
+        assert other.stdout is not None
+        assert other.stdout.readline() == "running\n"
+        where = rf"another run is writing to this store \(process {other.pid} on "
+        with pytest.raises(StoreError, match=where), only_writer(settings):
+            pass
+        other.kill()
+    deadline = time.monotonic() + 10
+    while True:  # The server notices a moment later that the process is gone.
+        try:
+            with only_writer(settings):
+                return
+        except StoreError:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)

@@ -29,6 +29,9 @@ def check_role(role: str, settings: ModelSettings) -> list[Finding]:
         return [_finding(role, "ok", f"{settings.model} is simulated")]
     key, variable = "no-key-needed", settings.api_key_env
     found = []
+    if settings.api_key_block is not None:
+        where = f"the key is in {settings.key_place}; only a run can read it"
+        return [_finding(role, "ok", where)]
     if variable is not None:
         key = os.environ.get(variable, "").strip()
         if not key:

@@ -6,7 +6,6 @@ A row that cannot be used is set aside in `quarantine` with file, row and reason
 """
 
 from tasks.ingest.load import (
-    IngestCounts,
     import_responses,
     import_responses_task,
     ingest_benchmarks,
@@ -15,6 +14,7 @@ from tasks.ingest.load import (
     ingest_seeds_task,
 )
 from tasks.ingest.read import read_rows
+from tasks.ingest.reading import IngestCounts
 from tasks.ingest.seeds import parse_seed
 
 __all__ = [

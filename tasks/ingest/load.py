@@ -3,12 +3,14 @@
     IngestCounts(read=7474, new=7473, merged=1, quarantined=0)
 
 A chunk is one commit a table. Whatever stops a load, the next one finds what is there and adds the
-rest, so nothing is read twice into the store.
+rest, so nothing is read twice into the store; a file that was read to its end is not parsed again.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import polars as pl
@@ -16,8 +18,17 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.ingest.checks import refuse_other_answers, refuse_repeated_ids
-from tasks.ingest.files import File, Source, find_files
-from tasks.ingest.read import read_file
+from tasks.ingest.files import File, Source, fetch, find_files
+from tasks.ingest.read import read_fetched
+from tasks.ingest.reading import (
+    IngestCounts,
+    Reading,
+    add_counts,
+    find_reading,
+    identify_reading,
+    read_once,
+    record_reading,
+)
 from tasks.ingest.responses import Response, frame_responses, index_prompts, parse_response
 from tasks.ingest.rows import QuarantinedRow, RawRow, frame_quarantined
 from tasks.ingest.seeds import (
@@ -28,35 +39,12 @@ from tasks.ingest.seeds import (
     parse_seed,
 )
 from tasks.progress import track
-from tasks.recipe import Recipe, ResponseSource
+from tasks.recipe import BenchmarkSource, Recipe, ResponseSource, SeedSource
 from tasks.store import Store, open_store
 
 AnySource = TypeVar("AnySource", bound=Source)
 CHUNK_ROWS = 20_000  # rows a commit: at 20 to 60 ms a commit, a minute for 20 million rows
 CHUNK_CHARACTERS = 64_000_000  # a chunk of long rows ends earlier, so that memory stays bounded
-
-
-@dataclass(frozen=True, slots=True)
-class IngestCounts:
-    """What became of the rows that were read: `read == new + merged + quarantined`.
-
-    `merged` rows were there already, from another row or an earlier run.
-    """
-
-    read: int = 0
-    new: int = 0
-    merged: int = 0
-    quarantined: int = 0
-
-
-def add_counts(one: IngestCounts, other: IngestCounts) -> IngestCounts:
-    """Sum two counts."""
-    return IngestCounts(
-        one.read + other.read,
-        one.new + other.new,
-        one.merged + other.merged,
-        one.quarantined + other.quarantined,
-    )
 
 
 def ingest_seeds(store: Store, recipe: Recipe, run_id: str) -> IngestCounts:
@@ -93,41 +81,83 @@ def chunk_rows(rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:
 
 def _load_seeds(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
     for source, file in _find_all(recipe.seeds):
-        ids: dict[int, str] = {}
-        for rows in chunk_rows(read_file(file, source)):
-            parsed = refuse_repeated_ids(rows, [parse_seed(row, source) for row in rows], ids)
-            asked = [seed.prompt_id for seed in parsed if isinstance(seed, Seed)]
-            known = store.query("ingest_known_prompts", ids=asked)
-            parsed = refuse_other_answers(rows, parsed, dict(known.iter_rows()))
-            seeds = [seed for seed in parsed if isinstance(seed, Seed)]
-            new = store.append("prompts", frame_prompts(seeds), run_id=run_id)
-            store.append("prompt_sources", frame_sources(seeds), run_id=run_id)
-            yield _settle(store, run_id, new, parsed)
+        load = partial(_load_seed_file, store, run_id, source, file)
+        yield from read_once(store, run_id, "seed", (source, file), load)
+
+
+def _load_seed_file(
+    store: Store, run_id: str, source: SeedSource, file: File, path: Path
+) -> Iterator[IngestCounts]:
+    ids: dict[int, str] = {}
+    for rows in chunk_rows(read_fetched(path, file, source)):
+        parsed = refuse_repeated_ids(rows, [parse_seed(row, source) for row in rows], ids)
+        asked = [seed.prompt_id for seed in parsed if isinstance(seed, Seed)]
+        known = store.query("ingest_known_prompts", ids=asked)
+        parsed = refuse_other_answers(rows, parsed, dict(known.iter_rows()))
+        seeds = [seed for seed in parsed if isinstance(seed, Seed)]
+        new = store.append("prompts", frame_prompts(seeds), run_id=run_id)
+        store.append("prompt_sources", frame_sources(seeds), run_id=run_id)
+        yield _settle(store, run_id, new, parsed)
 
 
 def _load_benchmarks(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
     for source, file in _find_all(recipe.benchmarks):
-        for rows in chunk_rows(read_file(file, source)):
-            parsed = [parse_seed(row, source) for row in rows]
-            items = [item for item in parsed if isinstance(item, Seed)]
-            frame = frame_benchmark_items(items, source.name)
-            new = store.append("benchmark_items", frame, run_id=run_id)
-            yield _settle(store, run_id, new, parsed)
+        load = partial(_load_benchmark_file, store, run_id, source, file)
+        yield from read_once(store, run_id, "benchmark", (source, file), load)
+
+
+def _load_benchmark_file(
+    store: Store, run_id: str, source: BenchmarkSource, file: File, path: Path
+) -> Iterator[IngestCounts]:
+    for rows in chunk_rows(read_fetched(path, file, source)):
+        parsed = [parse_seed(row, source) for row in rows]
+        items = [item for item in parsed if isinstance(item, Seed)]
+        frame = frame_benchmark_items(items, source.name)
+        new = store.append("benchmark_items", frame, run_id=run_id)
+        yield _settle(store, run_id, new, parsed)
 
 
 def _load_responses(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
+    """Load all files or, if none of them and no prompt is new, none.
+
+    Where rows have no sample index the files before give it, and a new prompt may be what a row
+    was set aside for.
+    """
     files = _find_all(recipe.responses)
     if not files:
         return
+    with ExitStack() as fetched:
+        paths = [fetched.enter_context(fetch(file)) for _, file in files]
+        prompts = str(store.query("prompts_count")["rows"][0])
+        readings: list[Reading] = []
+        for path, (source, file) in zip(paths, files, strict=True):
+            earlier = (readings[-1].file_id,) if readings else ()
+            beside = (prompts, *earlier)
+            readings.append(identify_reading(path, file, source, "response", beside))
+        known = [find_reading(store, reading) for reading in readings]
+        if None not in known:
+            yield from (counts for counts in known if counts is not None)
+            return
+        totals = [IngestCounts()] * len(files)
+        for number, counts in _load_response_files(store, run_id, files, paths):
+            totals[number] = add_counts(totals[number], counts)
+            yield counts
+        for reading, total in zip(readings, totals, strict=True):
+            record_reading(store, run_id, reading, total)
+
+
+def _load_response_files(
+    store: Store, run_id: str, files: Sequence[tuple[ResponseSource, File]], paths: Sequence[Path]
+) -> Iterator[tuple[int, IngestCounts]]:
     frames = store.stream("ingest_prompt_texts", CHUNK_ROWS)
     prompts = index_prompts((row[0], row[1]) for frame in frames for row in frame.iter_rows())
     counted: dict[ResponseSource, Counter[tuple[str, str]]] = defaultdict(Counter)
-    for source, file in files:
-        for rows in chunk_rows(read_file(file, source)):
+    for number, (source, file) in enumerate(files):
+        for rows in chunk_rows(read_fetched(paths[number], file, source)):
             parsed = [parse_response(row, source, prompts, counted[source]) for row in rows]
             responses = [row for row in parsed if isinstance(row, Response)]
             new = store.append("responses", frame_responses(responses), run_id=run_id)
-            yield _settle(store, run_id, new, parsed)
+            yield number, _settle(store, run_id, new, parsed)
 
 
 def _find_all(sources: Sequence[AnySource]) -> list[tuple[AnySource, File]]:

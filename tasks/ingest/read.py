@@ -22,13 +22,14 @@ _LOOK_AHEAD = 1_000  # rows among which a mapped column is looked for before the
 def read_rows(source: Source) -> Iterator[RawRow]:
     """Yield every row of a source. Raises InputError for a file that as a whole cannot be used."""
     for file in find_files(source):
-        yield from read_file(file, source)
+        with fetch(file) as path:
+            yield from read_fetched(path, file, source)
 
 
-def read_file(file: File, source: Source) -> Iterator[RawRow]:
+def read_fetched(path: Path, file: File, source: Source) -> Iterator[RawRow]:
     """Yield the rows of one file, after checking that the mapped columns are somewhere in it."""
     needed = mapped_columns(source)
-    with fetch(file) as path, closing(_open_rows(path, file, source, needed)) as rows:
+    with closing(_open_rows(path, file, source, needed)) as rows:
         first = list(islice(rows, _LOOK_AHEAD))
         if not first:
             raise InputError(f"{file.uri}: the file has no rows; expected at least one")

@@ -19,6 +19,7 @@ from openai import AsyncOpenAI
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
+from tasks import metrics
 from tasks.errors import ModelServerError, RunInterrupted
 from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.failures import CallFailed
@@ -35,6 +36,7 @@ _HOPELESS = 20  # This many failures before the first success: it is the server,
 _MOST_MALFORMED = 3  # A model that misses the form three times would miss it again.
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 _TICK_S = 1.0
+_STOPPED = "stopped; run again to continue"
 Advance = Callable[[int, int, float | None], None]
 T = TypeVar("T")
 
@@ -133,14 +135,14 @@ def complete(
             progress=progress,
             advance=advance,
         )
-        run_on_loop(_work_all(job), lambda: tick(progress.totals(job.limiter.describe())))
+        run_on_loop(_work_all(job), lambda: _tell(job, tick))
         tick(progress.totals())
     if progress.stop is not None:
         raise progress.stop
     return progress.totals()
 
 
-def stop_calling(*, for_good: bool = False) -> None:
+def stop_calling(*, for_good: bool = False, why: str = _STOPPED) -> None:
     """Let every `complete` of this process end with RunInterrupted after the calls in flight.
 
     `for_good` refuses those that begin later as well: the process is about to end.
@@ -148,8 +150,15 @@ def stop_calling(*, for_good: bool = False) -> None:
     if for_good:
         _ENDING.set()
     for progress in list(_UNDER_WAY):
-        error = RunInterrupted("stopped; run again to continue")
-        _event_loop().call_soon_threadsafe(progress.end, error)
+        _event_loop().call_soon_threadsafe(progress.end, RunInterrupted(why))
+
+
+def hold_calling(held: bool) -> None:
+    """Begin no call of this process while it is held; those under way end, and take no slot."""
+    if held:
+        _HELD.set()
+    else:
+        _HELD.clear()
 
 
 def is_calling() -> bool:
@@ -210,6 +219,7 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
         return None
     except CallFailed as failure:
         job.writer.put("failures", failure_row(job.endpoint, request, keys, failure, bill))
+        _measure(job, request, "failed", bill)
         job.progress.count(bill.cost_usd, failed=1)
         job.advance(0, 1, bill.cost_usd)
         _give_up_if_hopeless(job, failure)
@@ -219,6 +229,7 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
     raised = None
     if answer.finish_reason == "length" and ceiling is not None:
         raised = ask_above(job.endpoint, request, ceiling)
+    _measure(job, request, "completed" if raised is None else "raised", bill, answer.latency_s)
     over = int(raised is None)
     job.progress.count(bill.cost_usd, completed=over)
     job.advance(over, 0, bill.cost_usd)
@@ -234,9 +245,12 @@ async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -
     size = sum(len(content.encode()) for _, content in messages)
     ceiling = ceiling_of(job.endpoint, request)
     reservation = reserve_for(job.endpoint.settings, size, ceiling)
+    await _wait_while_held(job)
     async with job.limiter.admit(reservation.tokens, job) as call:
         await _reserve(job, reservation)
         usage: Usage | None = None
+        under_way = metrics.IN_FLIGHT.labels(job.endpoint.settings.model)
+        under_way.inc()
         try:
             answer = await ask(job.client, job.endpoint, request, spoilt)
             usage = answer.usage
@@ -246,13 +260,25 @@ async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -
             return answer
         except CallFailed as failure:
             usage = failure.usage
+            metrics.FAILURES.labels(
+                request.role, job.endpoint.settings.model, failure.failure
+            ).inc()
             call.failed(failure)
             _end_a_long_outage(job)
             if failure.failure == "malformed":
                 spoilt.append(failure.text or "")
             raise
         finally:
+            under_way.dec()
             job.purse.settle(reservation, bill.add(usage, job.endpoint.settings.prices))
+
+
+async def _wait_while_held(job: _Job) -> None:
+    """Wait, outside every limit, until calls may begin. Raises NotAdmitted once it is stopped."""
+    while _HELD.is_set():
+        if job.progress.stop is not None:
+            raise NotAdmitted
+        await asyncio.sleep(0.1)
 
 
 async def _reserve(job: _Job, reservation: Amount) -> None:
@@ -332,6 +358,19 @@ def _hopeless(failure: CallFailed) -> int:
     return 1 if failure.message.startswith("connection failed") else _HOPELESS
 
 
+def _tell(job: _Job, tick: Callable[[Completion], None]) -> None:
+    """Tell the caller and whoever collects metrics how far it is."""
+    model = job.endpoint.settings.model
+    metrics.LIMIT.labels(model).set(job.limiter.slots)
+    tick(job.progress.totals("paused in Prefect" if _HELD.is_set() else job.limiter.describe()))
+
+
+def _measure(
+    job: _Job, request: Request, outcome: str, bill: Bill, seconds: float | None = None
+) -> None:
+    metrics.count_call(request.role, job.endpoint.settings.model, outcome, bill, seconds)
+
+
 def _limiter_of(endpoint: Endpoint) -> Limiter:
     """Return the limiter that everything in the process shares for a model at a server."""
     with _LIMITERS_LOCK:
@@ -357,7 +396,7 @@ def _event_loop() -> asyncio.AbstractEventLoop:
 def stoppable() -> Iterator[_Progress]:
     """Count work that `stop_calling` reaches. Raises RunInterrupted if the process is ending."""
     if _ENDING.is_set():
-        raise RunInterrupted("stopped; run again to continue")
+        raise RunInterrupted(_STOPPED)
     progress = _Progress()
     _UNDER_WAY.add(progress)
     try:
@@ -386,3 +425,4 @@ _LOOP: list[asyncio.AbstractEventLoop] = []
 _LOOP_LOCK = threading.Lock()
 _UNDER_WAY: set[_Progress] = set()
 _ENDING = threading.Event()
+_HELD = threading.Event()

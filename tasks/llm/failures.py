@@ -94,12 +94,8 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
     body = hide_key(error.response.content, endpoint).decode("utf-8", "replace")
     message = hide_key(error.message.encode("utf-8", "replace"), endpoint).decode()
     if status in (401, 403):
-        variable = endpoint.settings.api_key_env
-        hint = (
-            f"check the environment variable {variable}"
-            if variable
-            else "set `api_key_env` in the recipe"
-        )
+        place = endpoint.settings.key_place
+        hint = f"check {place}" if place else "set `api_key_env` in the recipe"
         raise ModelServerError(f"{endpoint.base_url} refused the key ({status}): {hint}") from None
     if status == 404 or code == "model_not_found":
         raise ModelServerError(

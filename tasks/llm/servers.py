@@ -9,6 +9,8 @@ import tempfile
 import threading
 from pathlib import Path
 
+from prefect.blocks.system import Secret
+
 from tasks.errors import RecipeError
 from tasks.identity import content_id, settings_digest
 from tasks.llm.request import Endpoint
@@ -51,6 +53,8 @@ def stop_simulators() -> None:
 
 
 def _read_key(role: Role, settings: ModelSettings) -> str:
+    if settings.api_key_block is not None:
+        return _load_key(role, settings.api_key_block)
     if settings.api_key_env is None:
         return _NO_KEY
     key = os.environ.get(settings.api_key_env, "").strip()
@@ -58,6 +62,25 @@ def _read_key(role: Role, settings: ModelSettings) -> str:
         raise RecipeError(
             f"models.{role}.api_key_env: the environment variable {settings.api_key_env} is not "
             f"set; put the key of {settings.base_url} there"
+        )
+    return key
+
+
+def _load_key(role: Role, block: str) -> str:
+    """Return what a Secret block of the Prefect server holds; it is kept nowhere."""
+    try:
+        loaded = Secret.load(block)
+        assert isinstance(loaded, Secret)  # a coroutine only where a loop runs
+        key = str(loaded.get()).strip()
+    except Exception as error:  # Its own errors may quote what it could not decrypt or parse.
+        reason = "there is no such block" if isinstance(error, ValueError) else type(error).__name__
+        key, why = "", f"cannot be loaded ({reason})"
+    else:
+        why = "is empty"
+    if not key:
+        raise RecipeError(
+            f"models.{role}.api_key_block: the Secret block {block} {why}; make it in Prefect's "
+            "UI under Blocks, on the server that this run reports to"
         )
     return key
 

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 from pydantic import AfterValidator, Field, model_validator
 
 from tasks.errors import RecipeError
-from tasks.recipe.fields import Section
+from tasks.recipe.fields import Name, Section
 from tasks.simulator.settings import read_settings
 
 
@@ -96,6 +96,10 @@ class ModelSettings(Section):
         description="The NAME of the environment variable that holds the key, never the key.",
         pattern=r"^[A-Z_][A-Z0-9_]*$",
     )
+    api_key_block: Name | None = Field(
+        default=None,
+        description="The NAME of the Secret block of Prefect that holds the key, instead.",
+    )
     mode: Literal["live", "batch"] = Field(
         default="live",
         description="Call by call, or in batches: cheaper, and done within a day (docs/engine.md).",
@@ -129,6 +133,19 @@ class ModelSettings(Section):
         if self.mode == "batch" and self.sampling.raise_to is not None:
             raise ValueError("sampling.raise_to needs `mode: live`; leave it out or the mode")
         return self
+
+    @model_validator(mode="after")
+    def _check_key(self) -> Self:
+        if self.api_key_env is not None and self.api_key_block is not None:
+            raise ValueError("the key is in api_key_env or in api_key_block; name one of them")
+        return self
+
+    @property
+    def key_place(self) -> str | None:
+        """Say where the key is, in words."""
+        if self.api_key_block is not None:
+            return f"Prefect's Secret block {self.api_key_block}"
+        return self.api_key_env and f"the environment variable {self.api_key_env}"
 
 
 class Models(Section):

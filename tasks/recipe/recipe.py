@@ -151,6 +151,7 @@ class Recipe(Section):
         for model in (*filter(None, settings["models"].values()), *students, *judges):
             for limit in (
                 "api_key_env",
+                "api_key_block",
                 "mode",
                 "batch",
                 "max_concurrency",

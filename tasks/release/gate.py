@@ -14,6 +14,7 @@ import polars as pl
 from expectations.expected import Book, Expected, Limits, digest_rules
 from tasks.errors import GateFailed
 from tasks.identity import content_id
+from tasks.metrics import VERDICTS
 from tasks.rate.guidelines import split_passages
 from tasks.recipe import Allowances, Band, Recipe
 from tasks.release.formats import duckdb_types
@@ -119,6 +120,7 @@ def record_gate(
         "verdict": json.dumps(result.as_json(), sort_keys=True),
     }
     store.append("gates", pl.DataFrame([row], schema_overrides=_TEXTS), run_id=run_id)
+    VERDICTS.labels(recipe.name, result.suite, "passed" if result.passed else "failed").inc()
 
 
 def describe_failures(result: "GateResult") -> str:

@@ -1,0 +1,61 @@
+"""Where a model's key comes from: the environment or a Secret block, never a file or the store."""
+
+import pytest
+from prefect.blocks.system import Secret
+
+from tasks.errors import RecipeError
+from tasks.llm.servers import endpoint_of
+from tasks.recipe import ModelSettings
+from tasks.store import Store
+from tests.conftest import MakeRecipe
+
+BASE = {"model": "m", "base_url": "http://127.0.0.1:9/v1"}
+
+
+def test_a_key_is_loaded_from_a_secret_block(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # What Prefect keeps in a block is Prefect's own affair.
+    monkeypatch.setattr(Secret, "load", lambda name: Secret(value=f"the key of {name}"))
+    recipe = make_recipe(models={"student": {**BASE, "api_key_block": "openai"}})
+    endpoint = endpoint_of(store, recipe, "student")
+    assert endpoint.api_key == "the key of openai"
+    assert "the key of" not in repr(endpoint)
+    assert "the key of" not in recipe.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    ("raised", "said"),
+    [
+        (ValueError("no block document named openai"), "cannot be loaded (there is no such block)"),
+        (RuntimeError("sk-HUSH"), r"cannot be loaded (RuntimeError)"),
+    ],
+)
+def test_a_block_that_is_not_there_says_where_to_make_it(
+    store: Store,
+    make_recipe: MakeRecipe,
+    monkeypatch: pytest.MonkeyPatch,
+    raised: Exception,
+    said: str,
+) -> None:
+    def fail(name: str) -> Secret[str]:
+        raise raised
+
+    monkeypatch.setattr(Secret, "load", fail)
+    recipe = make_recipe(models={"student": {**BASE, "api_key_block": "openai"}})
+    with pytest.raises(RecipeError) as caught:
+        endpoint_of(store, recipe, "student")
+    assert str(caught.value).startswith(
+        f"models.student.api_key_block: the Secret block openai {said}; make it in Prefect's UI"
+    )
+
+
+def test_where_the_key_is_changes_nothing_that_is_decided(make_recipe: MakeRecipe) -> None:
+    one = make_recipe(models={"student": {**BASE, "api_key_block": "openai"}})
+    other = make_recipe(models={"student": {**BASE, "api_key_env": "OPENAI_API_KEY"}})
+    assert one.digest() == other.digest()
+
+
+def test_only_one_place_can_have_the_key() -> None:
+    with pytest.raises(ValueError, match="name one of them"):
+        ModelSettings(model="m", api_key_env="KEY", api_key_block="openai")

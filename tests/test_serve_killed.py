@@ -1,0 +1,73 @@
+"""Scheduled runs by the clock: `kill -9` in the middle of one, started again, nothing lost."""
+
+from pathlib import Path
+
+import pytest
+
+from flows.serve import read_deployments
+from tasks.errors import InputError
+from tests.served import count_responses, read_store, serving, wait_until, write_served_project
+
+PORT = 45875
+EVERY_MINUTE = """
+deployments:
+  - name: by-the-clock
+    entrypoint: flows/build.py:build
+    parameters: {{recipe: {recipe}}}
+    schedules: [{{cron: "* * * * *"}}]
+"""
+SEEDS, SAMPLES = 30, 8
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("deployments: [{name: x, entrypoint: 'flows/build.py:build'}]", "KeyError: 'parameters'"),
+        ("deployments: [{name: x, entrypoint: build, parameters: {}}]", "not enough values"),
+        ("deployments: [{name: x, entrypoint: 'flows/no.py:no', parameters: {}}]", "No module"),
+        ("- nothing", "TypeError"),
+        ("a: [", "while parsing"),
+    ],
+)
+def test_deployments_that_cannot_be_used_say_what_is_expected(
+    tmp_path: Path, text: str, reason: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text)
+    with pytest.raises(InputError, match=r"(?s)mine\.yaml: .*Expected `deployments:`") as caught:
+        read_deployments(file)
+    assert reason in str(caught.value)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_scheduled_runs_outlive_a_kill_of_what_serves_them(tmp_path: Path) -> None:
+    recipe = write_served_project(tmp_path / "project", seeds=SEEDS, samples=SAMPLES, latency=0.5)
+    deployments = tmp_path / "mine.yaml"
+    deployments.write_text(EVERY_MINUTE.format(recipe=recipe))
+    home, options = tmp_path / "prefect", ("--deployments", deployments)
+
+    with serving(home, PORT, *options) as served:
+        wait_until(lambda: count_responses(recipe) > 20, 300, "no scheduled run made a call")
+        served.process.kill()
+    before = count_responses(recipe)
+    assert before < SEEDS * SAMPLES
+
+    with serving(home, PORT, *options) as served:
+        deployment = served.deployment("build/by-the-clock")["id"]
+        runs = {"deployments": {"id": {"any_": [deployment]}}, "sort": "START_TIME_ASC"}
+
+        def states() -> list[str]:
+            return [run["state_type"] for run in served.ask("/flow_runs/filter", runs)]
+
+        wait_until(lambda: states().count("COMPLETED") >= 2, 500, "the schedule does not go on")
+        ended = states()
+    assert ended.count("CRASHED") == 1
+    assert "FAILED" not in ended
+    assert ended.count("RUNNING") <= 1  # The next minute's, perhaps.
+
+    counted = "select count(*), count(distinct response_id) from responses where role = 'student'"
+    assert read_store(recipe, counted).row(0) == (SEEDS * SAMPLES, SEEDS * SAMPLES)
+    assert read_store(recipe, "select count(*) as n from releases")["n"][0] <= 1
+    states_of_runs = read_store(recipe, "select state from runs order by started_at")["state"]
+    assert states_of_runs.to_list()[:2] == ["interrupted", "completed"]
