@@ -61,6 +61,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "batch_states": ("batch_id", "state"),
     "batch_retries": ("batch_id", "response_id"),
     "gates": ("gate_id",),
+    "publications": ("publication_id",),
     "loads": ("run_id", "purpose"),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {

@@ -50,6 +50,7 @@ from tasks.recipe.stages import (
     StrategyName,
     TeachSettings,
 )
+from tasks.recipe.targets import PublishTarget
 
 __all__ = [
     "PRESETS",
@@ -75,6 +76,7 @@ __all__ = [
     "Name",
     "Preset",
     "Prices",
+    "PublishTarget",
     "Recipe",
     "RecipeFile",
     "ReleaseField",

@@ -71,7 +71,8 @@ class Recipe(Section):
         settings = self.model_dump(mode="json", exclude={"store", "budget"})
         settings["release"].pop("folder")
         settings["simulator"].pop("batches")
-        for name in ("gate", "rules", "suite"):  # They refuse a release, they change nothing in it.
+        # They refuse a release or bring it elsewhere, they change nothing in it.
+        for name in ("gate", "rules", "suite", "publish"):
             settings["release"].pop(name)
         for source in (*settings["seeds"], *settings["benchmarks"], *settings["responses"]):
             source["path"] = source["path"].rsplit("/", 1)[-1]
