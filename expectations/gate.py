@@ -24,6 +24,7 @@ from expectations.judge import (
     OF_COLUMNS,
     OF_QUERIES,
     GateResult,
+    Judged,
     RuleResult,
     conclude,
     validate,
@@ -65,18 +66,20 @@ def run_gate(staged_folder: Path, expected: Expected) -> GateResult:
         ill_formed = find(of_form)
         if ill_formed.num_rows:  # What is measured has to be there.
             rows = connection.execute("select count(*) from pairs").fetchall()[0][0]
-            results = _judge_findings(database, of_form, [ill_formed])
-            return conclude("release", rows, results, digest=digest)
+            judged = [_judge_findings(database, of_form, [ill_formed])]
+            return conclude("release", rows, judged, digest=digest)
         _measure(connection, of_pairs)
         fill_token_counts(connection, limits.tokenizer, limits.max_tokens)
         suite = build_pair_suite(expected.min_pairs, of_pairs)
-        results = validate(database.address, "measured", suite, OF_COLUMNS)
-        results += _judge_findings(database, [*of_form, *of_sets], [ill_formed, find(of_sets)])
+        judged = [
+            validate(database.address, "measured", suite, OF_COLUMNS),
+            _judge_findings(database, [*of_form, *of_sets], [ill_formed, find(of_sets)]),
+        ]
         if expected.suite is not None:
             suite = read_own_suite(expected.suite)
-            results += validate(database.address, "pairs", suite, OF_COLUMNS)
+            judged.append(validate(database.address, "pairs", suite, OF_COLUMNS))
         figures = dict(connection.execute("select figure, value from figures").fetchall())
-        return conclude("release", int(figures["pairs"]), results, figures, digest)
+        return conclude("release", int(figures["pairs"]), judged, figures, digest)
 
 
 def _collect_rules(expected: Expected) -> tuple[list[Rule], list[Rule], list[Rule]]:
@@ -104,9 +107,7 @@ def _collect_rules(expected: Expected) -> tuple[list[Rule], list[Rule], list[Rul
     )
 
 
-def _judge_findings(
-    database: Database, rules: Sequence[Rule], found: Sequence[pa.Table]
-) -> list[RuleResult]:
+def _judge_findings(database: Database, rules: Sequence[Rule], found: Sequence[pa.Table]) -> Judged:
     database.connection.from_arrow(pa.concat_tables(found)).create(FINDINGS)
     return validate(
         database.address, FINDINGS, build_finding_suite("release-sets", rules), OF_QUERIES

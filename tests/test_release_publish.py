@@ -166,7 +166,9 @@ def test_what_may_not_decide_the_id_is_in_the_origin_and_counts_are_recomputed(
         {"version": origin["store"]["snapshot"]},
     )
     assert rows.item() == 9  # every teacher response; the untaught prompt has none
-    assert {file["path"] for file in origin["files"]} == {"gate.json", "report.html"}
+    assert {file["path"] for file in origin["files"]} == {
+        *("gate.json", "report.html", "data_docs.html")
+    }
     (done.folder / "gate.json").write_text("{}")
     (done.folder / "report.html").unlink()
     assert verify_release(done.folder).faults == (
@@ -254,7 +256,7 @@ def test_a_closed_gate_leaves_nothing(store: Store, recipe: Recipe) -> None:
     assert failure.value.verdict is not None
     assert failure.value.verdict["passed"] is False
     assert (count(store, "releases"), count(store, "release_pairs")) == (0, 0)
-    assert seen(recipe) == ["refused.html"]
+    assert seen(recipe) == ["refused.html", "refused_data_docs.html"]
     report = Path(recipe.release.folder) / "refused.html"
     assert f"report: {report}" in str(failure.value)
     told = report.read_text()

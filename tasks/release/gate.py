@@ -25,20 +25,31 @@ _WORTH_TELLING = 40  # characters; a shorter sentence of a system prompt may be 
 
 
 def pass_gate(
-    store: Store, recipe: Recipe, staging: Path, release_id: str, run_id: str, *, known: bool
+    store: Store,
+    recipe: Recipe,
+    staging: Path,
+    release_id: str,
+    run_id: str,
+    *,
+    known: bool,
+    docs: Path,
 ) -> dict[str, Any]:
     """Return the verdict on the staged files. Raises GateFailed if a critical rule was broken.
 
-    What is `known` was published before: it is judged again only if rules or settings are others.
+    Either way Great Expectations' Data Docs are then in the file `docs`. What is `known` was
+    published before: it is judged again only if rules or settings are others.
     """
     expected = expect(store, recipe, release_id)
     if known:
         asked = {"release_id": release_id, "digest": digest_rules(expected)}
         if not store.query("gate_passed", **asked).is_empty():
             return {}
+    from expectations.data_docs import write_data_docs
     from expectations.gate import run_gate
 
     result = run_gate(staging, expected)
+    title = f"{recipe.name}-{release_id}"
+    docs.write_text(write_data_docs(title, result.outcomes), encoding="utf-8")
     record_gate(store, recipe, run_id, result, release_id)
     if not result.passed:
         raise GateFailed(
