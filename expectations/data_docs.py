@@ -16,7 +16,8 @@ import great_expectations as gx
 import jinja2
 from great_expectations.render.renderer.page_renderer import ValidationResultsPageRenderer
 
-_MARK = "markdown_status_icon"  # ✅ or ❌: the parameter that is no markup
+_MARK = "markdown_status_icon"  # the parameter that is no markup
+_MARKS = {"✅": "✓", "❌": "✗"}  # Signs that every font has.
 _MARKUP = "html_success_icon"
 
 
@@ -58,9 +59,9 @@ def fill_template(block: Mapping[str, Any]) -> str:
     """Return the text of one of Great Expectations' templates with parameters, as plain text."""
     parameters = dict(block.get("params") or {})
     if _MARK in parameters:
-        parameters["icon"] = parameters[_MARK]
+        parameters["icon"] = _MARKS.get(parameters[_MARK], parameters[_MARK])
     parameters.pop(_MARKUP, None)
-    return Template(str(block.get("template") or "")).safe_substitute(parameters)
+    return Template(str(block.get("template") or "")).safe_substitute(parameters).strip()
 
 
 @cache

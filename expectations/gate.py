@@ -30,10 +30,11 @@ from expectations.judge import (
     validate,
 )
 from expectations.lengths import fill_token_counts
+from expectations.measuring import measure, read_rule_text, set_variables
 from expectations.own_suite import read_own_suite
 from expectations.release_suite import build_finding_suite, build_pair_suite
-from expectations.rules import RULES, Rule, adjust, read_own_rules, read_rules
-from tasks.errors import GateBroken, RecipeError
+from expectations.rules import Rule, adjust, read_own_rules, read_rules
+from tasks.errors import RecipeError
 
 __all__ = [
     "EXAMPLES",
@@ -68,7 +69,8 @@ def run_gate(staged_folder: Path, expected: Expected) -> GateResult:
             rows = connection.execute("select count(*) from pairs").fetchall()[0][0]
             judged = [_judge_findings(database, of_form, [ill_formed])]
             return conclude("release", rows, judged, digest=digest)
-        _measure(connection, of_pairs)
+        measure(connection, of_pairs)
+        connection.execute(read_rule_text("figures"))
         fill_token_counts(connection, limits.tokenizer, limits.max_tokens)
         suite = build_pair_suite(expected.min_pairs, of_pairs)
         judged = [
@@ -114,46 +116,19 @@ def _judge_findings(database: Database, rules: Sequence[Rule], found: Sequence[p
     )
 
 
-def _measure(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> None:
-    """Make `measured` by one scan of the texts, and `figures` of it."""
-    columns = [row[0] for row in connection.execute("describe select * from pairs").fetchall()]
-    thought = "reasoning" if "reasoning" in columns else "null::varchar"
-    faults = ",\n".join(f"({rule.statement}) as {rule.name}" for rule in rules)
-    statement = _read("measured_pairs").replace("{thought}", thought).replace("{faults}", faults)
-    try:
-        connection.execute(statement)
-        connection.execute(_read("figures"))
-    except duckdb.Error as error:
-        names = ", ".join(rule.file for rule in rules)
-        reason = str(error).strip().partition("\n")[0]
-        raise GateBroken(
-            f"the pairs cannot be measured: mend one of {names}. Nothing was published. {reason}"
-        ) from error
-
-
-def _read(name: str) -> str:
-    return (RULES / f"{name}.sql").read_text(encoding="utf-8")
-
-
 def _make_tables(connection: duckdb.DuckDBPyConnection, data: Path, expected: Expected) -> None:
     """Make the pairs, and what the rules compare them with, the tables and variables they name."""
     files = [glob.escape(str(file)) for file in sorted(data.glob("*.parquet"))]
     connection.read_parquet(files, hive_partitioning=False).create_view("pairs")
     for name, table in _reference_tables(expected).items():
         connection.from_arrow(table).create(name)
-    limits = expected.limits
-    for name, value in {
-        "reasoning": expected.reasoning,
+    others = {
         "only_correct": expected.only_correct,
         "kept": expected.kept,
-        "tokenizer": limits.tokenizer,
-        "max_tokens": limits.max_tokens,
-        "scripts": list(limits.scripts),
-        "guidelines": [*expected.guidelines, *limits.guidelines],
-        "mixture_tolerance": limits.mixture_tolerance,
-        "drift": limits.drift,
-    }.items():
-        connection.execute(f"set variable {name} = $value", {"value": value})
+        "mixture_tolerance": expected.limits.mixture_tolerance,
+        "drift": expected.limits.drift,
+    }
+    set_variables(connection, expected.limits, expected.guidelines, expected.reasoning, others)
 
 
 def _reference_tables(expected: Expected) -> dict[str, pa.Table]:

@@ -9,6 +9,7 @@ from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contaminated_responses
 from tasks.select.decide import select_taught_prompts
+from tasks.select.texts import judge_texts
 from tasks.store import open_store
 from tasks.teach import count_wanted, teach_chunk
 
@@ -21,7 +22,9 @@ from tasks.teach import count_wanted, teach_chunk
 def teach(recipe: Recipe | RecipeFile) -> None:
     """Draw the teacher responses that kept prompts lack, grade and screen them, decide again.
 
-    Leaves rows in `responses`, `grades` and `decisions`. Safe to kill and to run again.
+    What the gate would refuse for its text is found here, so that another response is released in
+    its place or the prompt is set aside. Leaves rows in `responses`, `grades`, `text_faults` and
+    `decisions`. Safe to kill and to run again.
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "teach") as run_id:
@@ -40,4 +43,5 @@ def teach(recipe: Recipe | RecipeFile) -> None:
             calls_per_range(recipe, "judge"),
         )
         mark_contaminated_responses(recipe, run_id)
+        judge_texts(recipe, run_id)
         select_taught_prompts(recipe, run_id)

@@ -62,6 +62,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "batch_retries": ("batch_id", "response_id"),
     "gates": ("gate_id",),
     "publications": ("publication_id",),
+    "text_faults": ("response_id", "rules"),
     "loads": ("run_id", "purpose"),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {
@@ -74,6 +75,7 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "votes": ("prompt_id", "voter"),
     "key_shares": ("domain",),
     "reviews": ("prompt_id",),
+    "kin": ("root_id",),
 }
 BOOKKEEPING = ("run_id", "created_at")
 _CONFLICTS = (

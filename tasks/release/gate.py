@@ -80,7 +80,7 @@ def expect(store: Store, recipe: Recipe, release_id: str) -> Expected:
         contradicted=store.query("gate_contradicted_responses")["response_id"].to_list(),
         clusters=dict(store.query("gate_clusters").iter_rows()),
         previous=find_previous(store, recipe, release_id),
-        guidelines=split_guidelines(_told(recipe)),
+        guidelines=list_guidelines(recipe),
         min_pairs=settings.min_pairs,
         only_correct=recipe.teach.only_correct,
         reasoning=settings.reasoning,
@@ -101,6 +101,12 @@ def find_previous(store: Store, recipe: Recipe, release_id: str) -> dict[str, fl
         if figures:
             return {str(name): float(value) for name, value in figures.items()}
     return {}
+
+
+def list_guidelines(recipe: Recipe) -> list[str]:
+    """Return the passages of the system prompts that models and the release are given."""
+    told = [model.system_prompt for _, model in recipe.models.each()]
+    return split_guidelines([text for text in (recipe.release.system_prompt, *told) if text])
 
 
 def split_guidelines(texts: Sequence[str]) -> list[str]:
@@ -158,12 +164,6 @@ def _describe(rule: "RuleResult") -> str:
         else ""
     )
     return f"{rule.rule}: {rule.found or 0:,} found, e.g. {rule.detail}{pairs}{allowance}"
-
-
-def _told(recipe: Recipe) -> list[str]:
-    """Return the system prompts that models and the release are given."""
-    told = [model.system_prompt for _, model in recipe.models.each()]
-    return [text for text in (recipe.release.system_prompt, *told) if text]
 
 
 def _edges(band: Band) -> tuple[float, float]:

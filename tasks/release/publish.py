@@ -29,6 +29,7 @@ from tasks.release.card import write_cards
 from tasks.release.diff import Contents, read_contents
 from tasks.release.facts import gather_facts
 from tasks.release.gate import pass_gate
+from tasks.release.kin import record_kin
 from tasks.release.manifest import build_manifest, describe_origin
 from tasks.release.report.page import Story, write_report
 from tasks.release.stage import Staged, stage_pairs
@@ -127,6 +128,7 @@ def publish_release(recipe: Recipe, run_id: str) -> Published:
 
 
 def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Published:
+    record_kin(store, run_id)
     staged = stage_pairs(store, recipe, staging)
     facts = gather_facts(store, recipe, run_id)
     write_cards(recipe, staged, facts, staging)

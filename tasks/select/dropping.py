@@ -6,13 +6,14 @@ MIDDLE = 0.5  # where a prompt teaches most: its pass rate varies most
 
 
 def drop(
-    prompts: pl.DataFrame, condition: pl.Expr, stage: str, reason: str, detail: pl.Expr
+    prompts: pl.DataFrame, condition: pl.Expr, stage: str, reason: str | pl.Expr, detail: pl.Expr
 ) -> pl.DataFrame:
     """Drop the prompts that the condition holds for and that no earlier reason has dropped."""
     hit = pl.col("reason").is_null() & condition.fill_null(False)
+    said = pl.lit(reason) if isinstance(reason, str) else reason
     return prompts.with_columns(
         pl.when(hit).then(pl.lit(stage)).otherwise("stage").alias("stage"),
-        pl.when(hit).then(pl.lit(reason)).otherwise("reason").alias("reason"),
+        pl.when(hit).then(said).otherwise("reason").alias("reason"),
         pl.when(hit).then(detail).otherwise("detail").alias("detail"),
     )
 
