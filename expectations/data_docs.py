@@ -18,7 +18,6 @@ from great_expectations.render.renderer.page_renderer import ValidationResultsPa
 
 _MARK = "markdown_status_icon"  # the parameter that is no markup
 _MARKS = {"✅": "✓", "❌": "✗"}  # Signs that every font has.
-_MARKUP = "html_success_icon"
 
 
 def write_data_docs(title: str, outcomes: Sequence[Any]) -> str:
@@ -58,9 +57,9 @@ def _describe(section: Mapping[str, Any]) -> dict[str, Any]:
 def fill_template(block: Mapping[str, Any]) -> str:
     """Return the text of one of Great Expectations' templates with parameters, as plain text."""
     parameters = dict(block.get("params") or {})
+    parameters["html_success_icon"] = ""  # It is markup, and the word for it stands beside it.
     if _MARK in parameters:
         parameters["icon"] = _MARKS.get(parameters[_MARK], parameters[_MARK])
-    parameters.pop(_MARKUP, None)
     return Template(str(block.get("template") or "")).safe_substitute(parameters).strip()
 
 

@@ -20,6 +20,10 @@ where
     teacher_responses.usable
     and teacher_responses.prompt_id >= $low
     and teacher_responses.prompt_id < $high
+    and current_decisions.prompt_id >= $low
+    and current_decisions.prompt_id < $high
+    and prompts.prompt_id >= $low
+    and prompts.prompt_id < $high
     and (teacher_responses.model = $teacher or teacher_responses.server = 'import')
     and (teacher_responses.verdict = 'correct' or not $only_correct)
     and (current_decisions.kept or current_decisions.stage = 'teach')

@@ -34,8 +34,9 @@ searched as (
             || '|(?i:(my|our|this|your|openai.{0,2}|anthropic.{0,2}|given|provided|safety|content|system|developer|hidden|internal)'
             || ' (guideline|polic|instruction)|(system|developer) (prompt|message) [a-z])'
         ) as marked,
-        -- A passage that fills a quarter of the response, or of thoughts kept apart, covers one of these places: if what stands
-        -- there stands there four times, the rule on repetition looks closer.
+        -- A passage that fills a quarter of the response, or of thoughts that are kept apart, covers
+        -- one of these places: if what stands there stands there four times, the rule on repetition
+        -- looks closer.
         coalesce(greatest(
             len(string_split(response, substr(response, 1 + response_length // 8, 24))),
             len(string_split(response, substr(response, 1 + response_length * 3 // 8, 24))),

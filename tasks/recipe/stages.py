@@ -266,7 +266,7 @@ class ReleaseSettings(Section):
 
     @model_validator(mode="after")
     def _check_repetition(self) -> Self:
-        targets = tuple(target.to for target in self.publish)
+        targets = tuple(f"{each.to} {each.endpoint or ''}".strip() for each in self.publish)
         for name, values in (
             ("formats", self.formats),
             ("fields", self.fields or ()),
