@@ -3,6 +3,7 @@
 Parcel("quickstart-3f9c01d2a4b7", files=(ParcelFile("data/train-00000-of-00001.parquet", …), …))
 """
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,10 +52,17 @@ def pack(folder: Path, recipe: str, version: int) -> Parcel:
             f"{folder}: is not published any further, it is not what was released: "
             f"{'; '.join(verified.faults[:3])}. Remove the folder and run again: it is made anew."
         )
+    listed = json.loads((folder / MANIFEST).read_bytes())["files"]
+    known = {str(file["path"]): str(file["sha256"]) for file in listed}  # Recomputed just now.
     paths = sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     ordered = sorted(paths, key=lambda path: (path in _LAST, path))
     files = tuple(
-        ParcelFile(path, folder / path, hash_file(folder / path), (folder / path).stat().st_size)
+        ParcelFile(
+            path,
+            folder / path,
+            known.get(path) or hash_file(folder / path),
+            (folder / path).stat().st_size,
+        )
         for path in ordered
     )
     return Parcel(folder.name, verified.release_id, recipe, version, verified.pairs, files)
