@@ -7,6 +7,7 @@ select: too easy        90       41  131
 """
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,13 +32,16 @@ def print_summary(recipe: Recipe, *, seconds: float) -> None:
         runs = read_rows(connection, "explain_run")
         releases = read_rows(connection, "explain_release", recipe=recipe.name)
         tainted = read_rows(connection, "tainted_by_release")
+        newest = releases[0]["release_id"] if releases else None
+        places = read_rows(connection, "explain_publications", release_id=newest)
     console = make_console()
     if funnel:
         print_funnel(console, funnel)
     for line in describe_tainted(tainted):
         console.print(Text(plain(line), style="bold"), soft_wrap=True)
     run = runs[0] if runs else None
-    for line in describe_outcome(recipe, run, releases[0] if releases else None, seconds):
+    release = releases[0] if releases else None
+    for line in describe_outcome(recipe, run, release, seconds, [row["place"] for row in places]):
         console.print(Text(plain(line)), soft_wrap=True)
 
 
@@ -69,9 +73,13 @@ def count_outcomes(funnel: list[Row]) -> dict[str, dict[str, int]]:
 
 
 def describe_outcome(
-    recipe: Recipe, run: Row | None, release: Row | None, seconds: float
+    recipe: Recipe,
+    run: Row | None,
+    release: Row | None,
+    seconds: float,
+    places: Sequence[str] = (),
 ) -> list[str]:
-    """Return the lines on the release, the spend, the time and the paths."""
+    """Return the lines on the release and where it is, the spend, the time and the store."""
     lines = []
     if release is not None:
         fresh = run is not None and release["run_id"] == run["run_id"]
@@ -80,7 +88,7 @@ def describe_outcome(
             f"release {release['version']} ({'new' if fresh else 'unchanged'}{simulated}): "
             f"{release['pairs']:,} pairs, {release['validation_pairs']:,} of them for validation"
         )
-        lines.append(f"  {shorten(release['folder'])}")
+        lines += [f"  {shorten(place)}" for place in (release["folder"], *places)]
     if run is not None:
         failed = f", {run['failed_calls']:,} of them failed" if run["failed_calls"] else ""
         lines.append(

@@ -24,15 +24,17 @@ from expectations.judge import (
     OF_COLUMNS,
     OF_QUERIES,
     GateResult,
+    Judged,
     RuleResult,
     conclude,
     validate,
 )
 from expectations.lengths import fill_token_counts
+from expectations.measuring import measure, read_rule_text, set_variables
 from expectations.own_suite import read_own_suite
 from expectations.release_suite import build_finding_suite, build_pair_suite
-from expectations.rules import RULES, Rule, adjust, read_own_rules, read_rules
-from tasks.errors import GateBroken, RecipeError
+from expectations.rules import Rule, adjust, read_own_rules, read_rules
+from tasks.errors import RecipeError
 
 __all__ = [
     "EXAMPLES",
@@ -65,18 +67,21 @@ def run_gate(staged_folder: Path, expected: Expected) -> GateResult:
         ill_formed = find(of_form)
         if ill_formed.num_rows:  # What is measured has to be there.
             rows = connection.execute("select count(*) from pairs").fetchall()[0][0]
-            results = _judge_findings(database, of_form, [ill_formed])
-            return conclude("release", rows, results, digest=digest)
-        _measure(connection, of_pairs)
+            judged = [_judge_findings(database, of_form, [ill_formed])]
+            return conclude("release", rows, judged, digest=digest)
+        measure(connection, of_pairs)
+        connection.execute(read_rule_text("figures"))
         fill_token_counts(connection, limits.tokenizer, limits.max_tokens)
         suite = build_pair_suite(expected.min_pairs, of_pairs)
-        results = validate(database.address, "measured", suite, OF_COLUMNS)
-        results += _judge_findings(database, [*of_form, *of_sets], [ill_formed, find(of_sets)])
+        judged = [
+            validate(database.address, "measured", suite, OF_COLUMNS),
+            _judge_findings(database, [*of_form, *of_sets], [ill_formed, find(of_sets)]),
+        ]
         if expected.suite is not None:
             suite = read_own_suite(expected.suite)
-            results += validate(database.address, "pairs", suite, OF_COLUMNS)
+            judged.append(validate(database.address, "pairs", suite, OF_COLUMNS))
         figures = dict(connection.execute("select figure, value from figures").fetchall())
-        return conclude("release", int(figures["pairs"]), results, figures, digest)
+        return conclude("release", int(figures["pairs"]), judged, figures, digest)
 
 
 def _collect_rules(expected: Expected) -> tuple[list[Rule], list[Rule], list[Rule]]:
@@ -104,34 +109,11 @@ def _collect_rules(expected: Expected) -> tuple[list[Rule], list[Rule], list[Rul
     )
 
 
-def _judge_findings(
-    database: Database, rules: Sequence[Rule], found: Sequence[pa.Table]
-) -> list[RuleResult]:
+def _judge_findings(database: Database, rules: Sequence[Rule], found: Sequence[pa.Table]) -> Judged:
     database.connection.from_arrow(pa.concat_tables(found)).create(FINDINGS)
     return validate(
         database.address, FINDINGS, build_finding_suite("release-sets", rules), OF_QUERIES
     )
-
-
-def _measure(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> None:
-    """Make `measured` by one scan of the texts, and `figures` of it."""
-    columns = [row[0] for row in connection.execute("describe select * from pairs").fetchall()]
-    thought = "reasoning" if "reasoning" in columns else "null::varchar"
-    faults = ",\n".join(f"({rule.statement}) as {rule.name}" for rule in rules)
-    statement = _read("measured_pairs").replace("{thought}", thought).replace("{faults}", faults)
-    try:
-        connection.execute(statement)
-        connection.execute(_read("figures"))
-    except duckdb.Error as error:
-        names = ", ".join(rule.file for rule in rules)
-        reason = str(error).strip().partition("\n")[0]
-        raise GateBroken(
-            f"the pairs cannot be measured: mend one of {names}. Nothing was published. {reason}"
-        ) from error
-
-
-def _read(name: str) -> str:
-    return (RULES / f"{name}.sql").read_text(encoding="utf-8")
 
 
 def _make_tables(connection: duckdb.DuckDBPyConnection, data: Path, expected: Expected) -> None:
@@ -140,20 +122,20 @@ def _make_tables(connection: duckdb.DuckDBPyConnection, data: Path, expected: Ex
     connection.read_parquet(files, hive_partitioning=False).create_view("pairs")
     for name, table in _reference_tables(expected).items():
         connection.from_arrow(table).create(name)
-    limits = expected.limits
-    for name, value in {
-        "reasoning": expected.reasoning,
+    others = {
         "only_correct": expected.only_correct,
         "kept": expected.kept,
-        "tokenizer": limits.tokenizer,
-        "max_tokens": limits.max_tokens,
-        "scripts": list(limits.scripts),
-        "guidelines": [*expected.guidelines, *limits.guidelines],
-        "told_in_private": list(expected.told_in_private),
-        "mixture_tolerance": limits.mixture_tolerance,
-        "drift": limits.drift,
-    }.items():
-        connection.execute(f"set variable {name} = $value", {"value": value})
+        "mixture_tolerance": expected.limits.mixture_tolerance,
+        "drift": expected.limits.drift,
+    }
+    set_variables(
+        connection,
+        expected.limits,
+        expected.guidelines,
+        expected.told_in_private,
+        expected.reasoning,
+        others,
+    )
 
 
 def _reference_tables(expected: Expected) -> dict[str, pa.Table]:

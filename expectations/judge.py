@@ -8,8 +8,8 @@ Bad data and a broken rule are two things: the first is a result, the second rai
 import logging
 import os
 import warnings
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from tasks.errors import GateBroken
@@ -48,6 +48,14 @@ class RuleResult:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What the rules of one suite found, and Great Expectations' own outcome of it."""
+
+    rules: tuple[RuleResult, ...]
+    outcome: Any
+
+
+@dataclass(frozen=True, slots=True)
 class GateResult:
     """The verdict: passed if no critical rule failed."""
 
@@ -57,6 +65,7 @@ class GateResult:
     rules: tuple[RuleResult, ...]
     figures: Mapping[str, float]
     digest: str = ""  # of the rules and settings that it was found by
+    outcomes: tuple[Any, ...] = ()  # Great Expectations' own, for its Data Docs
 
     @property
     def failed_critical(self) -> tuple[RuleResult, ...]:
@@ -70,24 +79,28 @@ class GateResult:
 
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as JSON-representable values."""
-        return asdict(self)
+        told = asdict(replace(self, outcomes=()))
+        del told["outcomes"]
+        return told
 
 
 def conclude(
     suite: str,
     rows: int,
-    rules: list[RuleResult],
+    judged: Sequence[Judged],
     figures: Mapping[str, float] | None = None,
     digest: str = "",
 ) -> GateResult:
-    """Return the verdict that the results of a suite's rules come to."""
+    """Return the verdict that the results of some suites' rules come to."""
+    rules = tuple(rule for each in judged for rule in each.rules)
+    outcomes = tuple(each.outcome for each in judged)
     passed = all(rule.passed for rule in rules if rule.severity == "critical")
-    return GateResult(suite, passed, rows, tuple(rules), dict(figures or {}), digest)
+    return GateResult(suite, passed, rows, rules, dict(figures or {}), digest, outcomes)
 
 
 def validate(
     address: str, table: str, suite: gx.ExpectationSuite, result_format: dict[str, Any]
-) -> list[RuleResult]:
+) -> Judged:
     """Run one suite over a table, in a context of its own: Great Expectations shares badly.
 
     Raises GateBroken if a rule raised.
@@ -110,7 +123,7 @@ def validate(
             name=suite.name, data=batch, suite=context.suites.add(suite)
         )
         outcome = context.validation_definitions.add(definition).run(result_format=result_format)
-    return [_describe(result) for result in outcome.results]
+    return Judged(tuple(_describe(result) for result in outcome.results), outcome)
 
 
 def _describe(result: Any) -> RuleResult:

@@ -30,7 +30,5 @@ def run_store_gate(suite: str, read: Callable[[str], pa.Table], rows: int) -> Ga
     with open_database() as database:
         database.connection.from_arrow(found).create(FINDINGS)
         database.confine(None)
-        results = validate(
-            database.address, FINDINGS, build_finding_suite(suite, rules), OF_QUERIES
-        )
-    return conclude(suite, rows, results, digest=digest)
+        judged = validate(database.address, FINDINGS, build_finding_suite(suite, rules), OF_QUERIES)
+    return conclude(suite, rows, [judged], digest=digest)

@@ -2,8 +2,16 @@
 
 from prefect import flow
 
-from tasks.artifacts import refusal_shown, show_funnel, show_gate, show_release, show_spend
+from tasks.artifacts import (
+    refusal_shown,
+    show_funnel,
+    show_gate,
+    show_publications,
+    show_release,
+    show_spend,
+)
 from tasks.recipe import Recipe, RecipeFile, as_recipe
+from tasks.release.distribute import distribute_release
 from tasks.release.publish import Published, publish_release
 from tasks.run import recorded_run
 
@@ -12,8 +20,9 @@ from tasks.run import recorded_run
 def release(recipe: Recipe | RecipeFile) -> Published:
     """Publish a new version if anything changed since the last one.
 
-    Leaves a folder with data, card and manifest, rows in `releases` and `release_pairs`, and the
-    funnel, the spend and the gate's verdict as artifacts.
+    Leaves a folder with data, card and manifest, the same at the recipe's targets, rows in
+    `releases`, `release_pairs` and `publications`, and the funnel, the spend and the gate's verdict
+    as artifacts.
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "release") as run_id:
@@ -23,4 +32,5 @@ def release(recipe: Recipe | RecipeFile) -> Published:
             published = publish_release(recipe, run_id)
         show_gate(recipe, published.gate)
         show_release(recipe, published)
+        show_publications(recipe, distribute_release(recipe, run_id, published))
         return published

@@ -11,6 +11,7 @@ from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contaminated_responses
 from tasks.select.decide import select_taught_prompts
+from tasks.select.texts import judge_texts
 from tasks.store import open_store
 from tasks.teach import count_wanted, teach_chunk
 
@@ -23,8 +24,9 @@ from tasks.teach import count_wanted, teach_chunk
 def teach(recipe: Recipe | RecipeFile) -> None:
     """Draw the teacher responses that kept prompts lack, grade, rate and screen them, decide again.
 
-    Leaves rows in `responses`, `grades`, `ratings`, `objections` and `decisions`. Safe to kill and
-    to run again.
+    What the gate would refuse for its text is found here, so that another response is released in
+    its place or the prompt is set aside. Leaves rows in `responses`, `grades`, `ratings`,
+    `objections`, `text_faults` and `decisions`. Safe to kill and to run again.
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "teach") as run_id:
@@ -45,6 +47,7 @@ def teach(recipe: Recipe | RecipeFile) -> None:
         if recipe.domains:
             _rate(recipe, run_id)
         mark_contaminated_responses(recipe, run_id)
+        judge_texts(recipe, run_id)
         select_taught_prompts(recipe, run_id)
 
 

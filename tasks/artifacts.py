@@ -11,12 +11,14 @@
 | quickstart-ingest-gate, quickstart-responses-gate | the same after these stages |
 | quickstart-release| the release and how to load it                              |
 | quickstart-folder | a link to the release                                       |
+| quickstart-targets| where it was published besides its folder                   |
 
 Stable keys give each of them a history over the nights.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import Any
 
 import polars as pl
@@ -30,6 +32,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.errors import GateFailed
 from tasks.recipe import Recipe
+from tasks.release.distribute import Publication
 from tasks.release.publish import Published
 from tasks.store import open_store
 
@@ -159,6 +162,19 @@ def show_release(recipe: Recipe, published: Published) -> None:
     )
 
 
+def show_publications(recipe: Recipe, publications: Sequence[Publication]) -> None:
+    """Leave where the release was published besides its folder, if the recipe names any place.
+
+    Called within a flow.
+    """
+    if publications:
+        create_table_artifact(
+            key=f"{recipe.name}-targets",
+            table=[asdict(publication) for publication in publications],
+            description=f"**{say_publications(publications)}**",
+        )
+
+
 @task(task_run_name="show-report", cache_policy=NO_CACHE)
 def show_report(recipe: Recipe, run_id: str, published: Published) -> None:
     """Leave the whole outcome of a run on one page."""
@@ -204,6 +220,12 @@ def say_release(published: Published) -> str:
     """Return one line on the release."""
     news = "new" if published.new else "nothing new, it stands"
     return f"Release {published.version}: {published.pairs:,} pairs ({news})."
+
+
+def say_publications(publications: Sequence[Publication]) -> str:
+    """Return one line on the targets of a release."""
+    new = sum(publication.new for publication in publications)
+    return f"Published to {len(publications)} target(s), {new} of them new for this release."
 
 
 def say_funnel(funnel: pl.DataFrame) -> str:

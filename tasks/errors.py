@@ -76,3 +76,12 @@ class GateBroken(TeachsetError):
     """An expectation itself raised: neither a pass nor a fail; mend the rule, exit 8."""
 
     exit_code = 8
+
+
+class PublishError(TeachsetError):
+    """A release could not be brought to a target: it lies in its folder, exit 9.
+
+    What is there already is not uploaded again: mend the cause and run again.
+    """
+
+    exit_code = 9

@@ -66,7 +66,7 @@ def judge_store(store: Store, recipe: Recipe, run_id: str, suite: Suite) -> dict
 def _digest(store: Store, suite: Suite, parameters: Mapping[str, Any]) -> str:
     """Return a digest of what a verdict depends on: the rules, their parameters and the rows."""
     rules = {file.name: file.read_text() for file in (SQL_FOLDER / "rules").glob(f"{suite}_*.sql")}
-    state = store.query("gate_state").row(0)
+    state = store.query(f"gate_state_{suite}").row(0)
     return content_id("gate", suite, dict(sorted(rules.items())), dict(parameters), list(state))
 
 

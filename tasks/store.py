@@ -61,6 +61,8 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "batch_states": ("batch_id", "state"),
     "batch_retries": ("batch_id", "response_id"),
     "gates": ("gate_id",),
+    "publications": ("publication_id",),
+    "text_faults": ("response_id", "rules"),
     "loads": ("run_id", "purpose"),
     "ratings": ("rating_id",),
     "read_files": ("file_id",),
@@ -77,6 +79,7 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "key_shares": ("domain",),
     "reviews": ("prompt_id",),
     "objections": ("prompt_id", "response_id", "source"),
+    "kin": ("root_id",),
 }
 BOOKKEEPING = ("run_id", "created_at")
 _CONFLICTS = (

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from expectations import gate, rules
+from expectations import measuring, rules
 from expectations.gate import EXAMPLES, Book, Expected, GateResult, Limits, digest_rules, run_gate
 from expectations.lengths import load_tokenizer
 from tasks.errors import GateBroken, RecipeError
@@ -380,7 +380,7 @@ def test_a_rule_that_raises_is_a_broken_gate(
         text = (rules.RULES / f"{name}.sql").read_text()
         (broken / f"{name}.sql").write_text(text)
     write(tmp_path, good_rows())
-    for module in (rules, gate):
+    for module in (rules, measuring):
         monkeypatch.setattr(module, "RULES", broken)
     odd = broken / "release_odd.sql"
     odd.write_text("-- warning: No tone is odd.\nselect tone from measured\n")

@@ -44,6 +44,8 @@ def test_what_came_in_is_judged(store: Store, recipe: Recipe) -> None:
     add(store, "loads", {"run_id": RUN, "purpose": "seed", "rows_read": 1})
     assert found(judge_store(store, recipe, RUN, "ingest")) == {}
     assert found(judge_store(store, recipe, "nothing new", "ingest")) == {}
+    add(store, "failures", {"response_id": "later", "role": "student", "failure": "refused"})
+    assert found(judge_store(store, recipe, "nothing new here", "ingest")) == {}
     assert store.sql("select run_id from gates")["run_id"].to_list() == [RUN]
     orphan, whole = identify("orphan"), {"text": "2 + 2?", "answer_type": "number"}
     add(

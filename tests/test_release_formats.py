@@ -276,6 +276,7 @@ def test_weights_as_a_column(
 
 
 RIGHT, WRONG = ("It is 4", "correct"), ("It is 5", "wrong")
+MAILED = ("Ask jane.doe@mail-box.co.uk: 5.", "wrong")
 PREFERENCES: list[tuple[str, dict[str, Any], tuple[str, str] | str]] = [
     ("nearest", {"student": (("4.", "correct"), RIGHT, WRONG)}, ("It is 4", "It is 5")),
     ("own words", {"student": (RIGHT, ("It's 5!", "wrong"))}, ("It is 4", "It's 5!")),
@@ -285,6 +286,11 @@ PREFERENCES: list[tuple[str, dict[str, Any], tuple[str, str] | str]] = [
     ("unlike", {"student": (("4", "correct"), WRONG)}, "too_different_in_length"),
     # The teacher's right answer has reasoning, the student's wrong one none.
     ("thinker", {"student": (WRONG,)}, "reasoning_on_one_side_only"),
+    (
+        "mailed",
+        {"student": (("It is 4, says everybody I asked.", "correct"), MAILED)},
+        "personal_data",
+    ),
     ("two models", {"reasoning": None, "student": (WRONG,)}, ("It is 4.", "It is 5")),
 ]
 

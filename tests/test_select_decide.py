@@ -293,6 +293,8 @@ EVIDENCE = st.lists(
             "teacher_responses": st.integers(0, 2),
             "teacher_correct": st.integers(0, 1),
             "teacher_usable": st.integers(0, 1),
+            "teacher_fit": st.integers(0, 1),
+            "teacher_fault": st.sampled_from([None, "looping"]),
         }
     ),
     max_size=25,
@@ -326,6 +328,7 @@ def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
         **dict.fromkeys(("correct", "wrong", "truncated", "unverifiable"), pl.Int64),
         **dict.fromkeys(("pass_rate", "in_band"), pl.Float64),
         **dict.fromkeys(("teacher_responses", "teacher_correct", "teacher_usable"), pl.Int64),
+        **{"teacher_fit": pl.Int64, "teacher_fault": pl.String, "teacher_fault_detail": pl.String},
     }
     for index, row in enumerate(rows):
         decided = row["correct"] + row["wrong"]

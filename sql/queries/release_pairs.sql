@@ -29,6 +29,13 @@ chosen as (
             or (
                 (model = $teacher or server = 'import')
                 and (verdict = 'correct' or not $only_correct)
+                and not exists (
+                    select 1
+                    from text_faults
+                    where
+                        text_faults.response_id = teacher_responses.response_id
+                        and text_faults.rules = $text_rules
+                )
             )
         )
     qualify row_number() over (
@@ -56,10 +63,14 @@ pairs as (
             1
         ) as weight,
         if(
-            left(sha256('split:' || kept.root_id), 8) < $validation_below, 'validation', 'train'
+            left(sha256('split:' || coalesce(current_kin.anchor_id, kept.root_id)), 8)
+            < $validation_below,
+            'validation',
+            'train'
         ) as split
     from kept_prompts as kept
     inner join chosen on kept.prompt_id = chosen.prompt_id
+    left join current_kin on kept.root_id = current_kin.root_id
     where kept.policy = $policy and kept.prompt_id >= $low and kept.prompt_id < $high
 ),
 

@@ -78,9 +78,13 @@ select
     rejected.content as rejected_content,
     rejected.reasoning as rejected_reasoning,
     if(
-        left(sha256('split:' || kept.root_id), 8) < $validation_below, 'validation', 'train'
+        left(sha256('split:' || coalesce(current_kin.anchor_id, kept.root_id)), 8)
+        < $validation_below,
+        'validation',
+        'train'
     ) as split
 from kept_prompts as kept
+left join current_kin on kept.root_id = current_kin.root_id
 left join counted on kept.prompt_id = counted.prompt_id
 left join matched on kept.prompt_id = matched.prompt_id
 left join responses as chosen on matched.chosen_id = chosen.response_id

@@ -26,14 +26,33 @@ origins as (
     group by prompt_id
 ),
 
+offered as (
+    select
+        teacher_responses.*,
+        text_faults.rule,
+        text_faults.detail,
+        usable and (verdict = 'correct' or not $only_correct) as eligible
+    from teacher_responses
+    left join text_faults
+        on
+            teacher_responses.response_id = text_faults.response_id
+            and text_faults.rules = $text_rules
+    where teacher_responses.model = $teacher or teacher_responses.server = 'import'
+),
+
 taught as (
     select
         prompt_id,
         count(*) as responses,
         count(*) filter (where usable) as usable,
-        count(*) filter (where usable and verdict = 'correct') as correct
-    from teacher_responses
-    where model = $teacher or server = 'import'
+        count(*) filter (where usable and verdict = 'correct') as correct,
+        count(*) filter (where eligible and rule is null) as fit,
+        -- What the response breaks that would have been released.
+        arg_min(
+            struct_pack(rule := rule, detail := detail),
+            (not coalesce(verdict = 'correct', false), sample_index, response_id)
+        ) filter (where eligible and rule is not null) as fault
+    from offered
     group by prompt_id
 )
 
@@ -73,7 +92,10 @@ select
     coalesce(current_difficulty.reference_decided, 0) as reference_decided,
     coalesce(taught.responses, 0) as teacher_responses,
     coalesce(taught.correct, 0) as teacher_correct,
-    coalesce(taught.usable, 0) as teacher_usable
+    coalesce(taught.usable, 0) as teacher_usable,
+    coalesce(taught.fit, 0) as teacher_fit,
+    taught.fault.rule as teacher_fault,
+    taught.fault.detail as teacher_fault_detail
 from prompts
 left join withdrawn_prompts on prompts.prompt_id = withdrawn_prompts.prompt_id
 left join doubles on prompts.prompt_id = doubles.prompt_id

@@ -15,6 +15,7 @@ joined as (
         *,
         parts[-1] as answer,
         length(response) as response_length,
+        length(thought) as thought_length,
         concat_ws(e'\n', question, thought, response) as words
     from texts
 ),
@@ -39,13 +40,19 @@ searched as (
             || '|(?i:(my|our|this|your|openai.{0,2}|anthropic.{0,2}|given|provided|safety|content|system|developer|hidden|internal)'
             || ' (guideline|polic|instruction)|(system|developer) (prompt|message) [a-z])'
         ) as marked,
-        -- A passage that fills a quarter of the response covers one of these places: if what stands
-        -- there stands there four times, the rule on repetition looks closer.
+        -- A passage that fills a quarter of the response, or of thoughts that are kept apart, covers
+        -- one of these places: if what stands there stands there four times, the rule on repetition
+        -- looks closer.
         coalesce(greatest(
             len(string_split(response, substr(response, 1 + response_length // 8, 24))),
             len(string_split(response, substr(response, 1 + response_length * 3 // 8, 24))),
             len(string_split(response, substr(response, 1 + response_length * 5 // 8, 24))),
-            len(string_split(response, substr(response, 1 + response_length * 7 // 8, 24)))
+            len(string_split(response, substr(response, 1 + response_length * 7 // 8, 24))),
+            -- Null, and left out, where the reasoning is not a column of its own.
+            len(string_split(thought, substr(thought, 1 + thought_length // 8, 24))),
+            len(string_split(thought, substr(thought, 1 + thought_length * 3 // 8, 24))),
+            len(string_split(thought, substr(thought, 1 + thought_length * 5 // 8, 24))),
+            len(string_split(thought, substr(thought, 1 + thought_length * 7 // 8, 24)))
         ), 0) > 4 as repetitive
     from joined
 )

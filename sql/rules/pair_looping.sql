@@ -5,7 +5,7 @@ case
             list_transform(
                 list_transform(
                     -- An answer may say again what was thought, and a thought may weigh a step twice.
-                    parts,
+                    list_concat(parts, if(thought is null, [], [thought])),
                     -- Where words are not set apart by spaces, a passage is thirty characters.
                     lambda part: if(
                         len(string_split(part, ' ')) * 16 > length(part),

@@ -53,6 +53,7 @@ from tasks.recipe.stages import (
     StrategyName,
     TeachSettings,
 )
+from tasks.recipe.targets import PublishTarget
 
 __all__ = [
     "PRESETS",
@@ -81,6 +82,7 @@ __all__ = [
     "Phase",
     "Preset",
     "Prices",
+    "PublishTarget",
     "Recipe",
     "RecipeFile",
     "ReleaseField",

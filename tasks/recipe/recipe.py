@@ -143,7 +143,8 @@ class Recipe(Section):
                 domain["guidelines"] = content_id("guidelines", domain["guidelines"])
         if not settings["domains"]:
             settings.pop("domains")
-        for name in ("gate", "rules", "suite"):  # They refuse a release, they change nothing in it.
+        # They refuse a release or bring it elsewhere, they change nothing in it.
+        for name in ("gate", "rules", "suite", "publish"):
             settings["release"].pop(name)
         for source in (*settings["seeds"], *settings["benchmarks"], *settings["responses"]):
             source["path"] = source["path"].rsplit("/", 1)[-1]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self, get_args
 from pydantic import Field, model_validator
 
 from tasks.recipe.fields import Section, Share
+from tasks.recipe.targets import PublishTarget
 
 Phase = Literal["explore", "scale"]
 ReleaseFormat = Literal[
@@ -279,10 +280,18 @@ class ReleaseSettings(Section):
     suite: str | None = Field(
         default=None, description="A JSON file with expectations of Great Expectations of your own."
     )
+    publish: tuple[PublishTarget, ...] = Field(
+        default=(), description="Where releases are published besides the folder."
+    )
 
     @model_validator(mode="after")
     def _check_repetition(self) -> Self:
-        for name, values in (("formats", self.formats), ("fields", self.fields or ())):
+        targets = tuple(f"{each.to} {each.endpoint or ''}".strip() for each in self.publish)
+        for name, values in (
+            ("formats", self.formats),
+            ("fields", self.fields or ()),
+            ("publish", targets),
+        ):
             if repeated := sorted({value for value in values if values.count(value) > 1}):
                 raise ValueError(f"{name}: {repeated[0]} is named twice")
         return self

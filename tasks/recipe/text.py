@@ -18,7 +18,7 @@ from tasks.errors import RecipeError
 
 _MOST_BYTES = 1_000_000
 _MOST_VALUES = 100_000  # With every alias written out, as each of them is checked.
-_SECRETS = ("api_key_env", "api_key_block", "catalog", "base_url")
+_SECRETS = ("api_key_env", "api_key_block", "catalog", "base_url", "token_env", "endpoint", "to")
 _NO_VALUE = ("tuple_type", "list_type", "model_type", "dict_type", "model_attributes_type")
 
 

@@ -27,20 +27,31 @@ _WORTH_TELLING = 40  # characters; a shorter sentence of a system prompt may be 
 
 
 def pass_gate(
-    store: Store, recipe: Recipe, staging: Path, release_id: str, run_id: str, *, known: bool
+    store: Store,
+    recipe: Recipe,
+    staging: Path,
+    release_id: str,
+    run_id: str,
+    *,
+    known: bool,
+    docs: Path,
 ) -> dict[str, Any]:
     """Return the verdict on the staged files. Raises GateFailed if a critical rule was broken.
 
-    What is `known` was published before: it is judged again only if rules or settings are others.
+    Either way Great Expectations' Data Docs are then in the file `docs`. What is `known` was
+    published before: it is judged again only if rules or settings are others.
     """
     expected = expect(store, recipe, release_id)
     if known:
         asked = {"release_id": release_id, "digest": digest_rules(expected)}
         if not store.query("gate_passed", **asked).is_empty():
             return {}
+    from expectations.data_docs import write_data_docs
     from expectations.gate import run_gate
 
     result = run_gate(staging, expected)
+    title = f"{recipe.name}-{release_id}"
+    docs.write_text(write_data_docs(title, result.outcomes), encoding="utf-8")
     record_gate(store, recipe, run_id, result, release_id)
     if not result.passed:
         raise GateFailed(
@@ -71,7 +82,7 @@ def expect(store: Store, recipe: Recipe, release_id: str) -> Expected:
         contradicted=store.query("gate_contradicted_responses")["response_id"].to_list(),
         clusters=dict(store.query("gate_clusters").iter_rows()),
         previous=find_previous(store, recipe, release_id),
-        guidelines=split_guidelines(_told(recipe)),
+        guidelines=list_guidelines(recipe),
         told_in_private=split_passages(recipe.guidelines()),
         min_pairs=settings.min_pairs,
         only_correct=recipe.teach.only_correct,
@@ -93,6 +104,12 @@ def find_previous(store: Store, recipe: Recipe, release_id: str) -> dict[str, fl
         if figures:
             return {str(name): float(value) for name, value in figures.items()}
     return {}
+
+
+def list_guidelines(recipe: Recipe) -> list[str]:
+    """Return the passages of the system prompts that models and the release are given."""
+    told = [model.system_prompt for _, model in recipe.models.each()]
+    return split_guidelines([text for text in (recipe.release.system_prompt, *told) if text])
 
 
 def split_guidelines(texts: Sequence[str]) -> list[str]:
@@ -151,12 +168,6 @@ def _describe(rule: "RuleResult") -> str:
         else ""
     )
     return f"{rule.rule}: {rule.found or 0:,} found, e.g. {rule.detail}{pairs}{allowance}"
-
-
-def _told(recipe: Recipe) -> list[str]:
-    """Return the system prompts that models and the release are given."""
-    told = [model.system_prompt for _, model in recipe.models.each()]
-    return [text for text in (recipe.release.system_prompt, *told) if text]
 
 
 def _edges(band: Band) -> tuple[float, float]:

@@ -19,7 +19,7 @@ from tasks.release.facts import Facts
 from tasks.release.formats import FORMATS
 from tasks.release.shards import StagedFile
 from tasks.release.stage import Staged
-from tasks.release.verify import CARD, GATE, REPORT, SPLITS, hash_file
+from tasks.release.verify import CARD, DATA_DOCS, GATE, REPORT, SPLITS, hash_file
 from tasks.run import code_version
 
 FORMAT = 2  # raise it when a reader of the manifest has to be changed
@@ -60,7 +60,7 @@ def describe_origin(
 
     It has the hashes of the files that are not in the manifest for the same reason.
     """
-    files = [_describe(folder, StagedFile(name, 0, "")) for name in (GATE, REPORT)]
+    files = [_describe(folder, StagedFile(name, 0, "")) for name in (GATE, REPORT, DATA_DOCS)]
     origin = {
         "release_id": release_id,
         "recipe": recipe.name,

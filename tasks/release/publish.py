@@ -29,10 +29,12 @@ from tasks.release.card import write_cards
 from tasks.release.diff import Contents, read_contents
 from tasks.release.facts import gather_facts
 from tasks.release.gate import pass_gate
+from tasks.release.kin import record_kin
 from tasks.release.manifest import build_manifest, describe_origin
 from tasks.release.report.page import Story, write_report
 from tasks.release.stage import Staged, stage_pairs
 from tasks.release.verify import (
+    DATA_DOCS,
     GATE,
     MANIFEST,
     ORIGIN,
@@ -43,7 +45,8 @@ from tasks.release.verify import (
 from tasks.store import Store, open_store
 
 STAGING, LATEST, LOCK = ".staging-", "latest", ".lock"
-REFUSED = "refused.html"  # the report on an attempt that the gate refused, until one passes
+# The report and the Data Docs on an attempt that the gate refused, until one passes.
+REFUSED, REFUSED_DOCS = "refused.html", "refused_data_docs.html"
 _NEXT_LATEST = ".latest-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
@@ -125,6 +128,7 @@ def publish_release(recipe: Recipe, run_id: str) -> Published:
 
 
 def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Published:
+    record_kin(store, run_id)
     staged = stage_pairs(store, recipe, staging)
     facts = gather_facts(store, recipe, run_id)
     write_cards(recipe, staged, facts, staging)
@@ -137,17 +141,19 @@ def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Publis
     (staging / MANIFEST).write_bytes(manifest)
     story = Story(recipe, facts, staged, manifest, version, _find_previous(past, target))
     with _told_by_report(story, staging):
-        gate = pass_gate(store, recipe, staged.gated, release_id, run_id, known=found)
+        docs = staging / DATA_DOCS
+        gate = pass_gate(store, recipe, staged.gated, release_id, run_id, known=found, docs=docs)
     if not found:
         if staged.gated != staging:
             shutil.rmtree(staged.gated)  # It was there for the gate only.
         _write_json(staging / GATE, gate)
-        (staging / REPORT).write_text(write_report(story, gate), encoding="utf-8")
+        (staging / REPORT).write_text(write_report(story, gate, DATA_DOCS), encoding="utf-8")
         origin = describe_origin(recipe, facts, release_id, staging, run_id=run_id, version=version)
         (staging / ORIGIN).write_bytes(origin)
         _make_visible(staging, target)
     _point_latest(target)
-    target.with_name(REFUSED).unlink(missing_ok=True)
+    for name in (REFUSED, REFUSED_DOCS):
+        target.with_name(name).unlink(missing_ok=True)
     gate = json.loads((target / GATE).read_text(encoding="utf-8"))
     known = release_id in past["release_id"]
     if not known:
@@ -198,7 +204,8 @@ def _told_by_report(story: Story, staging: Path) -> Iterator[None]:
         if error.verdict is None:
             raise
         report = staging.with_name(REFUSED)
-        report.write_text(write_report(story, error.verdict), encoding="utf-8")
+        (staging / DATA_DOCS).replace(staging.with_name(REFUSED_DOCS))
+        report.write_text(write_report(story, error.verdict, REFUSED_DOCS), encoding="utf-8")
         raise GateFailed(f"{error}\n  report: {report}", error.verdict) from None
 
 

@@ -15,7 +15,7 @@ _SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
 
 
 def build_pairs(rows: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
-    """Add question, answer, messages and reasoning to rows of sql/queries/release_pairs.sql.
+    """Add question, answer, messages and reasoning to rows with text, choices, content, reasoning.
 
     `answer` is what the assistant says, with its reasoning where the recipe wants it there.
     """

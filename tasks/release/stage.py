@@ -4,6 +4,7 @@ pair_id  prompt_id  domain  messages                                        spli
 41ce…    9f2c…      math    [{user, What is …}, {assistant, <think>\\n…}]   train
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,10 +18,12 @@ from tasks.llm.pending import split_prompts
 from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.formats import FORMATS, ParquetShards, columns_of, ships_what_is_gated
 from tasks.release.order import put_in_order
+from tasks.release.preferences import leave_out_unfit
 from tasks.release.shapes import build_pairs, build_preferences, build_tasks, shape_pairs
 from tasks.release.shards import Shards, StagedFile
 from tasks.release.verify import INDEX
 from tasks.scope import release_of_frozen
+from tasks.select.texts import name_text_rules, text_rules
 from tasks.store import Store
 
 PROMPTS_AT_A_TIME = 20_000
@@ -190,12 +193,14 @@ def _write_preferences(
         "max_length_ratio": settings.preference.max_length_ratio,
         "validation_below": validation_bound(settings.validation_share),
     }
-    unpaired: dict[str, int] = {}
+    rules = text_rules(recipe)
+    unpaired: Counter[str] = Counter()
     for rows in _read(store, "release_preferences", parameters):
-        for reason, prompts in rows["missing"].drop_nulls().value_counts().iter_rows():
-            unpaired[reason] = unpaired.get(reason, 0) + prompts
+        unpaired.update(dict(rows["missing"].drop_nulls().value_counts().iter_rows()))
         complete = build_preferences(rows.filter(pl.col("missing").is_null()), settings)
-        for split, part in _by_split(complete):
+        fit, unfit = leave_out_unfit(complete, rules)
+        unpaired.update(unfit)
+        for split, part in _by_split(fit):
             shards.write(split, part)
     return shards.close("preference"), dict(sorted(unpaired.items()))
 
@@ -226,6 +231,7 @@ def _pair_parameters(store: Store, recipe: Recipe) -> dict[str, Any]:
         "student": recipe.models.student.model,
         "teacher": recipe.models.teacher.model if recipe.models.teacher else None,
         "only_correct": recipe.teach.only_correct,
+        "text_rules": name_text_rules(recipe),
         "validation_below": validation_bound(recipe.release.validation_share),
         "domains": list(weights.domains),
         "domain_weights": list(weights.domains.values()),

@@ -18,6 +18,7 @@ from tasks.errors import InputError
 
 MANIFEST, GATE, CARD = "manifest.json", "gate.json", "README.md"
 ORIGIN, REPORT = "origin.json", "report.html"
+DATA_DOCS = "data_docs.html"
 INDEX = "pairs.parquet"
 SPLITS = ("train", "validation")
 ID_DIGITS = 12
@@ -71,7 +72,7 @@ def _verify(folder: Path, manifest: dict[str, Any], release_id: str) -> Verified
         faults += _compare(folder, path, file)
     faults += _recount(folder, manifest)
     faults += _compare_origin(folder, release_id)
-    known = {*listed, MANIFEST, GATE, ORIGIN, REPORT}
+    known = {*listed, MANIFEST, GATE, ORIGIN, REPORT, DATA_DOCS}
     found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
     faults += [f"{path}: is not in the manifest" for path in sorted(found) if path not in known]
     return Verified(release_id, pairs, tuple(faults))
@@ -107,7 +108,9 @@ def _compare_origin(folder: Path, release_id: str) -> list[str]:
         origin = json.loads((folder / ORIGIN).read_bytes())
         named, files = origin["release_id"], {str(file["path"]): file for file in origin["files"]}
         faults = [] if named == release_id else [f"{ORIGIN}: is of the release {named}"]
-        for name in (GATE, REPORT):
+        # Releases of older versions have no Data Docs.
+        docs = [DATA_DOCS] if DATA_DOCS in files or (folder / DATA_DOCS).exists() else []
+        for name in (GATE, REPORT, *docs):
             faults += _compare(folder, name, files[name])
     except (OSError, ValueError, KeyError, TypeError):
         return [f"{ORIGIN}: is missing or was changed"]

@@ -29,6 +29,7 @@ from tasks.select.limits import (
     drop_over_target,
 )
 from tasks.select.rated import add_ratings, drop_objected_prompts, drop_objected_responses
+from tasks.select.texts import name_text_rules
 from tasks.store import Store, open_store
 
 _UNSCOPED = (("asked", True), ("frozen", False))  # Where no scope is marked.
@@ -137,7 +138,13 @@ def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
     """
     teacher = recipe.models.teacher.model if recipe.models.teacher else None
     student = recipe.models.student.model
-    evidence = store.query("select_evidence", student=student, teacher=teacher)
+    evidence = store.query(
+        "select_evidence",
+        student=student,
+        teacher=teacher,
+        only_correct=recipe.teach.only_correct,
+        text_rules=name_text_rules(recipe),
+    )
     evidence = mark_scope(store, recipe, add_ratings(store, recipe, evidence))
     return measure(evidence, recipe.select)
 
@@ -251,5 +258,10 @@ def _drop_untaught(prompts: pl.DataFrame, teach: TeachSettings | None) -> pl.Dat
         _drop, responses == 0, "teach", "no_teacher_response", pl.lit("no completed call")
     ).pipe(drop_objected_responses)
     if teach.only_correct:
-        return prompts.pipe(_drop, correct == 0, "teach", "no_correct_response", detail)
-    return prompts.pipe(_drop, usable == 0, "teach", "no_usable_response", detail)
+        prompts = prompts.pipe(_drop, correct == 0, "teach", "no_correct_response", detail)
+    else:
+        prompts = prompts.pipe(_drop, usable == 0, "teach", "no_usable_response", detail)
+    # The gate would refuse each of them: the rule on texts that the best of them breaks.
+    broken = pl.format("{}, and none of them fit: {}", detail, pl.col("teacher_fault_detail"))
+    unfit = (pl.col("teacher_fit") == 0) & pl.col("teacher_fault").is_not_null()
+    return prompts.pipe(_drop, unfit, "teach", pl.col("teacher_fault"), broken)

@@ -9,7 +9,7 @@ def drop(
     prompts: pl.DataFrame,
     condition: pl.Expr,
     stage: str,
-    reason: str,
+    reason: str | pl.Expr,
     detail: pl.Expr,
     *,
     even_frozen: bool = False,
@@ -21,9 +21,10 @@ def drop(
     hit = pl.col("reason").is_null() & condition.fill_null(False)
     if not even_frozen:
         hit &= ~pl.col("frozen")
+    said = pl.lit(reason) if isinstance(reason, str) else reason
     return prompts.with_columns(
         pl.when(hit).then(pl.lit(stage)).otherwise("stage").alias("stage"),
-        pl.when(hit).then(pl.lit(reason)).otherwise("reason").alias("reason"),
+        pl.when(hit).then(said).otherwise("reason").alias("reason"),
         pl.when(hit).then(detail).otherwise("detail").alias("detail"),
     )
 

@@ -57,6 +57,6 @@ def drop_objected_responses(prompts: pl.DataFrame) -> pl.DataFrame:
     objection = pl.col("response_objection")
     for reason in sorted(prompts["response_objection"].drop_nulls().unique()):
         prompts = prompts.pipe(
-            drop, objection == reason, "teach", reason, pl.col("response_detail")
+            drop, objection == reason, "teach", reason, pl.col("response_detail"), even_frozen=True
         )
     return prompts

@@ -49,8 +49,11 @@ class Story:
     previous: Contents | None
 
 
-def write_report(story: Story, gate: Mapping[str, Any]) -> str:
-    """Return the report on a release, or on an attempt if the gate did not pass it."""
+def write_report(story: Story, gate: Mapping[str, Any], docs: str) -> str:
+    """Return the report on a release, or on an attempt if the gate did not pass it.
+
+    `docs` is the name of the Data Docs, which lie beside it.
+    """
     recipe, facts, staged = story.recipe, story.facts, story.staged
     manifest = json.loads(story.manifest)
     kept = int(facts.funnel.filter("kept")["prompts"].sum())
@@ -87,6 +90,7 @@ def write_report(story: Story, gate: Mapping[str, Any]) -> str:
         rewrite_samples=sample_rows(facts.rewrites),
         failed=_describe_broken(gate, staged),
         rules=gate["rules"],
+        data_docs=docs,
         samples=_describe_samples(staged.samples),
         difference=_compare(story, manifest),
         previous=story.previous,

@@ -1,0 +1,1 @@
+"""Targets: a release brought to where others read it, whole or not at all."""

@@ -1,0 +1,84 @@
+"""Texts: which responses the gate would refuse, so that none of them gets so far.
+
+response_id  rules         rule     detail
+c2aa…        4f0c21aa9b3e  looping  7 times and then we add the four apples to the other four
+
+One false alarm in thousands would close the gate on all of them. So a response that breaks a rule
+on texts is passed over for another one of its prompt, and where there is none the prompt is set
+aside by `teach` with the rule as the reason. The gate asks the same rules of what is staged.
+"""
+
+import polars as pl
+from prefect import task
+from prefect.cache_policies import NO_CACHE
+
+from expectations.expected import Limits
+from expectations.text_rules import TextRules
+from tasks.identity import content_id
+from tasks.llm.pending import split_prompts
+from tasks.progress import track
+from tasks.rate.guidelines import split_passages
+from tasks.recipe import Recipe
+from tasks.release.gate import list_guidelines
+from tasks.release.shapes import build_pairs
+from tasks.store import Store, open_store
+
+PROMPTS_AT_A_TIME = 20_000
+
+
+def text_rules(recipe: Recipe) -> TextRules:
+    """Return the rules on texts as a recipe has them."""
+    settings = recipe.release
+    return TextRules(
+        Limits(**settings.gate.model_dump()),
+        list_guidelines(recipe),
+        settings.reasoning,
+        split_passages(recipe.guidelines()),
+    )
+
+
+def judge_responses(store: Store, recipe: Recipe, run_id: str) -> int:
+    """Keep in `text_faults` which teachers' responses break a rule; return how many are new.
+
+    What these rules have looked at before is not looked at again.
+    """
+    from expectations.text_faults import find_faults  # Not worth its import on a quiet night.
+
+    rules = text_rules(recipe)
+    digest = name_text_rules(recipe, rules)
+    faulty = 0
+    with track("rules on texts") as tracker:
+        for part in split_prompts(store, PROMPTS_AT_A_TIME):
+            rows = store.query(
+                "teach_unjudged",
+                low=part.low,
+                high=part.high,
+                policy=recipe.policy_version(),
+                teacher=recipe.models.teacher.model if recipe.models.teacher else None,
+                only_correct=recipe.teach.only_correct,
+                text_rules=digest,
+            )
+            if rows.is_empty():
+                continue
+            faults = find_faults(build_pairs(rows, recipe.release), rules)
+            # The faults first: what is marked as judged is not judged again.
+            named = faults.rename({"text_id": "response_id"})
+            found = named.with_columns(pl.lit(digest).alias("rules"))
+            faulty += store.append("text_faults", found, run_id=run_id)
+            judged = rows.select("text_id", pl.lit(digest).alias("screen"))
+            store.append("screened", judged, run_id=run_id, known_new=True)
+            tracker.advance(rows.height, failed=faults.height)
+    return faulty
+
+
+def name_text_rules(recipe: Recipe, rules: TextRules | None = None) -> str:
+    """Name the rules on texts and everything that decides what they find."""
+    digest = (rules or text_rules(recipe)).digest()
+    system = recipe.release.system_prompt
+    return f"texts@{digest}" if system is None else f"texts@{content_id(digest, system)[:12]}"
+
+
+@task(task_run_name="judge-texts", cache_policy=NO_CACHE)
+def judge_texts(recipe: Recipe, run_id: str) -> int:
+    """Find the teachers' responses that the gate would refuse."""
+    return judge_responses(open_store(recipe.store), recipe, run_id)

@@ -1,0 +1,351 @@
+"""Publishing beyond the folder: a bucket and a hub show a whole release or the one before."""
+
+import json
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+from conftest import MakeRecipe
+from hub_server import Hub, hub_server
+from huggingface_hub import HfApi
+from moto.server import ThreadedMotoServer
+from pydantic import ValidationError
+from taught_store import RUN, STUDENT, TEACHER, fill, taught
+
+from tasks.errors import PublishError
+from tasks.recipe import PublishTarget, Recipe
+from tasks.release.distribute import Publication, distribute
+from tasks.release.publish import Published, release
+from tasks.release.targets import bucket
+from tasks.release.targets.parcel import pack
+from tasks.release.verify import verify_release
+from tasks.select.decide import decide_after_teach
+from tasks.store import Store, close_stores, open_store
+
+KILLED_CHILD = """
+import os, signal, sys
+from pathlib import Path
+from tasks.recipe import PublishTarget
+from tasks.release.targets import bucket
+from tasks.release.targets.parcel import pack
+
+before, after = bucket._Prefix._send, int(sys.argv[3])
+sent = []
+
+def send(self, key, file):
+    if len(sent) == after:
+        os.kill(os.getpid(), signal.SIGKILL)
+    before(self, key, file)
+    sent.append(key)
+
+bucket._Prefix._send = send
+target = PublishTarget(to="s3://sets/math", endpoint=sys.argv[1])
+bucket.deliver_to_bucket(target, pack(Path(sys.argv[2]), "test", 1))
+"""
+
+
+@dataclass(frozen=True)
+class Project:
+    """A store with four kept prompts, and the release that was made of them."""
+
+    store: Store
+    recipe: Recipe
+    published: Published
+
+    def to(self, *targets: dict[str, Any]) -> Recipe:
+        """Return the recipe with these targets."""
+        declared = self.recipe.model_dump(mode="json")
+        declared["release"]["publish"] = list(targets)
+        return Recipe.model_validate(declared)
+
+    def distribute(self, *targets: dict[str, Any], run_id: str = RUN) -> tuple[Publication, ...]:
+        """Publish the release to these targets."""
+        return distribute(self.store, self.to(*targets), run_id, self.published)
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """One release for all of these tests: making it takes seconds."""
+    folder = tmp_path_factory.mktemp("project")
+    recipe = Recipe.model_validate(
+        {
+            "name": "test",
+            "store": {"catalog": str(folder / "store" / "catalog.sqlite")},
+            "seeds": [{"path": str(folder / "seeds.jsonl")}],
+            "models": {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}},
+            "release": {"folder": str(folder / "releases"), "validation_share": 0.3},
+        }
+    )
+    store = open_store(recipe.store)
+    fill(store, *(taught(f"p{index}") for index in range(4)))
+    decide_after_teach(store, recipe, RUN)
+    yield Project(store, recipe, release(store, recipe, RUN))
+    close_stores()
+
+
+@pytest.fixture
+def project(made: Project) -> Project:
+    """That release, published nowhere yet."""
+    made.store.execute("delete from publications")
+    return made
+
+
+@pytest.fixture(scope="module")
+def storage() -> Iterator[str]:
+    """An S3-compatible server's address."""
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    yield f"http://{host}:{port}"
+    server.stop()
+
+
+@pytest.fixture
+def objects(storage: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    """A bucket named `sets` on that server, empty, and keys that open it."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    monkeypatch.delenv("AWS_PROFILE", raising=False)
+    client = boto3.resource("s3", endpoint_url=storage, region_name="us-east-1")
+    made = client.create_bucket(Bucket="sets")
+    yield made
+    made.objects.all().delete()
+
+
+@pytest.fixture
+def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
+    """An empty hub, and a token that may write to it."""
+    monkeypatch.setenv("HF_TOKEN", "write-1")
+    # The server on loopback speaks the hub's LFS protocol, not that of its newer storage.
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
+    with hub_server() as served:
+        yield served
+
+
+def of_folder(folder: Path) -> dict[str, bytes]:
+    """Return a release's files by path."""
+    return {
+        str(path.relative_to(folder)): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+def in_bucket(objects: Any) -> dict[str, bytes]:
+    return {each.key: each.get()["Body"].read() for each in objects.objects.all()}
+
+
+def on_main(hub: Hub) -> dict[str, bytes]:
+    """Return what the newest commit shows, but for what is the hub's own."""
+    newest = hub.repositories["lab/math"][-1]
+    large = {path: hub.stored[sha256] for path, sha256 in newest.large.items()}
+    found = {**newest.files, **large}
+    found.pop(".gitattributes", None)
+    return found
+
+
+def test_a_bucket_has_the_whole_release_and_says_which_is_the_latest(
+    project: Project, storage: str, objects: Any
+) -> None:
+    target = {"to": "s3://sets/math", "endpoint": storage}
+    (publication,) = project.distribute(target)
+    name = project.published.folder.name
+    assert publication == Publication("s3://sets/math", f"s3://sets/math/{name}/", new=True)
+    found = in_bucket(objects)
+    latest = json.loads(found.pop("math/latest.json"))
+    assert (latest["release"], latest["version"]) == (name, 1)
+    assert {key.removeprefix(f"math/{name}/"): content for key, content in found.items()} == (
+        of_folder(project.published.folder)
+    )
+    before = {each.key: each.last_modified for each in objects.objects.all()}
+    assert not project.distribute(target, run_id="run-2")[0].new
+    # And where the store has forgotten, the bucket itself knows.
+    project.store.execute("delete from publications")
+    assert project.distribute(target, run_id="run-3")[0].new
+    assert {each.key: each.last_modified for each in objects.objects.all()} == before
+    rows = project.store.sql("select files, uploaded, bytes_uploaded, run_id from publications")
+    assert rows.rows() == [(len(found), 0, 0, "run-3")]
+
+
+@pytest.mark.slow
+def test_a_kill_leaves_no_release_and_the_next_run_sends_only_what_is_missing(
+    project: Project, storage: str, objects: Any
+) -> None:
+    folder = project.published.folder
+
+    def kill_after(files: int) -> None:
+        child = subprocess.run(
+            [sys.executable, "-c", KILLED_CHILD, storage, str(folder), str(files)],
+            cwd=Path(bucket.__file__).parents[3],
+            check=False,
+        )
+        assert child.returncode == -signal.SIGKILL
+
+    parcel = pack(folder, "test", 1)
+    names = [f"math/{parcel.name}/{file.path}" for file in parcel.files]
+    assert names[-1].endswith("/manifest.json")
+    kill_after(3)
+    assert sorted(in_bucket(objects)) == sorted(names[:3])
+    kill_after(len(names) - 4)  # Everything but the manifest is there now.
+    assert sorted(in_bucket(objects)) == sorted(names[:-1])
+    target = PublishTarget(to="s3://sets/math", endpoint=storage)
+    delivery = bucket.deliver_to_bucket(target, parcel)
+    assert (delivery.uploaded, delivery.bytes_uploaded) == (1, parcel.files[-1].bytes)
+    assert sorted(in_bucket(objects)) == sorted([*names, "math/latest.json"])
+
+
+def test_an_object_that_is_not_what_its_name_says_is_sent_again(
+    project: Project, storage: str, objects: Any
+) -> None:
+    parcel = pack(project.published.folder, "test", 1)
+    first = parcel.files[0]
+    objects.put_object(Key=f"{parcel.name}/{first.path}", Body=b"x" * first.bytes)
+    target = PublishTarget(to="s3://sets", endpoint=storage)
+    assert bucket.deliver_to_bucket(target, parcel).uploaded == len(parcel.files)
+    assert in_bucket(objects)[f"{parcel.name}/{first.path}"] == first.source.read_bytes()
+
+
+def test_a_hub_shows_a_release_in_one_commit_and_keeps_it_by_its_tag(
+    project: Project, hub: Hub
+) -> None:
+    target = {"to": "hf://lab/math", "endpoint": hub.url}
+    (publication,) = project.distribute(target)
+    name = project.published.folder.name
+    assert publication.place == f"{hub.url}/datasets/lab/math/tree/{name}"
+    assert hub.private == {"lab/math": True}
+    assert on_main(hub) == of_folder(project.published.folder)
+    _, first = hub.repositories["lab/math"]
+    assert first.message == f"{name}: version 1, 4 pairs"
+    assert hub.tags["lab/math"] == {name: first.oid}
+    sent = hub.uploads()
+    assert not project.distribute(target, run_id="run-2")[0].new
+    project.store.execute("delete from publications")
+    assert project.distribute(target, run_id="run-3")[0].new
+    assert hub.uploads() == sent
+
+
+@pytest.mark.slow
+def test_another_release_takes_the_place_of_the_last_one_as_a_whole(
+    project: Project, hub: Hub
+) -> None:
+    target = {"to": "hf://lab/math", "endpoint": hub.url}
+    project.distribute(target)
+    only = project.recipe.release.model_copy(update={"formats": ("jsonl",)})
+    recipe = project.recipe.model_copy(update={"release": only})
+    second = Project(project.store, recipe, release(project.store, recipe, "run-2"))
+    second.distribute(target, run_id="run-2")
+    assert on_main(hub) == of_folder(second.published.folder)
+    assert len(hub.repositories["lab/math"]) == 3
+    names = {project.published.folder.name, second.published.folder.name}
+    assert set(hub.tags["lab/math"]) == names
+
+
+def test_what_the_hub_has_stored_is_not_sent_again(project: Project, hub: Hub) -> None:
+    target = {"to": "hf://lab/math", "endpoint": hub.url}
+    hub.down = "/commit/"  # The network goes after the large files were stored.
+    with pytest.raises(PublishError, match="the hub cannot be reached"):
+        project.distribute(target)
+    assert [commit.message for commit in hub.repositories["lab/math"]] == ["initial commit"]
+    stored = [line for line in hub.asked if line.startswith("PUT")]
+    assert len(stored) == 2  # the pairs, and their index
+    hub.down = "/tag/"
+    with pytest.raises(PublishError, match="the hub cannot be reached"):
+        project.distribute(target)
+    hub.down = None
+    assert project.distribute(target)[0].new
+    assert [line for line in hub.asked if line.startswith("PUT")] == stored
+    assert len([line for line in hub.asked if "/commit/" in line]) == 1
+    assert set(hub.tags["lab/math"]) == {project.published.folder.name}
+
+
+def test_a_commit_of_somebody_else_is_not_overwritten(project: Project, hub: Hub) -> None:
+    hub.commit("lab/math", "initial commit", {})
+    hub.between = lambda: hub.commit("lab/math", "theirs", {"notes.txt": b"theirs"})
+    with pytest.raises(PublishError, match="somebody else changed the repository meanwhile"):
+        project.distribute({"to": "hf://lab/math", "endpoint": hub.url})
+    assert on_main(hub) == {"notes.txt": b"theirs"}
+
+
+def test_a_tag_leads_to_a_whole_release(project: Project, hub: Hub, tmp_path: Path) -> None:
+    project.distribute({"to": "hf://lab/math", "endpoint": hub.url})
+    name = project.published.folder.name
+    api = HfApi(endpoint=hub.url, token="read-1")
+    api.snapshot_download(
+        "lab/math",
+        repo_type="dataset",
+        revision=name,
+        local_dir=tmp_path / name,
+        ignore_patterns=".gitattributes",
+    )
+    shutil.rmtree(tmp_path / name / ".cache")
+    assert verify_release(tmp_path / name).faults == ()
+
+
+def test_one_target_that_refuses_does_not_hold_up_the_others(
+    project: Project, storage: str, objects: Any, hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("READER", "read-1")
+    monkeypatch.setenv("STRANGER", "hf_somebody")
+    hub.commit("lab/read", "initial commit", {})
+    with pytest.raises(PublishError) as failure:
+        project.distribute(
+            {"to": "hf://lab/absent", "endpoint": hub.url, "token_env": "NO_SUCH_TOKEN"},
+            {"to": "hf://lab/read", "endpoint": hub.url, "token_env": "READER"},
+            {"to": "hf://lab/unknown", "endpoint": hub.url, "token_env": "STRANGER"},
+            {"to": "s3://missing/math", "endpoint": storage},
+            {"to": "hf://lab/gone", "endpoint": "http://127.0.0.1:9"},
+            {"to": "s3://sets/math", "endpoint": storage},
+        )
+    message = str(failure.value)
+    for told in (
+        f"release 1 is in {project.published.folder}, but not everywhere",
+        "hf://lab/absent: the environment variable NO_SUCH_TOKEN is not set",
+        "hf://lab/read: the token in READER may not write there",
+        "hf://lab/unknown: the hub does not know the token in STRANGER",
+        "s3://missing/math: there is no such bucket",
+        "hf://lab/gone: the hub cannot be reached",
+    ):
+        assert told in message
+    assert "hf_somebody" not in message
+    assert "math/latest.json" in in_bucket(objects)
+    assert verify_release(project.published.folder).faults == ()
+    recorded = project.store.sql("select target from publications")
+    assert recorded.rows() == [("s3://sets/math",)]
+
+
+def test_a_damaged_release_goes_nowhere(project: Project, tmp_path: Path) -> None:
+    damaged = tmp_path / project.published.folder.name
+    shutil.copytree(project.published.folder, damaged)
+    (damaged / "README.md").write_text("changed")
+    with pytest.raises(PublishError, match=r"README\.md: its content was changed"):
+        pack(damaged, "test", 1)
+
+
+def test_targets_do_not_decide_what_is_released(make_recipe: MakeRecipe) -> None:
+    targets = {"publish": [{"to": "hf://lab/math"}]}
+    assert make_recipe(release=targets).digest() == make_recipe().digest()
+
+
+@pytest.mark.parametrize(
+    ("target", "fault"),
+    [
+        ({"to": "/somewhere"}, "expected s3://bucket/prefix or hf://org/name"),
+        ({"to": "s3://Sets/x"}, "expected s3://bucket/prefix"),
+        ({"to": "s3://sets/a/../b"}, "expected s3://bucket/prefix"),
+        ({"to": "hf://math"}, "expected s3://bucket/prefix or hf://org/name"),
+        ({"to": "s3://sets", "private": False}, "private: means nothing to s3://sets"),
+        ({"to": "hf://lab/math", "region": "eu"}, "region: means nothing to hf://lab/math"),
+        ({"to": "hf://lab/math", "token_env": "hf_abcdefghij"}, "string_pattern_mismatch"),
+        ({"to": "s3://sets", "endpoint": "https://me:secret@host"}, "string_pattern_mismatch"),
+    ],
+)
+def test_a_target_that_cannot_be_meant(target: dict[str, Any], fault: str) -> None:
+    with pytest.raises(ValidationError, match=fault):
+        PublishTarget.model_validate(target)
