@@ -78,7 +78,7 @@ def test_what_was_found_is_told_and_can_do_nothing(page: str) -> None:
     assert "1 unexpected values found. 20% of 5 total rows." in text
     assert "✗ A response does not go round in circles." in text
     assert "✓ There are at least as many pairs as the recipe's `min_pairs`." in text
-    assert "Evaluated Expectations 18" in text
+    assert "Evaluated Expectations 17" in text
 
 
 def test_it_tells_no_time(page: str) -> None:

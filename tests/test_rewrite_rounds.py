@@ -86,7 +86,7 @@ def test_a_follow_up_holds_the_reply_and_waits_for_nothing_else(
     name = prompt_id(ICE, domain="science")
 
     def openings() -> list[Any]:
-        rows = store.query("rewrite_parents", **parent_filter(recipe, EVERYTHING)).to_dicts()
+        rows = store.query("rewrite_parents", **parent_filter(store, recipe, EVERYTHING)).to_dicts()
         return list(plan_openings(rows, endpoint, recipe))
 
     def follow_ups() -> list[tuple[str, Request]]:

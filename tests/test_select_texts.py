@@ -7,11 +7,12 @@ import polars as pl
 import pytest
 from conftest import MakeRecipe
 from taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, taught
-from test_expectations_gate import FAULTS, LOOP, SYSTEM, good_rows
+from test_expectations_gate import FAULTS, LOOP, PRIVATE, SYSTEM, good_rows
 
 from expectations.expected import Limits
 from expectations.text_faults import find_faults
 from expectations.text_rules import TextRules
+from tasks.rate.guidelines import split_passages
 from tasks.recipe import Allowances, GateSettings, Recipe
 from tasks.release.publish import release
 from tasks.select.decide import decide_after_teach
@@ -24,14 +25,14 @@ SECRET = (f"Use sk-{'a1B2' * 8} and it is 4.", "correct")
 FINE = ("It is 4.", "correct")
 ON_TEXTS = {
     *("empty_answer", "leaked_guideline", "looping", "malformed_messages", "malformed_thinking"),
-    *("personal_data", "secret", "too_long"),
+    *("personal_data", "repeated_guidelines", "secret", "too_long"),
 }
 
 
 def make_rules(**settings: Any) -> TextRules:
     """Return the rules as the gate's own tests have them."""
     gate = GateSettings(max_tokens=2_000, guidelines=("House rule seven",), **settings)
-    return TextRules(Limits(**gate.model_dump()), [SYSTEM], "think")
+    return TextRules(Limits(**gate.model_dump()), [SYSTEM], "think", split_passages([PRIVATE]))
 
 
 def as_texts(rows: list[dict[str, Any]]) -> pl.DataFrame:
