@@ -165,6 +165,7 @@ def judge_all(store: Store, recipe: Recipe, run_id: str = "run") -> int:
         return judge_range(store, recipe, run_id, ROLES, EVERYTHING)
 
 
+@pytest.mark.slow
 def test_the_judge_has_the_last_word_where_a_recipe_asks_for_it(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -373,6 +373,7 @@ def test_same_file_again_changes_nothing_and_a_grown_file_adds_what_is_new(
     assert count_rows(store) == [4, 4, 3, 0, 0]
 
 
+@pytest.mark.slow
 def test_two_stores_of_the_same_file_have_the_same_rows(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

@@ -126,6 +126,7 @@ def test_what_is_kept_of_a_bad_row_is_short_and_printable(
     assert len(raw) <= 2_000
 
 
+@pytest.mark.slow
 def test_row_of_fifty_megabytes_costs_itself_and_no_memory(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

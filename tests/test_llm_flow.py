@@ -365,6 +365,7 @@ def test_a_server_that_goes_away_is_waited_for_and_then_left(store: Store, items
     assert 0 < store.sql("select count(*) as n from responses")["n"][0] < 4_000
 
 
+@pytest.mark.slow
 def test_a_limit_that_only_the_server_knows_sets_the_pace(store: Store, items: Path) -> None:
     with start_simulator([items], {"limits": {"requests_per_minute": 300}}) as running:
         endpoint = _endpoint(running.base_url, max_concurrency=4)

@@ -112,6 +112,7 @@ def test_a_run_hands_out_its_own_on_loopback(port: int) -> None:
         collect(port)
 
 
+@pytest.mark.slow
 def test_serve_hands_out_the_sum_of_its_runs_also_when_they_have_ended(
     port: int, tmp_path: Path
 ) -> None:

@@ -7,6 +7,7 @@ from tasks.store import Store, close_stores
 from tests.conftest import MakeRecipe
 
 
+@pytest.mark.slow
 def test_the_notebook_draws_what_the_store_holds(
     store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

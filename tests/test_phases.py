@@ -63,6 +63,7 @@ def pool(store: Store) -> Store:
     return store
 
 
+@pytest.mark.slow
 def test_a_larger_sample_contains_the_smaller_one_in_every_domain(
     pool: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -260,6 +261,7 @@ def test_a_plan_of_exploring_is_of_the_sample_and_ends_before_teaching(
     assert (explored["student"], whole["student"]) == (2 * 4, 3 * 4)
 
 
+@pytest.mark.slow
 def test_an_empty_store_has_nothing_to_tell(store: Store, make_recipe: MakeRecipe) -> None:
     with pytest.raises(Exception, match="teachset run --phase explore"):
         print_exploration(make_recipe(models=MODELS))
@@ -332,6 +334,7 @@ def test_a_domain_that_is_added_leaves_a_frozen_one_byte_for_byte_as_it_was(
     assert said[identify("hard")] == "too_hard"
 
 
+@pytest.mark.slow
 def test_nobody_is_asked_about_a_frozen_domain(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -343,6 +346,7 @@ def test_nobody_is_asked_about_a_frozen_domain(
     assert count_wanted(store, recipe, "student").prompts == 1
 
 
+@pytest.mark.slow
 def test_a_frozen_domain_keeps_its_responses_when_another_teacher_comes(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -356,6 +360,7 @@ def test_a_frozen_domain_keeps_its_responses_when_another_teacher_comes(
     assert release(store, recipe, tmp_path / "two") == before
 
 
+@pytest.mark.slow
 def test_what_a_benchmark_holds_is_dropped_even_if_frozen(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -367,6 +372,7 @@ def test_what_a_benchmark_holds_is_dropped_even_if_frozen(
     assert len(release(store, recipe, tmp_path / "two")["math"]) == 1
 
 
+@pytest.mark.slow
 def test_a_new_twin_of_a_frozen_prompt_does_not_take_its_place(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

@@ -239,6 +239,7 @@ def add_reply(store: Store, recipe: Recipe) -> None:
     store.append("responses", pl.DataFrame([row]))
 
 
+@pytest.mark.slow
 def test_a_plan_has_what_a_killed_run_wrote_down_and_one_moment_of_a_running_one(
     store: Store, recipe: Recipe, tmp_path: Path
 ) -> None:

@@ -202,6 +202,7 @@ def test_a_run_is_planned_before_and_after_the_store_is_made(
     assert plan.total.calls.expected == 4 * 8
 
 
+@pytest.mark.slow
 def test_the_function_of_changes_is_there_with_postgresql(settings: StoreSettings) -> None:
     store = open_store(settings)
     store.append("prompts", pl.DataFrame({"prompt_id": ["a"], "kind": ["seed"]}))

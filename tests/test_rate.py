@@ -236,6 +236,7 @@ def test_a_safety_pack_from_prompts_without_answers_to_decisions(
     assert store.sql(spent).row(0) == paid
 
 
+@pytest.mark.slow
 def test_what_judges_find_unclear_is_dropped_before_it_is_sampled(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

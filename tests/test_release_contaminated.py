@@ -60,6 +60,7 @@ def test_hits_are_counted_by_benchmark_and_method(store: Store, recipe: Recipe) 
     assert UNMEASURED in text
 
 
+@pytest.mark.slow
 def test_an_audit_of_these_items_and_settings_is_in_the_card(store: Store, recipe: Recipe) -> None:
     fill(store, taught("clean"))
     add_item(store, BENCHMARK_TEXT)

@@ -151,6 +151,7 @@ def on_main(hub: Hub) -> dict[str, bytes]:
     return found
 
 
+@pytest.mark.slow
 def test_a_bucket_has_the_whole_release_and_says_which_is_the_latest(
     project: Project, storage: str, objects: Any
 ) -> None:
@@ -201,6 +202,7 @@ def test_a_kill_leaves_no_release_and_the_next_run_sends_only_what_is_missing(
     assert sorted(in_bucket(objects)) == sorted([*names, "math/latest.json"])
 
 
+@pytest.mark.slow
 def test_an_object_that_is_not_what_its_name_says_is_sent_again(
     project: Project, storage: str, objects: Any
 ) -> None:
@@ -288,6 +290,7 @@ def test_a_tag_leads_to_a_whole_release(project: Project, hub: Hub, tmp_path: Pa
     assert verify_release(tmp_path / name).faults == ()
 
 
+@pytest.mark.slow
 def test_one_target_that_refuses_does_not_hold_up_the_others(
     project: Project, storage: str, objects: Any, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,6 +175,7 @@ def test_no_field_at_all_leaves_what_the_trainer_reads(
     assert load() == [{"messages": [USER, answer], "reasoning": "2 + 2 = 4"}]
 
 
+@pytest.mark.slow
 def test_a_column_that_begins_with_nulls_is_loaded(
     store: Store,
     make_recipe: MakeRecipe,
@@ -215,6 +216,7 @@ def test_fields_of_the_recipe_are_those_of_the_rows() -> None:
     assert get_args(ReleaseFormat) == tuple(FORMATS)
 
 
+@pytest.mark.slow
 def test_weights_repeat_rows_to_train_on_and_nothing_else(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path, load: Any
 ) -> None:

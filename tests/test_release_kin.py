@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import polars as pl
+import pytest
 from conftest import MakeRecipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -54,6 +55,7 @@ def test_two_are_kin_if_a_chain_of_ties_leads_from_one_to_the_other(
     assert find_kin(ties.reverse()).equals(find_kin(ties))
 
 
+@pytest.mark.slow
 def test_a_kept_rewrite_of_a_dropped_duplicate_is_where_its_twin_is(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

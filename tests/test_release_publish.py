@@ -155,6 +155,7 @@ def test_what_the_manifest_and_the_card_say(store: Store, recipe: Recipe) -> Non
     assert "**Simulated.** 8 of the pairs" in body
 
 
+@pytest.mark.slow
 def test_what_may_not_decide_the_id_is_in_the_origin_and_counts_are_recomputed(
     store: Store, recipe: Recipe
 ) -> None:
@@ -366,6 +367,7 @@ def test_markdown_of_others_stays_text() -> None:
     assert escape(evil) == r"a\|b \# \<script\> \[x\]\(y\) \`z\` \*w\*"
 
 
+@pytest.mark.slow
 def test_rows_of_the_store_lead_to_the_files(store: Store, recipe: Recipe) -> None:
     done = release(store, recipe, RUN)
     published = pl.read_parquet(done.folder / "data" / "*.parquet").select("pair_id", "split")

@@ -74,6 +74,7 @@ def put_reply(store: Store, recipe: Recipe, request: Request, reply: dict[str, A
     return keys.reuse_key
 
 
+@pytest.mark.slow
 def test_a_follow_up_holds_the_reply_and_waits_for_nothing_else(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

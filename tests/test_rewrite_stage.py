@@ -215,6 +215,7 @@ def test_every_fault_of_a_rewriter_is_refused(store: Store, make_recipe: MakeRec
     assert count(store, "prompts") == 10
 
 
+@pytest.mark.slow
 def test_a_failed_rewriter_call_is_a_failure_and_no_rewrite(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -288,6 +289,7 @@ def test_two_of_three_reference_answers_must_agree(store: Store, make_recipe: Ma
     assert {name: tuple(rest) for name, *rest in rows} == expected
 
 
+@pytest.mark.slow
 def test_a_candidate_waits_while_reference_answers_fail_for_now(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -325,6 +327,7 @@ def test_a_kill_between_the_prompt_and_its_row_is_mended(
     assert count(store, "prompts") == 2
 
 
+@pytest.mark.slow
 def test_a_root_has_no_twins_and_no_more_rewrites_than_it_may(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -345,6 +348,7 @@ def test_a_root_has_no_twins_and_no_more_rewrites_than_it_may(
     assert (counts.accepted, counts.refused) == (2, {"duplicate": 1, "over_per_root": 1})
 
 
+@pytest.mark.slow
 def test_a_refused_candidate_makes_room_for_its_sibling(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -373,6 +377,7 @@ def refuse_everything(candidate: Candidate, parent: Parent) -> Refusal:
     return Refusal("drifted", "a gate that was mended")
 
 
+@pytest.mark.slow
 def test_a_newer_version_of_the_gates_decides_stored_replies_again(
     store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -415,6 +420,7 @@ def test_a_newer_version_of_the_gates_decides_stored_replies_again(
     assert (count(store, "prompts"), count(store, "responses")) == (2, 4)
 
 
+@pytest.mark.slow
 def test_an_accepted_rewrite_is_withdrawn_if_its_answers_no_longer_confirm_it(
     store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -427,6 +433,7 @@ def test_an_accepted_rewrite_is_withdrawn_if_its_answers_no_longer_confirm_it(
     assert count(store, "withdrawn_prompts") == 1
 
 
+@pytest.mark.slow
 def test_a_withdrawn_rewrite_keeps_no_twin_out(
     store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -444,6 +451,7 @@ def test_a_withdrawn_rewrite_keeps_no_twin_out(
     assert store.sql(twins).rows() == []
 
 
+@pytest.mark.slow
 def test_strategies_take_turns_in_who_comes_first_in_a_root(store: Store) -> None:
     parents = put_seeds(store, [{**SEEDS[0], "text": f"{number} * 2?"} for number in range(20)])
     for parent in parents:
@@ -474,6 +482,7 @@ OTHER_SEEDS: tuple[dict[str, Any], ...] = (
 
 
 @pytest.mark.skipif(not sandbox_works(), reason="bubblewrap does not work here")
+@pytest.mark.slow
 def test_other_words_and_predicted_outputs_become_prompts_and_are_accounted_for(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -527,6 +536,7 @@ def test_a_larger_share_keeps_the_seeds_of_a_smaller_one(
     assert not is_in_share(parent, "paraphrase", 0.0)
 
 
+@pytest.mark.slow
 def test_calls_without_a_reply_and_their_cost_are_in_the_accounts(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -551,6 +561,7 @@ def test_calls_without_a_reply_and_their_cost_are_in_the_accounts(
     assert costs.select(columns).row(0) == (3, 1, 0.875, 0.875)
 
 
+@pytest.mark.slow
 def test_contaminated_and_duplicate_seeds_are_not_rewritten(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -587,6 +598,7 @@ def test_contaminated_and_duplicate_seeds_are_not_rewritten(
     assert count_pending(store, asking) == 2
 
 
+@pytest.mark.slow
 def test_a_new_template_version_and_a_new_variant_ask_again(
     store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -607,6 +619,7 @@ def test_without_a_rewriter_nothing_is_done(store: Store, make_recipe: MakeRecip
     assert count_pending(store, make_recipe()) == 0
 
 
+@pytest.mark.slow
 def test_ranges_share_the_work_between_them(store: Store, make_recipe: MakeRecipe) -> None:
     parents = put_seeds(store, SEEDS[:2])
     for parent in parents:

@@ -76,6 +76,7 @@ def check_rows(tmp_path: Path) -> Callable[..., list[str]]:
     return check
 
 
+@pytest.mark.slow
 def test_shipped_seeds_have_no_problem(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0, capsys.readouterr().out
     printed = capsys.readouterr().out

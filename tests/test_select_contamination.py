@@ -154,6 +154,7 @@ def spendable(store: Store) -> set[str]:
     return set(store.sql("select prompt_id from spendable_prompts")["prompt_id"])
 
 
+@pytest.mark.slow
 def test_evidence_is_incremental_and_a_benchmark_given_up_taints_no_more(store: Store) -> None:
     settings = ContaminationSettings(drop=("13-gram",))
     fill(store, taught("a", text=BENCHMARK_TEXT))

@@ -86,6 +86,7 @@ def test_a_second_look_adds_nothing(store: Store) -> None:
     assert find_duplicates(store, DuplicateSettings(), "run-2") == 0
 
 
+@pytest.mark.slow
 def test_a_prompt_that_becomes_the_representative_is_free_again(store: Store) -> None:
     fill(store, taught("rewrite", text="Same?", kind="rewrite", root="far"))
     fill(store, taught("rewrite-2", text="same", kind="rewrite", root="far"))

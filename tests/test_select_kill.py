@@ -70,6 +70,7 @@ SLOW = pytest.mark.slow
     "table",
     ["screened", *(pytest.param(each, marks=SLOW) for each in ("signatures", "contamination"))],
 )
+@pytest.mark.slow
 def test_a_kill_another_order_and_other_chunks_change_nothing(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, table: str
 ) -> None:

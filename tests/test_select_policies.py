@@ -154,6 +154,7 @@ def test_a_domain_decides_alone(store: Store, make_recipe: MakeRecipe) -> None:
     assert {name: together[name] for name in alone} == alone
 
 
+@pytest.mark.slow
 def test_two_policies_side_by_side(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -102,6 +102,7 @@ def decisions(store: Store) -> dict[str, tuple[bool, str, str, str | None]]:
     return {row[0]: row[1:] for row in rows.iter_rows()}
 
 
+@pytest.mark.slow
 def test_another_response_is_released_or_the_prompt_is_set_aside_with_the_rule_as_reason(
     store: Store, recipe: Recipe
 ) -> None:

@@ -196,6 +196,7 @@ def test_migrations_are_applied_once_and_versions_are_checked(tmp_path: Path) ->
         open_store(settings)
 
 
+@pytest.mark.slow
 def test_a_store_may_be_moved(tmp_path: Path) -> None:
     store = open_store(_settings(tmp_path / "here"))
     store.append("prompts", _prompts(*map(str, range(100))))
@@ -233,6 +234,7 @@ def test_compacting_changes_no_row_and_leaves_fewer_files(store: Store) -> None:
     assert store.sql(snapshots)["n"].item() >= kept
 
 
+@pytest.mark.slow
 def test_old_snapshots_expire_and_their_files_go(tmp_path: Path) -> None:
     store = open_store(_settings(tmp_path, keep_snapshots_days=0))
     for index in range(6):

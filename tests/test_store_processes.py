@@ -121,6 +121,7 @@ def _mounted(folder: Path, options: str) -> Iterator[None]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+@pytest.mark.slow
 def test_processes_that_make_a_store_and_write_to_it_at_once_lose_nothing(tmp_path: Path) -> None:
     catalog = tmp_path / "store" / "catalog.sqlite"
     with (

@@ -36,6 +36,7 @@ def _append(store: Store, name: str, rows: int) -> None:
     store.append("prompts", pl.DataFrame({"prompt_id": [f"{name}-{row}" for row in range(rows)]}))
 
 
+@pytest.mark.slow
 def test_tidying_merges_and_expires_and_no_row_goes(store: Store) -> None:
     store = _reopen(store, keep_snapshots_days=0)
     for index in range(5):

@@ -7,8 +7,9 @@ A number is never taken from the middle of a chain of thought: a response that s
 none. A change here that changes an answer raises the VERSION of every verifier.
 """
 
-import ast
 import re
+
+from tasks.python_source import UNREADABLE, parse_module
 
 LONGEST_LINE = 120
 LONGEST_ANSWER = 2_000
@@ -263,7 +264,7 @@ def _is_program(text: str) -> bool:
     if len(text) > 50_000 or not ("def " in text or "print(" in text):
         return False
     try:
-        ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        parse_module(text)
+    except UNREADABLE:
         return False
     return True

@@ -14,6 +14,8 @@ import re
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
+from tasks.python_source import UNREADABLE, parse_expression
+
 MAX_CHARACTERS = 500
 MAX_NODES = 200
 MAX_BITS = 4096  # of a numerator or a denominator: about 1,200 decimal digits
@@ -85,8 +87,8 @@ def _parse(expression: str, known: Mapping[str, Fraction]) -> ast.expr:
         if not (_LITERAL.fullmatch(word) or word in FUNCTIONS or word in known):
             raise ProgramError(f"{_clip(word)!r} is not allowed; known are {_known_names(known)}")
     try:
-        tree = ast.parse(expression.strip(), mode="eval").body
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        tree = parse_expression(expression.strip())
+    except UNREADABLE as error:
         raise ProgramError(f"{_clip(expression)!r} is not an arithmetic expression") from error
     nodes = sum(isinstance(node, ast.expr) for node in ast.walk(tree))
     if nodes > MAX_NODES:

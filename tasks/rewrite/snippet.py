@@ -8,6 +8,8 @@ Nothing is run here; a call is a name and plain values, whatever a model writes.
 
 import ast
 
+from tasks.python_source import UNREADABLE, parse_module
+
 MOST_CALL_CHARACTERS = 200
 MOST_CODE_CHARACTERS = 3_000
 _QUESTION = "What does this program print? Give the exact output."
@@ -62,7 +64,7 @@ def read_call(text: str, code: str) -> str:
 
 def values_in(call: str) -> list[object]:
     """Return the arguments of a call that `read_call` returned, and what they hold."""
-    (statement,) = ast.parse(call).body
+    (statement,) = parse_module(call).body
     return [
         ast.literal_eval(node)
         for node in ast.walk(statement)
@@ -87,8 +89,8 @@ def functions_in(tree: ast.Module) -> list[str]:
 
 def _parse(code: str) -> ast.Module:
     try:
-        return ast.parse(code)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        return parse_module(code)
+    except UNREADABLE as error:
         raise SnippetError("not Python") from error
 
 

@@ -39,6 +39,8 @@ class RunningSimulator:
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe is not None:
                 pipe.close()
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(_STOP_LIMIT_S)  # It ends when its stdin closes.
         _end(self.process)
 
     def __enter__(self) -> Self:

@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from tasks.assess.sandbox import run_program
 from tasks.llm.request import Messages
+from tasks.python_source import UNREADABLE, parse_expression, parse_module
 from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance
 from tasks.rewrite.acceptance import Gate
@@ -103,7 +104,7 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
     if refusal:
         return refusal
     code, name = tidy_code(parent.reference or ""), reply["function"].strip()
-    if name not in functions_in(ast.parse(code)):
+    if name not in functions_in(parse_module(code)):
         return Refusal("bad_call", f"{name[:60]!r} is not defined by the solution")
     calls: list[str] = []
     for said in reply["calls"]:
@@ -136,7 +137,7 @@ def describe_function(code: str, name: str) -> str:
     """Say by which name, and with which parameters, the function is called."""
     (found,) = (
         node
-        for node in ast.parse(code).body
+        for node in parse_module(code).body
         if isinstance(node, ast.FunctionDef) and node.name == name
     )
     parameters = ", ".join(argument.arg for argument in found.args.args)
@@ -146,8 +147,8 @@ def describe_function(code: str, name: str) -> str:
 def mutate(code: str) -> list[str]:
     """Return the code with one small mistake each: another comparison, operator or number."""
     mutants: list[str] = []
-    for place in range(sum(1 for _ in ast.walk(ast.parse(code)))):
-        tree = ast.parse(code)
+    for place in range(sum(1 for _ in ast.walk(parse_module(code)))):
+        tree = parse_module(code)
         node = list(ast.walk(tree))[place]
         if _spoil(node):
             mutants.append(ast.unparse(tree))
@@ -171,8 +172,8 @@ def _spoil(node: ast.AST) -> bool:
 
 def _is_plain(line: str) -> bool:
     try:
-        ast.literal_eval(line)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
+        ast.literal_eval(parse_expression(line.strip()))
+    except UNREADABLE:
         return False
     return True
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any, Final
 
 from tasks.llm.request import Messages
+from tasks.python_source import parse_module
 from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import Gate
@@ -132,7 +133,7 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
 
 
 def _parameters(code: str, name: str) -> list[str]:
-    for node in ast.walk(ast.parse(tidy_code(code))):
+    for node in ast.walk(parse_module(tidy_code(code))):
         if isinstance(node, ast.FunctionDef) and node.name == name:
             return [argument.arg for argument in node.args.args]
     return []
