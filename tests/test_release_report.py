@@ -94,6 +94,17 @@ def test_a_hostile_release_is_a_page_to_read(
         taught("hard", correct=0, wrong=8),
     )  # fmt: skip
     add_item(store, "nothing like it", name="exam")
+    rated = [
+        {
+            "rating_id": name,
+            "prompt_id": identify(name),
+            "rubric": EVIL,
+            "judge": EVIL,
+            "score": score,
+        }
+        for name, score in (("evil", 4.0), ("easy", 1.0), ("hard", 2.0))
+    ]
+    store.append("ratings", pl.DataFrame(rated), run_id=RUN)
     broken = {
         **{"rule": EVIL, "severity": "critical", "passed": False, "found": 1, "detail": EVIL},
         "pair_ids": [content_id(identify("evil"), response_of("evil"))],
@@ -102,8 +113,10 @@ def test_a_hostile_release_is_a_page_to_read(
     gate = {"passed": False, "rows": 2, "rules": [held, broken]}
     page = tell(store, recipe, tmp_path / "out", gate)
     read = assert_harmless(page)
-    # The domain, the rule, its detail, the source, the licence, the key, the sample, the offender.
-    assert read.text.count(EVIL) >= 8
+    # The domain, the rule, its detail, the source, the licence, the key, the sample, the offender,
+    # the rubric, its judge.
+    assert read.text.count(EVIL) >= 10
+    assert "2.33" in read.text  # The mean of 4, 1 and 2.
     for said in ("50 %", "of 4 prompts kept", "too easy", "too hard", "exam", "gate closed"):
         assert said in read.text, said
     assert "Nothing was published. 1\ncritical" in read.text.replace("</b>", "")

@@ -28,6 +28,8 @@ class Facts:
     gap: pl.DataFrame  # student in fortieths, reference in tenths, kept, prompts
     contamination: pl.DataFrame  # benchmark, items, prompts, methods, example
     rewrites: RewriteFacts
+    rubrics: pl.DataFrame  # rubric, judge, ratings, subjects, mean_score, screened, objected_to
+    correlations: pl.DataFrame  # rubric, domain, prompts, spearman
     found: pl.DataFrame  # benchmark, items, method, prompts, responses, set_aside
     audit: pl.DataFrame  # benchmark, disguise, method, texts, found
     sizes: Mapping[str, int]
@@ -50,6 +52,8 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
         gap=store.query("report_gap", policy=policy, student=student),
         contamination=store.query("report_contamination"),
         rewrites=gather_rewrites(store),
+        rubrics=store.query("report_rubrics"),
+        correlations=store.query("report_rubric_correlations", student=student),
         found=store.query(
             "release_contamination",
             benchmarks=names,

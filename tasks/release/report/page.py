@@ -88,6 +88,8 @@ def write_report(story: Story, gate: Mapping[str, Any], docs: str) -> str:
         spend=spend_rows(facts.spend),
         rewrite_accounts=account_rows(facts.rewrites),
         rewrite_samples=sample_rows(facts.rewrites),
+        rubrics=facts.rubrics.to_dicts(),
+        rubric_correlations=facts.correlations.to_dicts(),
         failed=_describe_broken(gate, staged),
         rules=gate["rules"],
         data_docs=docs,
