@@ -3,9 +3,11 @@
 print_steadily("print(6 * 7)")  →  "42" | Refusal("unsteady", "two runs print different things")
 """
 
+from dataclasses import dataclass
+
 from tasks.assess.sandbox import run_program, sandbox_works
 from tasks.rewrite.candidate import Parent, Refusal
-from tasks.rewrite.snippet import SnippetError, tidy_code
+from tasks.rewrite.snippet import SnippetError, make_program, read_call, tidy_code
 
 MOST_STEPS = 600  # lines run inside functions; nobody follows more on paper
 FEWEST_STEPS = 3  # with fewer there is nothing to follow
@@ -17,6 +19,26 @@ def has_runnable_code(parent: Parent) -> bool:
         return bool(tidy_code(parent.reference or "")) and sandbox_works()
     except SnippetError:
         return False
+
+
+@dataclass(frozen=True, slots=True)
+class Called:
+    """A parent's solution, one call of it, and what it prints."""
+
+    code: str
+    call: str
+    printed: str
+
+
+def call_solution(asked: str, parent: Parent) -> Called | Refusal:
+    """Run the call that a rewriter asks for; `bad_call` if it is none of the parent's solution."""
+    try:
+        code = tidy_code(parent.reference or "")
+        call = read_call(asked, code)
+    except SnippetError as error:
+        return Refusal("bad_call", f"{asked[:100]!r}: {error}")
+    printed = print_steadily(make_program(code, call))
+    return printed if isinstance(printed, Refusal) else Called(code, call, printed)
 
 
 def print_steadily(

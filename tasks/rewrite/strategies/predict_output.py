@@ -19,12 +19,10 @@ from tasks.rewrite.acceptance import LONGEST_ANSWER, Gate
 from tasks.rewrite.answers import read_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.exchange import ask_about_code, describe_reply
-from tasks.rewrite.running import print_steadily
+from tasks.rewrite.running import call_solution
 from tasks.rewrite.snippet import (
     SnippetError,
     compose,
-    make_program,
-    read_call,
     tidy_code,
     values_in,
 )
@@ -133,21 +131,16 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
     refusal = acceptance.refuse_declined(reply) or acceptance.refuse_empty(reply, ("call",))
     if refusal:
         return refusal
-    try:
-        code = tidy_code(parent.reference or "")
-        call = read_call(reply["call"], code)
-    except SnippetError as error:
-        return Refusal("bad_call", f"{reply['call'][:100]!r}: {error}")
-    printed = print_steadily(make_program(code, call))
-    if isinstance(printed, Refusal):
-        return printed
+    called = call_solution(reply["call"], parent)
+    if isinstance(called, Refusal):
+        return called
     return Candidate(
-        text=compose(code, call),
-        claimed=printed,
-        answer=printed,
-        answer_type="text" if read_number(printed) is None else "number",
+        text=compose(called.code, called.call),
+        claimed=called.printed,
+        answer=called.printed,
+        answer_type="text" if read_number(called.printed) is None else "number",
         answer_source="execution",
-        program=call,
+        program=called.call,
     )
 
 

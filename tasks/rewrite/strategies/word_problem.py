@@ -19,8 +19,8 @@ from tasks.rewrite.answers import numbers_said, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.checkable import SHORT_ANSWER, refuse_overlong, refuse_unrelated
 from tasks.rewrite.exchange import ask_about_code, describe_reply
-from tasks.rewrite.running import has_runnable_code, print_steadily
-from tasks.rewrite.snippet import SnippetError, make_program, read_call, tidy_code, values_in
+from tasks.rewrite.running import call_solution, has_runnable_code
+from tasks.rewrite.snippet import values_in
 
 NAME: Final = "word_problem"
 TEMPLATE = "word_problem@1"  # Raise the version with any change to what is asked.
@@ -118,19 +118,14 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
     )
     if refusal:
         return refusal
-    try:
-        code = tidy_code(parent.reference or "")
-        call = read_call(reply["call"], code)
-    except SnippetError as error:
-        return Refusal("bad_call", f"{reply['call'][:100]!r}: {error}")
-    printed = print_steadily(make_program(code, call))
-    if isinstance(printed, Refusal):
-        return printed
+    called = call_solution(reply["call"], parent)
+    if isinstance(called, Refusal):
+        return called
     return Candidate(
         text=reply["problem"].strip(),
         claimed=reply["answer"].strip(),
-        answer=printed,
+        answer=called.printed,
         answer_type="number",
         answer_source="execution",
-        program=call,
+        program=called.call,
     )
