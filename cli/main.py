@@ -1,5 +1,6 @@
 """The commands of `teachset`. Each one imports what it needs when it is called."""
 
+import gc
 import io
 import os
 import signal
@@ -428,6 +429,7 @@ def run() -> None:
     try:
         app(prog_name="teachset")
     finally:  # All is saved; a late Ctrl-C must not interrupt Python's own exit with a traceback.
+        gc.freeze()  # Nor has that exit to look for garbage.
         for late in (signal.SIGINT, signal.SIGTERM):
             signal.signal(late, lambda *_: os._exit(INTERRUPTED))
 

@@ -1,5 +1,6 @@
 """`teachset run` and `teachset stage`: a flow with a server, progress and an account at its end."""
 
+import gc
 import importlib
 import os
 import signal
@@ -141,9 +142,17 @@ def _end_at_once() -> NoReturn:
 
 
 def load_flow(name: str) -> Callable[..., Any]:
-    """Import a flow, named like the stage, and what Prefect and DuckDB import at its first call."""
-    for needed in ("fastapi.encoders", "pyarrow.dataset"):
-        importlib.import_module(needed)
-    module = importlib.import_module(f"flows.{FLOWS.get(name, name)}")
+    """Import a flow, named like the stage, and what Prefect and DuckDB import at its first call.
+
+    Nothing of that is garbage, now or later: looking through it took seconds of every run.
+    """
+    gc.disable()
+    try:
+        for needed in ("fastapi.encoders", "pyarrow.dataset"):
+            importlib.import_module(needed)
+        module = importlib.import_module(f"flows.{FLOWS.get(name, name)}")
+    finally:
+        gc.freeze()
+        gc.enable()
     flow: Callable[..., Any] = getattr(module, name)
     return flow
