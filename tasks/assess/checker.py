@@ -12,6 +12,7 @@ import re
 import resource
 import signal
 import sys
+from functools import lru_cache
 from typing import Any
 
 MEMORY_BYTES = 2 << 30
@@ -45,11 +46,7 @@ def as_latex(text: str) -> str:
 
 def compare(request: dict[str, Any], library: Any) -> dict[str, Any]:
     """Let math-verify compare; say apart from "not equal" that a side could not be read."""
-    configs = [library.LatexExtractionConfig(), library.ExprExtractionConfig()]
-    key, answer = (
-        library.parse(as_latex(request[side]), configs, parsing_timeout=None)
-        for side in ("key", "answer")
-    )
+    key, answer = (read(request[side], library) for side in ("key", "answer"))
     options = request.get("options", {})
     if library.verify(key, answer, timeout_seconds=None, **options):
         return {"equal": True}
@@ -62,6 +59,14 @@ def compare(request: dict[str, Any], library: Any) -> dict[str, Any]:
     if any(shorter[side] != request[side] for side in unread):
         return compare({**request, **shorter}, library)
     return {"equal": False, "unread": unread}
+
+
+@lru_cache(maxsize=4_096)
+def read(text: str, library: Any) -> list[Any]:
+    """Return what math-verify reads a text as; a key is read once for all answers to it."""
+    configs = [library.LatexExtractionConfig(), library.ExprExtractionConfig()]
+    parsed: list[Any] = library.parse(as_latex(text), configs, parsing_timeout=None)
+    return parsed
 
 
 def right_side(text: str) -> str:

@@ -67,6 +67,8 @@ _JSON_STARTS = ("{", "[")
 _SCALAR = re.compile(r'"[^"\n]*"|-?\d[\d.eE+-]*|true|false|null')
 _SHORT_TEXT = ("text", "date", "quantity")
 _PYTHON = {"python", "python3", "py", ""}
+_FULL_STOP = re.compile(r"(?<=[^.])\.$")
+_FORMULA_STOP = re.compile(r"(?<=[^.\\])\.$")
 _WRAPPERS = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|rm|bf)\s*\{([^{}]*)\}")
 
 
@@ -83,7 +85,9 @@ def extract_answer(content: str, answer_type: str, *, finished: bool = True) -> 
     if answer_type == "json":
         return extract_json(content, finished=finished)
     boxed = extract_boxed(content)
-    content = _FLATTENED.sub(r"\1\2", content[-LONGEST_TAIL:])
+    content = content[-LONGEST_TAIL:]
+    if "$$" in content or "\\[" in content or "\\]" in content:
+        content = _FLATTENED.sub(r"\1\2", content)
     if boxed:
         if finished and (final := _FINAL.search(content, max(content.rfind("\\boxed"), 0))):
             return _tidy(final["answer"])
@@ -251,13 +255,12 @@ def _cut_sentence(text: str) -> str:
 
 def _tidy(text: str) -> str:
     """Take off markdown emphasis, mathematics delimiters and the final full stop."""
-    text = text.strip().strip("*_`").strip()
-    text = re.sub(r"(?<=[^.])\.$", "", text).strip().strip("*`").strip()
+    text = _FULL_STOP.sub("", text.strip().strip("*_`").strip()).strip().strip("*`").strip()
     if (latex := _LATEX_LINE.fullmatch(text)) is not None:
         inner = latex["dollar"] or latex["round"] or latex["square"]
         if "\\)" not in inner and "\\]" not in inner:
             text = inner.strip()
-    return re.sub(r"(?<=[^.\\])\.$", "", text).strip()
+    return _FORMULA_STOP.sub("", text).strip() if text.endswith(".") else text
 
 
 def _is_program(text: str) -> bool:

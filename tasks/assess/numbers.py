@@ -29,6 +29,10 @@ _SCIENTIFIC = re.compile(r"[-+]?\d+(?:\.\d+)?[eE][-+]?\d{1,3}")
 _COMMA_DECIMAL = re.compile(r"([-+]?\d+),(\d+)")
 _RATIO = re.compile(r"([-+]?)\s*(\d+)\s*/\s*(\d+)")
 _FRAC = re.compile(r"([-+]?)\s*\\frac\s*(?:\{\s*(-?\d+)\s*\}|(\d))\s*(?:\{\s*(\d+)\s*\}|(\d))")
+_MIXED = re.compile(
+    r"([-+]?)\s*(\d+)(?:\s+([1-9]\d?)\s*/\s*(\d+)|\s*\\frac\s*(?:\{\s*(\d+)\s*\}|(\d))\s*"
+    r"(?:\{\s*(\d+)\s*\}|(\d)))"
+)
 _UNIT = re.compile(
     r"(?P<number>.*?[\d.}])\s*(?P<unit>[A-Za-z°µ][A-Za-z°µ/.²³]*(?:\s+[A-Za-z]+){0,3})\s*"
 )
@@ -120,6 +124,8 @@ def _read_value(text: str) -> Fraction | None:
         return Fraction(text)
     if _PLAIN.fullmatch(text):
         return Fraction(text.replace(",", "").replace(" ", "").rstrip("."))
+    if match := _MIXED.fullmatch(text):
+        return _read_mixed(*match.group(1, 2), *filter(None, match.groups()[2:]))
     if match := _RATIO.fullmatch(text):
         sign, top, bottom = match.groups()
     elif match := _FRAC.fullmatch(text):
@@ -130,4 +136,12 @@ def _read_value(text: str) -> Fraction | None:
     if int(bottom) == 0:
         return None
     value = Fraction(int(top), int(bottom))
+    return -value if sign == "-" else value
+
+
+def _read_mixed(sign: str, whole: str, top: str, bottom: str) -> Fraction | None:
+    """Return 7/2 for `3 1/2`; `3 5/2` is no mixed number, and may be two numbers."""
+    if not 0 < int(top) < int(bottom):
+        return None
+    value = int(whole) + Fraction(int(top), int(bottom))
     return -value if sign == "-" else value

@@ -8,6 +8,7 @@ import re
 from fractions import Fraction
 from typing import Any
 
+from tasks.assess.algebra import same_value
 from tasks.assess.numbers import (
     MOST_DIGITS,
     Number,
@@ -56,6 +57,8 @@ def decide_fast(key: str, answer: str) -> Outcome | None:
         return _compare_numbers(wanted, found)
     if squeeze(key) == squeeze(answer):
         return Outcome("correct", "normalised")
+    if (same := same_value(key, answer)) is not None:
+        return Outcome("correct" if same else "wrong", "algebraic")
     return None
 
 
@@ -87,10 +90,14 @@ def _compare_numbers(wanted: Number, found: Number) -> Outcome | None:
         return None
     if wanted.value == found.value:
         return Outcome("correct", "numeric")
-    scale = 100 if wanted.percent else 1
-    if (wanted.decimal or found.decimal) and abs(wanted.value - found.value) < NEAR * scale:
+    gap = abs(wanted.value - found.value)
+    is_near = gap < NEAR * (100 if wanted.percent else 1)
+    if is_near and (wanted.decimal or found.decimal):
         return None
-    if len(str(max(abs(wanted.value.numerator), abs(found.value.numerator)))) > MOST_DIGITS:
+    # Floating-point numbers of many digits are no trouble if they differ in the leading ones.
+    largest = max(abs(wanted.value), abs(found.value))
+    digits = len(str(max(abs(wanted.value.numerator), abs(found.value.numerator))))
+    if digits > MOST_DIGITS and (is_near or largest >= 10**MOST_DIGITS):
         return None
     return Outcome("wrong", "numeric")
 
