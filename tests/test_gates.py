@@ -120,8 +120,10 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
     )
     add(store, "grades", graded("c", "wrong"), *(graded(f"cut-{n}", "correct") for n in range(2)))
     fill(store, taught("unasked"))
-    # What each call cost, forgotten.
-    store.execute("create or replace view spend as select * replace (0 as cost_usd) from responses")
+    # Every call is said to have cost twice as much as it did.
+    store.execute(
+        "create or replace view spend as select * replace (2 * cost_usd as cost_usd) from responses"
+    )
     with pytest.raises(GateFailed, match=r"the run stops after responses: 7 critical") as failure:
         judge_store(store, recipe, "run-2", "responses")
     assert failure.value.verdict is not None
