@@ -379,18 +379,32 @@ def schema(
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(help="A release's folder.")],
+    release: Annotated[
+        str, typer.Argument(help="A release's folder, or s3://bucket/prefix, hf://org/name.")
+    ],
+    endpoint: Annotated[
+        str | None, typer.Option(help="The server, where not Amazon's or huggingface.co.")
+    ] = None,
+    token_env: Annotated[
+        str | None, typer.Option(help="The variable with the hub's token; HF_TOKEN if absent.")
+    ] = None,
 ) -> None:
-    """Check a release against its manifest."""
+    """Check a release against its manifest, in its folder or where it was published.
+
+    Every hash and count is recomputed from the files; of a bucket or a hub one file at a time.
+    `hf://org/name@release` is that release, without @ the newest; so is a prefix of releases.
+    """
     from cli.boundary import plain
     from tasks.errors import TeachsetError
+    from tasks.release.remote import find_place
     from tasks.release.verify import verify_release
 
-    verified = verify_release(folder)
+    place = find_place(release, endpoint, token_env)
+    verified = verify_release(place)
     if verified.faults:
         listed = "".join(f"\n  {plain(fault)}" for fault in verified.faults)
-        raise TeachsetError(f"{folder}: this release is not what was published:{listed}")
-    typer.echo(f"{folder}: whole; release {verified.release_id}, {verified.pairs:,} pairs")
+        raise TeachsetError(f"{place.name}: this release is not what was published:{listed}")
+    typer.echo(f"{place.name}: whole; release {verified.release_id}, {verified.pairs:,} pairs")
 
 
 @app.command()
