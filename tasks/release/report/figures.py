@@ -47,6 +47,7 @@ _WORDS = {
     "benchmark_8_gram": "in a benchmark (8 words)",
     "benchmark_reworded": "in a benchmark (reworded)",
     "benchmark_code": "in a benchmark (code)",
+    "benchmark_judged": "in a benchmark (a judge says so)",
 }
 
 
