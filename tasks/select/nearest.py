@@ -4,8 +4,8 @@
     0     3112  0.8714        the cosine of the two
     0     87    0.6120
 
-Exact search: a product of matrices, in pieces that take little memory. Measured on 3,000 x 500
-vectors of 384 numbers it takes numpy 0.05 s of processor time, docs/overlap.md has DuckDB's.
+Exact search: a product of matrices, piece by piece. On 3,000 x 500 vectors of 384
+numbers numpy took 0.05 s of processor time for what took DuckDB's array_inner_product 0.71 s.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,6 +19,7 @@ from tasks.errors import ModelServerError
 Directions = NDArray[np.float32]
 CELLS = 16_000_000  # of a product in memory at once: 64 MB
 _DIGITS = 4  # Further ones depend on how the product was cut.
+_ROUNDING = 1e-4
 
 
 def as_directions(vectors: pl.Series) -> Directions:
@@ -81,13 +82,16 @@ def _multiply(texts: Directions, items: Directions, floor: float) -> Iterator[pl
         return
     step = max(1, CELLS // len(items))
     for start in range(0, len(texts), step):
-        cosines = np.round(texts[start : start + step] @ items.T, _DIGITS)
-        rows, columns = np.nonzero(cosines >= np.float32(floor))
+        cosines = texts[start : start + step] @ items.T
+        rows, columns = np.nonzero(cosines >= np.float32(floor - _ROUNDING))
+        # Only what is near is rounded: all of a product would take as long as the product.
+        similarity = np.round(cosines[rows, columns].astype(np.float64), _DIGITS)
+        near = similarity >= floor
         yield pl.DataFrame(
             {
-                "text": rows.astype(np.int64) + start,
-                "item": columns.astype(np.int64),
-                "similarity": np.round(cosines[rows, columns].astype(np.float64), _DIGITS),
+                "text": rows[near].astype(np.int64) + start,
+                "item": columns[near].astype(np.int64),
+                "similarity": similarity[near],
             },
             schema=_NEAR,
         )

@@ -40,6 +40,7 @@ _WORDS = {
     "no_correct_response": "no right teacher response",
     "no_usable_response": "no usable teacher response",
     "exact_duplicate": "duplicate",
+    "same_meaning": "duplicate in other words",
     "benchmark_13_gram": "in a benchmark (13 words)",
     "benchmark_exact": "in a benchmark (exact)",
     "benchmark_7_gram": "in a benchmark (7 words)",
