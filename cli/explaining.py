@@ -208,9 +208,8 @@ def _draw_verdicts(tree: Tree, story: dict[str, Any]) -> None:
         who = f"response {hit['response_id']} overlaps" if hit["response_id"] else "overlaps"
         force = "" if hit["counts"] else ", recorded only"
         how = f"{hit['method']} {hit['score']:g}{force}"
-        branch = tree.add(
-            _text(f"{who} {hit['benchmark']} {hit['item_id']} ({how}): {hit['span']}")
-        )
+        why = hit["span"] or hit["detail"]
+        branch = tree.add(_text(f"{who} {hit['benchmark']} {hit['item_id']} ({how}): {why}"))
         branch.add(_text(f"the item: {hit['item']}"))
     for pair in story["releases"]:
         tree.add(

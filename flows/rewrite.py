@@ -9,6 +9,7 @@ from tasks.rewrite.stage import count_pending, rewrite_chunk
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contamination
 from tasks.select.duplicates import mark_duplicates
+from tasks.select.meaning import find_by_meaning
 from tasks.store import open_store
 
 
@@ -35,3 +36,4 @@ def rewrite(recipe: Recipe | RecipeFile) -> None:
         )
         mark_duplicates(recipe, run_id)
         mark_contamination(recipe, run_id)
+        find_by_meaning(recipe, run_id)

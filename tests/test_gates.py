@@ -107,6 +107,9 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
         return {"response_id": response, "verdict": verdict, **judged}
 
     add(store, "responses", answer("a", "good", 0), answer("b", "good", 1, content="5"))
+    second = answer("second", "good", 0, role="confirmer", model="other")
+    direction = answer("direction", "an item, no prompt", 0, role="embedder", model="embedder")
+    add(store, "responses", second, direction)
     add(store, "grades", graded("a", "correct"), {**graded("b", "wrong"), "extracted": "5"})
     assert found(judge_store(store, recipe, RUN, "responses")) == {}
     add(

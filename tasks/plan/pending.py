@@ -51,7 +51,7 @@ def pending_rewrites(store: Store, recipe: Recipe) -> pl.DataFrame:
     rows = store.stream(
         "rewrite_parents", ROWS_AT_A_TIME, **parent_filter(store, recipe, EVERYTHING)
     )
-    return _count(
+    return count_requests(
         store, endpoint, "rewriter", rows, lambda parents: plan_rewrites(parents, endpoint, recipe)
     )
 
@@ -91,7 +91,7 @@ def pending_confirmations(store: Store, recipe: Recipe, drafts: Sequence[Draft])
         {"prompt_id": name, "text": candidate.text, "choices": None}
         for name, candidate in candidates.items()
     ]
-    return _count(
+    return count_requests(
         store,
         endpoint,
         "reference",
@@ -109,7 +109,9 @@ def pending_verdicts(store: Store, recipe: Recipe) -> pl.DataFrame:
         return pl.DataFrame(schema=SCHEMA)
     roles = ("reference", "student", "teacher")
     rows = pending_judgements(store, recipe, roles, EVERYTHING)
-    return _count(store, endpoint_for(recipe, "judge", settings), "judge", rows, plan_judgements)
+    return count_requests(
+        store, endpoint_for(recipe, "judge", settings), "judge", rows, plan_judgements
+    )
 
 
 def pending_ratings(store: Store, recipe: Recipe, rates: Subject) -> pl.DataFrame:
@@ -119,7 +121,7 @@ def pending_ratings(store: Store, recipe: Recipe, rates: Subject) -> pl.DataFram
         return pl.DataFrame(schema=SCHEMA)
     endpoint = endpoint_for(recipe, "judge", settings)
     counted = [
-        _count(
+        count_requests(
             store,
             endpoint,
             "judge",
@@ -138,7 +140,7 @@ def _count_samples(
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
     endpoint = endpoint_for(recipe, role, settings)
-    return _count(
+    return count_requests(
         store,
         endpoint,
         role,
@@ -147,7 +149,7 @@ def _count_samples(
     )
 
 
-def _count(
+def count_requests(
     store: Store,
     endpoint: Endpoint,
     role: Role,

@@ -64,13 +64,20 @@ def _mark(
     store = open_store(recipe.store)
     tainted = store.query("tainted_by_release")
     new = find(store, recipe.select.contamination, names, run_id)
+    tell_of_findings(store, recipe, run_id, tainted, new)
+    return new
+
+
+def tell_of_findings(
+    store: Store, recipe: Recipe, run_id: str, tainted: pl.DataFrame, new: int
+) -> None:
+    """Announce what the run has found, if anything is new, and the releases it taints since."""
     if new:
         found = store.query("contamination_found", run_id=run_id).row(0, named=True)
         if found["prompts"] or found["responses"]:
             announce(recipe, "contamination.found", run_id, **found)
     for release in find_newly_tainted(store, tainted).iter_rows(named=True):
         announce(recipe, "release.tainted", run_id, **release)
-    return new
 
 
 def find_newly_tainted(store: Store, before: pl.DataFrame) -> pl.DataFrame:
