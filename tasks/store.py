@@ -49,7 +49,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "responses": ("response_id",),
     "failures": ("response_id", "run_id"),
     "rewrites": ("response_id", "acceptance"),
-    "routes": ("prompt_id", "version"),
+    "routes": ("prompt_id", "version", "response_id"),
     "grades": ("response_id", "key_id", "verifier", "version", "attempt"),
     "signatures": ("prompt_id", "sketch"),
     "screened": ("text_id", "screen"),

@@ -170,6 +170,10 @@ class EmbedderSettings(ModelSettings):
 class Models(Section):
     """Who plays which role. A stage that needs a role which is not filled is skipped or refused."""
 
+    router: ModelSettings | None = Field(
+        default=None,
+        description="A cheap model that says what kind of task a seed is where the rules cannot.",
+    )
     rewriter: ModelSettings | None = None
     reference: ModelSettings | None = None
     confirmer: ModelSettings | None = Field(

@@ -158,6 +158,8 @@ class Recipe(Section):
             settings["release"].pop(name)
         for source in (*settings["seeds"], *settings["benchmarks"], *settings["responses"]):
             source["path"] = source["path"].rsplit("/", 1)[-1]
+        if self.models.router is None:  # As it was before there was such a role.
+            settings["models"].pop("router")
         students, judges = (settings["models"].pop(name) for name in ("students", "judges"))
         for model in (*filter(None, settings["models"].values()), *students, *judges):
             for limit in (

@@ -114,6 +114,7 @@ ROSTER: dict[str, ModelProfile] = {
     "sim-think": ModelProfile(
         skill=2.0, family="other", input_price=0.5, output_price=2.0, reasoning="tags"
     ),
+    "sim-router": ModelProfile(skill=2.5, family="other"),
     "sim-rewriter": ModelProfile(skill=2.8, family="large", input_price=1.0, output_price=4.0),
     "sim-judge": ModelProfile(skill=2.5, family="other", input_price=0.5, output_price=2.0),
     "sim-embedder": ModelProfile(
