@@ -19,9 +19,10 @@ from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.contaminated import tell_of_contamination
 from tasks.release.facts import Facts
 from tasks.release.formats import FORMATS, columns_of, loaded_by_name
+from tasks.release.layout import CARD
 from tasks.release.markdown import escape, table
 from tasks.release.stage import Staged
-from tasks.release.verify import CARD, SPLITS
+from tasks.release.verify import SPLITS
 
 _KNOWN_LICENCES = frozenset(
     {

@@ -13,8 +13,8 @@ from typing import Any
 
 from tasks.errors import PublishError
 from tasks.recipe import PublishTarget
+from tasks.release.layout import MANIFEST
 from tasks.release.targets.parcel import Delivery, Parcel, ParcelFile
-from tasks.release.verify import MANIFEST
 
 LATEST = "latest.json"
 _HASH = "sha256"  # the name under which an object's metadata has it
