@@ -133,8 +133,19 @@ def query(
 
 
 @app.command()
-def shell(recipe: RecipeOption = None) -> None:
-    """Ask the store at a prompt, read-only."""
+def shell(
+    recipe: RecipeOption = None,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="DuckDB's own UI in a browser, instead of a prompt.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the UI, on loopback.")] = 4213,
+) -> None:
+    """Ask the store at a prompt, or in DuckDB's UI, read-only."""
+    if ui:
+        from cli.shell_ui import open_ui
+
+        open_ui(recipe, port)
+        return
     from cli.shell import open_shell
 
     open_shell(recipe)
