@@ -133,8 +133,19 @@ def query(
 
 
 @app.command()
-def shell(recipe: RecipeOption = None) -> None:
-    """Ask the store at a prompt, read-only."""
+def shell(
+    recipe: RecipeOption = None,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="DuckDB's own UI in a browser, instead of a prompt.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the UI, on loopback.")] = 4213,
+) -> None:
+    """Ask the store at a prompt, or in DuckDB's UI, read-only."""
+    if ui:
+        from cli.shell_ui import open_ui
+
+        open_ui(recipe, port)
+        return
     from cli.shell import open_shell
 
     open_shell(recipe)
@@ -314,15 +325,19 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Another than loopback needs PREFECT_SERVER_API_AUTH_STRING.")
     ] = "127.0.0.1",
+    pages_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Of releases' reports; the next after --port."),
+    ] = None,
 ) -> None:
-    """Serve Prefect's UI and run the schedules.
+    """Serve Prefect's UI, run the schedules and show releases' reports.
 
     The deployments are those of prefect.yaml, what happens by itself is in automations.yaml;
     Ctrl-C stops everything.
     """
     from cli.serving import serve as serve_everything
 
-    serve_everything(port, notify, deployments, host)
+    serve_everything(port, notify, deployments, host, pages_port)
 
 
 @app.command()

@@ -8,8 +8,9 @@ import polars as pl
 from tasks.plan import pending
 from tasks.plan.assumed import NEAR_SHARE
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
-from tasks.plan.forecast import Forecast, Rewriting, count_demands
+from tasks.plan.forecast import Forecast, count_demands
 from tasks.plan.price import Demand
+from tasks.plan.rewriting import Rewriting
 from tasks.recipe import Recipe
 from tasks.select.embed import EVERYTHING, TEMPLATE, pending_texts, plan_embeddings
 from tasks.select.reworded import ORDERS, ask, pending_pairs, plan_comparisons, screens_in_force

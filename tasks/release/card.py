@@ -20,9 +20,10 @@ from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.contaminated import tell_of_contamination
 from tasks.release.facts import Facts
 from tasks.release.formats import FORMATS, columns_of, loaded_by_name
+from tasks.release.layout import CARD, DATA_DOCS, GATE, INDEX, MANIFEST, ORIGIN, REPORT
 from tasks.release.markdown import escape, link, table
 from tasks.release.stage import Staged
-from tasks.release.verify import CARD, DATA_DOCS, GATE, INDEX, MANIFEST, ORIGIN, REPORT, SPLITS
+from tasks.release.verify import SPLITS
 
 _KNOWN_LICENCES = frozenset(
     {

@@ -24,6 +24,7 @@ from pydantic import ValidationError
 
 from tasks.errors import InputError
 from tasks.recipe import PublishTarget
+from tasks.release.layout import MANIFEST
 from tasks.release.targets.access import (
     KIND,
     OF_THE_HUB,
@@ -35,7 +36,7 @@ from tasks.release.targets.access import (
     list_objects,
 )
 from tasks.release.targets.bucket import LATEST
-from tasks.release.verify import MANIFEST, Folder, Place
+from tasks.release.verify import Folder, Place
 
 if TYPE_CHECKING:
     from huggingface_hub import HfApi

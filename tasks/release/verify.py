@@ -17,11 +17,8 @@ import polars as pl
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
+from tasks.release.layout import DATA_DOCS, GATE, INDEX, MANIFEST, ORIGIN, REPORT
 
-MANIFEST, GATE, CARD = "manifest.json", "gate.json", "README.md"
-ORIGIN, REPORT = "origin.json", "report.html"
-DATA_DOCS = "data_docs.html"
-INDEX = "pairs.parquet"
 SPLITS = ("train", "validation")
 ID_DIGITS = 12
 _PIECE = 1024 * 1024

@@ -14,9 +14,9 @@ from typing import Any
 
 from tasks.errors import PublishError
 from tasks.recipe import PublishTarget
+from tasks.release.layout import MANIFEST
 from tasks.release.targets.access import connect_bucket, explain_bucket, list_objects
 from tasks.release.targets.parcel import Delivery, Parcel, ParcelFile
-from tasks.release.verify import MANIFEST
 
 LATEST = "latest.json"
 _HASH = "sha256"  # the name under which an object's metadata has it

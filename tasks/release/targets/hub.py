@@ -16,6 +16,7 @@ from tenacity import retry, retry_if_exception, stop_after_attempt, wait_exponen
 
 from tasks.errors import PublishError
 from tasks.recipe import PublishTarget
+from tasks.release.layout import CARD, DATA_DOCS, GATE, MANIFEST, ORIGIN, REPORT
 from tasks.release.targets.access import (
     KIND,
     OF_THE_HUB,
@@ -25,7 +26,6 @@ from tasks.release.targets.access import (
     list_files,
 )
 from tasks.release.targets.parcel import Delivery, Parcel, ParcelFile
-from tasks.release.verify import CARD, DATA_DOCS, GATE, MANIFEST, ORIGIN, REPORT
 
 if TYPE_CHECKING:  # It takes half a second to import, and is needed on few nights.
     from huggingface_hub import HfApi

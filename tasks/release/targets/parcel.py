@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import PublishError
-from tasks.release.verify import MANIFEST, Folder, hash_file, verify_release
+from tasks.release.layout import MANIFEST
+from tasks.release.verify import Folder, hash_file, verify_release
 
 _LAST = (MANIFEST,)  # A release that has its manifest has everything.
 
