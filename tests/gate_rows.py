@@ -191,7 +191,7 @@ def good_rows() -> list[dict[str, Any]]:
         row("good"),
         row("no-reasoning", messages=chat("It is 4.")),
         row("edge", pass_rate=0.75),
-        row("code", domain="code", pass_rate=0.1, low=0.0),
+        row("code", domain="code", answer_type="code", key=None, pass_rate=0.1, low=0.0),
         row("told", messages=[{"role": "system", "content": "Be brief."}, *chat("Four.")]),
         row("other-split", split="validation"),
         row("example", messages=chat("Write to jo@mail.example.com or ring (212) 555-0143: 4.")),
