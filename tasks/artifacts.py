@@ -276,11 +276,11 @@ def _link_pages(recipe: Recipe, pages: Sequence[Page], said: str) -> None:
 
 
 def _read_funnel(recipe: Recipe) -> pl.DataFrame:
-    return open_store(recipe.store).query("funnel_of_policy", policy=recipe.policy_version())
+    return open_store(recipe.store).recall("funnel_of_policy", policy=recipe.policy_version())
 
 
 def _read_spend(recipe: Recipe, run_id: str) -> pl.DataFrame:
-    return open_store(recipe.store).query("spend_by_role", run_id=run_id)
+    return open_store(recipe.store).recall("spend_by_role", run_id=run_id)
 
 
 def _say_dollars(costs: pl.Series) -> str:

@@ -220,7 +220,7 @@ def _read(store: Store, query: str, parameters: Mapping[str, Any]) -> Iterator[p
 
 
 def _count_kept(store: Store, recipe: Recipe) -> int:
-    funnel = store.query("funnel_of_policy", policy=recipe.policy_version())
+    funnel = store.recall("funnel_of_policy", policy=recipe.policy_version())
     return int(funnel.filter("kept")["prompts"].sum())
 
 

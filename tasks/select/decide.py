@@ -139,7 +139,7 @@ def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
     """
     teacher = recipe.models.teacher.model if recipe.models.teacher else None
     student = recipe.models.student.model
-    evidence = store.query(
+    evidence = store.recall(
         "select_evidence",
         student=student,
         teacher=teacher,

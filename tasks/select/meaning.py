@@ -55,7 +55,7 @@ def find_by_meaning(recipe: Recipe, run_id: str) -> None:
     if not recipe.select.contamination.by_embedding:
         return
     mark_near_items(recipe, run_id)
-    tainted = store.query("tainted_by_release")
+    tainted = store.recall("tainted_by_release")
     run_ranges(
         "compare",
         count_comparisons(store, recipe),
