@@ -46,7 +46,7 @@ serve: $(STAMP)  ## Prefect's server, UI and the schedules of prefect.yaml
 install: $(STAMP)  ## make .venv and install into it what requirements.txt locks
 
 clean:  ## remove .venv and caches; projects/ with what was paid for stays
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	rm -rf $(VENV) .venv-trainers .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): requirements.txt pyproject.toml

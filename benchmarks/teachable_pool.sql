@@ -45,11 +45,18 @@ select
     1 as version,
     if(right_one, 'correct', 'wrong') as verdict,
     if(right_one, '7', (hash(response_id) % 5)::varchar) as extracted,
+    responses.prompt_id,
+    responses.role,
+    responses.model,
+    responses.completion_tokens,
     now() as created_at
 from (
     select
         response_id,
         prompt_id,
+        role,
+        model,
+        completion_tokens,
         pow(sin(hash(prompt_id) / pow(2, 64) * pi() / 2), 2)
         > hash(response_id || 'r') / pow(2, 64) as right_one
     from responses

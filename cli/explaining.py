@@ -43,6 +43,7 @@ def explain(connection: duckdb.DuckDBPyConnection, identifier: str) -> dict[str,
     line = read_rows(connection, "explain_prompts", prompt_id=prompt_id)
     for prompt in line:
         prompt["sources"] = read_rows(connection, "explain_sources", prompt_id=prompt["prompt_id"])
+        prompt["routes"] = read_rows(connection, "explain_routes", prompt_id=prompt["prompt_id"])
         prompt["making"] = read_rows(connection, "explain_rewrite", prompt_id=prompt["prompt_id"])
     samples = read_rows(connection, "explain_samples", prompt_id=prompt_id)
     parts = {part: read_rows(connection, f"explain_{part}", prompt_id=prompt_id) for part in _PARTS}
@@ -139,9 +140,19 @@ def _draw_origin(tree: Tree, line: list[Row]) -> None:
                     f"{source['uri']}, row {source['row_number']}"
                 )
             )
+        for word in prompt["routes"]:
+            branch.add(_text(_say_route(word)))
         for made in prompt["making"]:
             outcome = "accepted" if made["accepted"] else f"not accepted: {made['reason']}"
             branch.add(_text(f"made by {made['model']} with {made['template']}: {outcome}"))
+
+
+def _say_route(word: Row) -> str:
+    """Return `route proof by model, sim-router, route@1 (replaced): a model says so; …`."""
+    who = "rules" if word["model"] is None else f"{word['model']}, {word['template']}"
+    how = f" ({word['reason']})" if word["reason"] else ""
+    now = "" if word["counts"] else ", no longer counts"
+    return f"route {word['route']} by {word['decided_by']}, {who}{how}{now}: {word['rule']}"
 
 
 def _draw_keys(tree: Tree, story: dict[str, Any]) -> None:
@@ -208,9 +219,8 @@ def _draw_verdicts(tree: Tree, story: dict[str, Any]) -> None:
         who = f"response {hit['response_id']} overlaps" if hit["response_id"] else "overlaps"
         force = "" if hit["counts"] else ", recorded only"
         how = f"{hit['method']} {hit['score']:g}{force}"
-        branch = tree.add(
-            _text(f"{who} {hit['benchmark']} {hit['item_id']} ({how}): {hit['span']}")
-        )
+        why = hit["span"] or hit["detail"]
+        branch = tree.add(_text(f"{who} {hit['benchmark']} {hit['item_id']} ({how}): {why}"))
         branch.add(_text(f"the item: {hit['item']}"))
     for pair in story["releases"]:
         tree.add(

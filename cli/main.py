@@ -133,8 +133,19 @@ def query(
 
 
 @app.command()
-def shell(recipe: RecipeOption = None) -> None:
-    """Ask the store at a prompt, read-only."""
+def shell(
+    recipe: RecipeOption = None,
+    ui: Annotated[
+        bool, typer.Option("--ui", help="DuckDB's own UI in a browser, instead of a prompt.")
+    ] = False,
+    port: Annotated[int, typer.Option(min=1, max=65535, help="Of the UI, on loopback.")] = 4213,
+) -> None:
+    """Ask the store at a prompt, or in DuckDB's UI, read-only."""
+    if ui:
+        from cli.shell_ui import open_ui
+
+        open_ui(recipe, port)
+        return
     from cli.shell import open_shell
 
     open_shell(recipe)
@@ -314,15 +325,19 @@ def serve(
     host: Annotated[
         str, typer.Option(help="Another than loopback needs PREFECT_SERVER_API_AUTH_STRING.")
     ] = "127.0.0.1",
+    pages_port: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Of releases' reports; the next after --port."),
+    ] = None,
 ) -> None:
-    """Serve Prefect's UI and run the schedules.
+    """Serve Prefect's UI, run the schedules and show releases' reports.
 
     The deployments are those of prefect.yaml, what happens by itself is in automations.yaml;
     Ctrl-C stops everything.
     """
     from cli.serving import serve as serve_everything
 
-    serve_everything(port, notify, deployments, host)
+    serve_everything(port, notify, deployments, host, pages_port)
 
 
 @app.command()
@@ -379,18 +394,32 @@ def schema(
 
 @app.command()
 def verify(
-    folder: Annotated[Path, typer.Argument(help="A release's folder.")],
+    release: Annotated[
+        str, typer.Argument(help="A release's folder, or s3://bucket/prefix, hf://org/name.")
+    ],
+    endpoint: Annotated[
+        str | None, typer.Option(help="The server, where not Amazon's or huggingface.co.")
+    ] = None,
+    token_env: Annotated[
+        str | None, typer.Option(help="The variable with the hub's token; HF_TOKEN if absent.")
+    ] = None,
 ) -> None:
-    """Check a release against its manifest."""
+    """Check a release against its manifest, in its folder or where it was published.
+
+    Every hash and count is recomputed from the files; of a bucket or a hub one file at a time.
+    `hf://org/name@release` is that release, without @ the newest; so is a prefix of releases.
+    """
     from cli.boundary import plain
     from tasks.errors import TeachsetError
+    from tasks.release.remote import find_place
     from tasks.release.verify import verify_release
 
-    verified = verify_release(folder)
+    place = find_place(release, endpoint, token_env)
+    verified = verify_release(place)
     if verified.faults:
         listed = "".join(f"\n  {plain(fault)}" for fault in verified.faults)
-        raise TeachsetError(f"{folder}: this release is not what was published:{listed}")
-    typer.echo(f"{folder}: whole; release {verified.release_id}, {verified.pairs:,} pairs")
+        raise TeachsetError(f"{place.name}: this release is not what was published:{listed}")
+    typer.echo(f"{place.name}: whole; release {verified.release_id}, {verified.pairs:,} pairs")
 
 
 @app.command()

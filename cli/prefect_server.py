@@ -123,13 +123,21 @@ def refuse_open_door(host: str) -> None:
         loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
     except ValueError:
         loopback = False
-    password = os.environ.get(SERVER_PASSWORD, "")
-    if not loopback and ":" not in password:
+    if not loopback and ":" not in (password_at_the_door() or ""):
         raise InputError(
             f"--host {host}: others could start runs and read their logs there. Set "
             f"{SERVER_PASSWORD}=user:password, or leave --host out and use a tunnel "
             "(ssh -L 4200:127.0.0.1:4200 …)."
         )
+
+
+def password_at_the_door() -> str | None:
+    """Return the user:password that what we open asks for, if it asks for one.
+
+    Where Prefect's server is not ours it is what that one asks for.
+    """
+    named = CLIENT_PASSWORD if configured_url() else SERVER_PASSWORD
+    return os.environ.get(SERVER_PASSWORD) or os.environ.get(named) or None
 
 
 def use_own_password() -> None:

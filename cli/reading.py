@@ -17,9 +17,12 @@ from tasks.recipe import StoreSettings
 
 
 @contextmanager
-def open_reader(settings: StoreSettings) -> Iterator[duckdb.DuckDBPyConnection]:
-    """Attach the store read-only to a fresh DuckDB. Raises StoreError if it is not there."""
-    connection: duckdb.DuckDBPyConnection = connect_duckdb(extensions_of(settings))
+def open_reader(settings: StoreSettings, *extensions: str) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Attach the store read-only to a fresh DuckDB, which may have more extensions than it needs.
+
+    Raises StoreError if it is not there.
+    """
+    connection = connect_duckdb([*extensions_of(settings), *extensions])
     try:
         attach(connection, settings)
         yield connection

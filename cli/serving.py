@@ -1,6 +1,7 @@
 """`teachset serve`: Prefect's server and UI and the schedules of prefect.yaml, all in one.
 
-    Prefect is at http://127.0.0.1:4200. Ctrl-C stops everything.
+    Prefect is at http://127.0.0.1:4200, the pages of releases at http://127.0.0.1:4201.
+    Ctrl-C stops everything.
 
 The deployments run in a child process; it ends with this one, however this one ends.
 """
@@ -16,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from cli.metrics_server import metrics_of_children
-from cli.prefect_server import LOOPBACK, prefect_home, prefect_server
+from cli.pages import serving_pages
+from cli.prefect_server import LOOPBACK, password_at_the_door, prefect_home, prefect_server
 from cli.project import ROOT
 from tasks.errors import TeachsetError
 
@@ -30,18 +32,25 @@ def serve(
     notify: str | None = None,
     deployments: Path | None = None,
     host: str = LOOPBACK,
+    pages_port: int | None = None,
 ) -> None:
     """Serve until Ctrl-C or a signal. Raises TeachsetError if the schedules cannot be served."""
+    port, password = port or DEFAULT_PORT, password_at_the_door()
     with (
         _alone() as lock,
-        prefect_server(schedules=True, port=port or DEFAULT_PORT, host=host) as server,
+        prefect_server(schedules=True, port=port, host=host) as server,
+        serving_pages(prefect_home(), host, pages_port or port + 1, password) as pages,
         metrics_of_children(prefect_home()),
     ):
         schedules = start_schedules(
             lock, notify=notify, deployments=deployments, alone=server.pid is not None
         )
         try:
-            print(f"Prefect is at {server.ui}. Ctrl-C stops everything.", flush=True)
+            print(
+                f"Prefect is at {server.ui}, the pages of releases at {pages}.\n"
+                "Ctrl-C stops everything.",
+                flush=True,
+            )
             code = schedules.wait()
             raise TeachsetError(f"the process that runs the deployments ended with code {code}")
         except KeyboardInterrupt:

@@ -1,7 +1,7 @@
 """`teachset shell`: SQL at a prompt, on the store, read-only.
 
-DuckDB's own shell if it is on PATH in the version whose extensions are installed here, else a small
-one of ours.
+DuckDB's own shell if it is installed beside Python or on PATH, in the version whose extensions are
+installed here, else a small one of ours.
 """
 
 import shutil
@@ -48,7 +48,8 @@ def open_shell(recipe: Path | None) -> None:
 
 def find_duckdb_shell() -> str | None:
     """Return DuckDB's shell if it is installed in exactly our version of DuckDB."""
-    program = shutil.which("duckdb")
+    beside = Path(sys.executable).parent  # Where `pip install 'teachset[shell]'` puts it.
+    program = shutil.which("duckdb", path=str(beside)) or shutil.which("duckdb")
     if program is None:
         return None
     try:

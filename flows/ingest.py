@@ -4,13 +4,15 @@ from prefect import flow
 
 from tasks.gates import check_store
 from tasks.ingest import import_responses_task, ingest_benchmarks_task, ingest_seeds_task
+from tasks.llm.chunks import two_at_a_time
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contamination
 from tasks.select.duplicates import mark_duplicates
+from tasks.select.meaning import find_by_meaning
 
 
-@flow(name="ingest", flow_run_name="ingest {recipe.name}")
+@flow(name="ingest", flow_run_name="ingest {recipe.name}", task_runner=two_at_a_time())
 def ingest(recipe: Recipe | RecipeFile) -> None:
     """Bring in what is new in the recipe's files, and find what no money should be spent on.
 
@@ -23,4 +25,5 @@ def ingest(recipe: Recipe | RecipeFile) -> None:
         import_responses_task(recipe, run_id)
         mark_duplicates(recipe, run_id)
         mark_contamination(recipe, run_id)
+        find_by_meaning(recipe, run_id)
         check_store(recipe, run_id, "ingest")

@@ -9,8 +9,9 @@
 | quickstart-spend  | calls, tokens and dollars by role and model                 |
 | quickstart-gate   | the gate's verdict, a rule a row                            |
 | quickstart-ingest-gate, quickstart-responses-gate | the same after these stages |
-| quickstart-release| the release and how to load it                              |
+| quickstart-release| the release, its pages and how to load it                   |
 | quickstart-folder | a link to the release                                       |
+| quickstart-page-report, quickstart-page-docs | links to what `teachset serve` shows of it |
 | quickstart-targets| where it was published besides its folder                   |
 
 Stable keys give each of them a history over the nights.
@@ -19,6 +20,7 @@ Stable keys give each of them a history over the nights.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -31,6 +33,7 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 
 from tasks.errors import GateFailed
+from tasks.pages import Page, link_refusal, link_release
 from tasks.recipe import Recipe
 from tasks.release.distribute import Publication
 from tasks.release.publish import Published
@@ -144,16 +147,25 @@ def refusal_shown(recipe: Recipe) -> Iterator[None]:
     except GateFailed as error:
         if error.verdict is not None:
             show_gate(recipe, error.verdict)
+            show_refusal(recipe, error.verdict)
         raise
+
+
+@task(task_run_name="show-refusal", cache_policy=NO_CACHE)
+def show_refusal(recipe: Recipe, gate: Mapping[str, Any]) -> None:
+    """Leave links to what a closed gate has left to read, where that is shown."""
+    _link_pages(recipe, link_refusal(recipe.name, Path(recipe.release.folder)), say_gate(gate))
 
 
 @task(task_run_name="show-release", cache_policy=NO_CACHE)
 def show_release(recipe: Recipe, published: Published) -> None:
-    """Leave the release, the line that loads it and a link to its folder."""
+    """Leave the release, the line that loads it and links to its folder and its pages."""
     said = say_release(published)
+    pages = link_release(recipe.name, published.folder)
     create_markdown_artifact(
-        key=f"{recipe.name}-release", markdown=describe_release(published), description=said
+        key=f"{recipe.name}-release", markdown=describe_release(published, pages), description=said
     )
+    _link_pages(recipe, pages, said)
     create_link_artifact(
         key=f"{recipe.name}-folder",
         link=published.folder.as_uri(),
@@ -197,8 +209,9 @@ def show_report(recipe: Recipe, run_id: str, published: Published) -> None:
     )
 
 
-def describe_release(published: Published) -> str:
-    """Return the release as markdown."""
+def describe_release(published: Published, pages: Sequence[Page] = ()) -> str:
+    """Return the release as markdown, with links to its pages."""
+    links = [f"- [{page.title}]({page.address})" for page in pages]
     return "\n".join(
         [
             f"# {say_release(published)}",
@@ -206,6 +219,7 @@ def describe_release(published: Published) -> str:
             f"- Id `{published.release_id}`, {published.validation_pairs:,} of its pairs are for "
             "validation",
             f"- {say_gate(published.gate)}",
+            *links,
             f"- Folder `{published.folder}`",
             "",
             "```python",
@@ -251,12 +265,22 @@ def say_gate(gate: Mapping[str, Any]) -> str:
     )
 
 
+def _link_pages(recipe: Recipe, pages: Sequence[Page], said: str) -> None:
+    for page in pages:
+        create_link_artifact(
+            key=f"{recipe.name}-page-{page.key}",
+            link=page.address,
+            link_text=page.title,
+            description=f"{said} Shown while `teachset serve` runs.",
+        )
+
+
 def _read_funnel(recipe: Recipe) -> pl.DataFrame:
-    return open_store(recipe.store).query("funnel_of_policy", policy=recipe.policy_version())
+    return open_store(recipe.store).recall("funnel_of_policy", policy=recipe.policy_version())
 
 
 def _read_spend(recipe: Recipe, run_id: str) -> pl.DataFrame:
-    return open_store(recipe.store).query("spend_by_role", run_id=run_id)
+    return open_store(recipe.store).recall("spend_by_role", run_id=run_id)
 
 
 def _say_dollars(costs: pl.Series) -> str:

@@ -27,7 +27,10 @@ def show_difficulty(recipe: Recipe, run_id: str) -> None:
     """Leave the pass rates by domain, the reference beside the student, and other policies."""
     store = open_store(recipe.store)
     asked = {"policy": recipe.policy_version(), "student": recipe.models.student.model}
-    difficulty, gap = store.query("report_difficulty", **asked), store.query("report_gap", **asked)
+    difficulty, gap = (
+        store.recall("report_difficulty", **asked),
+        store.recall("report_gap", **asked),
+    )
     if difficulty.is_empty():
         return
     create_markdown_artifact(

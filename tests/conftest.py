@@ -12,6 +12,8 @@ import pytest
 from tasks.recipe import Recipe, StoreSettings, resolve_paths
 from tasks.store import Store, close_stores, open_store
 
+pytest.register_assert_rewrite("published")  # It is a plugin and imported by name, too.
+
 SEEDS: tuple[dict[str, Any], ...] = (
     {"prompt": "What is 2 + 2?", "answer": "4", "domain": "math", "level": 1},
     {"prompt": "What is 7 * 6?", "answer": "42", "domain": "math", "level": 2},

@@ -7,13 +7,13 @@ tags, and files by revision. A token that begins with `read` may look and not wr
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote, urlsplit
+
+from loopback import QuietHandler, serve
 
 LARGE = ".parquet"
 
@@ -40,6 +40,7 @@ class Hub:
     tokens: set[str] = field(default_factory=lambda: {"write-1", "read-1"})
     asked: list[str] = field(default_factory=list)  # method and path
     down: str | None = None  # requests whose path has this end without an answer
+    busy: int = 0  # so many requests are told to come again later
     between: Callable[[], object] = lambda: None  # called before a commit is looked at
 
     def uploads(self) -> list[str]:
@@ -68,26 +69,10 @@ class Hub:
         return next((commit for commit in history if commit.oid == oid), None)
 
 
-class _Handler(BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
+class _Handler(QuietHandler):
     hub: Hub
 
-    def log_message(self, *_: object) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        self._answer()
-
-    def do_GET(self) -> None:
-        self._answer()
-
-    def do_PUT(self) -> None:
-        self._answer()
-
-    def do_POST(self) -> None:
-        self._answer()
-
-    def _answer(self) -> None:
+    def answer(self) -> None:
         body = self.rfile.read(int(self.headers.get("content-length") or 0))
         path = unquote(urlsplit(self.path).path)
         if self.hub.down and self.hub.down in path:
@@ -95,6 +80,10 @@ class _Handler(BaseHTTPRequestHandler):
             self.connection.close()
             return
         self.hub.asked.append(f"{self.command} {path}")
+        if self.hub.busy:
+            self.hub.busy -= 1
+            self._send(503, {"error": "Service Unavailable"})
+            return
         if self.command == "PUT":
             self.hub.stored[path.rpartition("/")[2]] = body
             self._send(200, {})
@@ -225,24 +214,13 @@ class _Handler(BaseHTTPRequestHandler):
                 404, {"error": path}, "RevisionNotFound" if found is None else "EntryNotFound"
             )
             return
-        self.send_response(200)
-        self.send_header("content-length", str(len(content)))
-        self.send_header("x-repo-commit", found.oid)
-        self.send_header("etag", f'"{hashlib.sha256(content).hexdigest()}"')
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(content)
+        known = {"x-repo-commit": found.oid, "etag": f'"{hashlib.sha256(content).hexdigest()}"'}
+        self.send(200, content, known)
 
     def _send(self, status: int, answer: object, code: str | None = None) -> None:
-        content = json.dumps(answer).encode()
-        self.send_response(status)
-        self.send_header("content-type", "application/json")
-        self.send_header("content-length", str(len(content)))
-        if code:
-            self.send_header("x-error-code", code)
-        self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(content)
+        headers = {"content-type": "application/json"}
+        known = {"x-error-code": code} if code else {}
+        self.send(status, json.dumps(answer).encode(), headers | known)
 
 
 def _blob_id(content: bytes) -> str:
@@ -253,14 +231,6 @@ def _blob_id(content: bytes) -> str:
 def hub_server() -> Iterator[Hub]:
     """Serve an empty hub."""
     hub = Hub()
-    handler = type("Handler", (_Handler,), {"hub": hub})
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    hub.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
+    with serve(type("Handler", (_Handler,), {"hub": hub})) as address:
+        hub.url = f"http://{address}"
         yield hub
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

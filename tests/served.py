@@ -23,6 +23,7 @@ from tasks.recipe import StoreSettings
 from tasks.store import close_stores, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
+PAGES = 100  # From one port to the other, so that tests side by side do not meet.
 RECIPE = """
 name: served
 store: {{catalog: store/catalog.sqlite}}
@@ -97,7 +98,10 @@ def serving(home: Path, port: int, *options: str | Path, **variables: str) -> It
     """Run `teachset serve` for as long as the block runs, unless that kills it itself."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "serve", "--port", str(port), *options],
+        [
+            *(sys.executable, "-m", "cli", "serve", *options),
+            *("--port", str(port), "--pages-port", str(port + PAGES)),
+        ],
         cwd=ROOT,
         env=kept | {"PREFECT_HOME": str(home), **variables},
         text=True,
@@ -107,7 +111,7 @@ def serving(home: Path, port: int, *options: str | Path, **variables: str) -> It
     try:
         assert process.stdout is not None
         said = process.stdout.readline()
-        assert said.startswith(f"Prefect is at http://127.0.0.1:{port}."), said
+        assert said.startswith(f"Prefect is at http://127.0.0.1:{port}, the pages"), said
         yield Served(process, f"http://127.0.0.1:{port}/api", {})
     finally:
         process.terminate()

@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 
 from tasks.artifacts import as_markdown, describe_release, pivot_funnel, say_funnel, say_spend
+from tasks.pages import Page
 from tasks.release.publish import Published
 
 FUNNEL = {
@@ -101,6 +102,15 @@ def test_a_release_says_how_to_load_it() -> None:
     assert "- Id `ab12`, 12 of its pairs are for validation" in text
     assert "Gate passed: 2 rules over 1,234 pairs, 0 critical failed, 1 warnings." in text
     assert 'load_dataset("/r/v2")' in text
+    assert "](http" not in text
+
+
+def test_a_release_links_to_its_pages_where_they_are_served() -> None:
+    gate = {"passed": True, "rows": 1, "rules": []}
+    report = Page("report", "Report", "http://127.0.0.1:4201/mine-1a2b3c/mine-ab12/report.html")
+    published = Published("ab12", Path("/r/mine-ab12"), 1, 1, 0, new=True, gate=gate)
+    text = describe_release(published, [report])
+    assert f"- [Report]({report.address})\n" in text
 
 
 def test_an_unknown_cost_is_said_and_is_no_zero() -> None:

@@ -243,6 +243,7 @@ def test_the_stage_grades_each_response_once_and_measures(store: Store) -> None:
     assert grade_responses(store, ["student"], "again").graded == 0
     assert measure_difficulty(store, SelectSettings(), "again") == 0
     assert grade_responses(store, ["teacher"], "run").graded == 1
+    assert not store.query("assess_unplaced")["unplaced"].item()
 
 
 def test_a_new_version_regrades_and_the_old_word_stays(

@@ -187,6 +187,7 @@ def test_the_judge_has_the_last_word_where_a_recipe_asks_for_it(
     assert count_judgements(store, recipe, ROLES) == 4
     assert pending_verdicts(store, recipe)["calls"].sum() == 2
     assert judge_all(store, recipe) == 5
+    assert not store.query("assess_unplaced")["unplaced"].item()
     words = store.sql(
         "select response_id, verifier, verdict, reason from current_grades order by response_id"
     ).rows()

@@ -180,7 +180,7 @@ def test_a_closed_gate_pauses_its_schedule_and_is_told(
     paused = "select count(*) from deployment where name = 'nightly' and paused"
     with _listening() as (address, heard):
         serving = subprocess.Popen(
-            [sys.executable, "-m", "cli", "serve", "--port", str(PORT)],
+            [sys.executable, "-m", "cli", "serve", "--port", str(PORT), "--pages-port", "45973"],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

@@ -234,7 +234,7 @@ def test_serve_runs_schedules_and_stops_with_everything(
     # A home of its own: another test deploys the same deployments to a work pool.
     home = tmp_path / "prefect"
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "serve", "--port", "45871"],
+        [sys.executable, "-m", "cli", "serve", "--port", "45871", "--pages-port", "45971"],
         cwd=ROOT,
         env=environment | {"PREFECT_HOME": str(home)},
         text=True,
@@ -243,7 +243,8 @@ def test_serve_runs_schedules_and_stops_with_everything(
     )
     assert process.stdout is not None
     said = process.stdout.readline()
-    assert said == "Prefect is at http://127.0.0.1:45871. Ctrl-C stops everything.\n"
+    pages = "the pages of releases at http://127.0.0.1:45971.\n"
+    assert said == f"Prefect is at http://127.0.0.1:45871, {pages}"
     children = find_children(process.pid)
     assert len(children) == 2  # the server and the process that runs the deployments
     assert wait_for_schedules(home) == 3

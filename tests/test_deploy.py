@@ -29,7 +29,7 @@ def known_variables(kind: str) -> set[str]:
 
 def test_only_loopback_is_opened() -> None:
     ports = [port for service in services().values() for port in service.get("ports", [])]
-    assert ports == ["127.0.0.1:4200:4200"]
+    assert ports == ["127.0.0.1:4200:4200", "127.0.0.1:4201:4201"]
 
 
 def test_passwords_come_from_the_environment_and_must_be_there() -> None:

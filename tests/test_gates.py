@@ -10,6 +10,7 @@ import pytest
 from conftest import MakeRecipe
 from taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, taught
 
+from expectations.rules import read_rules
 from tasks.errors import GateBroken, GateFailed
 from tasks.gates import judge_store
 from tasks.recipe import Recipe
@@ -71,6 +72,8 @@ def test_what_came_in_is_judged(store: Store, recipe: Recipe) -> None:
         "unsourced_seed": (1, "no file and row"),
         "vanished_rows": (1, "9 rows read, 2 accounted for"),
     }
+    # Every rule has had a store that it passes and one that it does not.
+    assert set(found(failure.value.verdict)) == {rule.name for rule in read_rules("ingest")}
     kept = store.sql("select run_id, suite, passed, rows from gates order by created_at").rows()
     assert kept == [(RUN, "ingest", True, 2), ("run-2", "ingest", False, 5)]
     told = store.sql("select rule, found from gate_rules where run_id = 'run-2' and passed")
@@ -104,6 +107,9 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
         return {"response_id": response, "verdict": verdict, **judged}
 
     add(store, "responses", answer("a", "good", 0), answer("b", "good", 1, content="5"))
+    second = answer("second", "good", 0, role="confirmer", model="other")
+    direction = answer("direction", "an item, no prompt", 0, role="embedder", model="embedder")
+    add(store, "responses", second, direction)
     add(store, "grades", graded("a", "correct"), {**graded("b", "wrong"), "extracted": "5"})
     assert found(judge_store(store, recipe, RUN, "responses")) == {}
     add(
@@ -117,7 +123,11 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
     )
     add(store, "grades", graded("c", "wrong"), *(graded(f"cut-{n}", "correct") for n in range(2)))
     fill(store, taught("unasked"))
-    with pytest.raises(GateFailed, match=r"the run stops after responses: 6 critical") as failure:
+    # Every call is said to have cost twice as much as it did.
+    store.execute(
+        "create or replace view spend as select * replace (2 * cost_usd as cost_usd) from responses"
+    )
+    with pytest.raises(GateFailed, match=r"the run stops after responses: 7 critical") as failure:
         judge_store(store, recipe, "run-2", "responses")
     assert failure.value.verdict is not None
     verdict = found(failure.value.verdict)
@@ -130,8 +140,11 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
         "missing_samples": 1,
         "repeated_response_id": 1,
         "unbalanced_pass_rate": 1,
+        "unbalanced_spend": 1,
         "ungraded": 1,
     }
+    # Every rule has had a store that it passes and one that it does not.
+    assert set(verdict) == {rule.name for rule in read_rules("responses")}
     assert verdict["incomplete_response"][1] == "its prompt is not there"
     assert verdict["inconsistent_verdict"][1] == "the answer 4 is both correct and wrong"
     assert verdict["missing_samples"][1] == f"prompt {identify('unasked')}: 0 of 2"

@@ -214,6 +214,7 @@ def test_a_safety_pack_from_prompts_without_answers_to_decisions(
     assert rate_all(store, recipe, "response") == waiting
     object_to(store, recipe, "run", "response")
     grade_by_rubric(store, recipe, "run")
+    assert not store.query("assess_unplaced")["unplaced"].item()
     decided = decide_after_teach(store, recipe, "run")
     assert (decided.prompts, decided.kept) == (2, 2)
     verdicts = store.sql("select verifier, verdict from current_grades")

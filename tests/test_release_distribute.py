@@ -5,29 +5,25 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import boto3
 import pytest
 from conftest import MakeRecipe
-from hub_server import Hub, hub_server
+from hub_server import Hub
 from huggingface_hub import HfApi
-from moto.server import ThreadedMotoServer
+from published import Project
 from pydantic import ValidationError
-from taught_store import RUN, STUDENT, TEACHER, fill, taught
 
 from tasks.errors import PublishError
-from tasks.recipe import PublishTarget, Recipe
-from tasks.release.distribute import Publication, distribute
-from tasks.release.publish import Published, release
+from tasks.recipe import PublishTarget
+from tasks.release.distribute import Publication
+from tasks.release.publish import release
 from tasks.release.targets import bucket
 from tasks.release.targets.parcel import pack
-from tasks.release.verify import verify_release
-from tasks.select.decide import decide_after_teach
-from tasks.store import Store, close_stores, open_store
+from tasks.release.verify import Folder, verify_release
+
+pytest_plugins = ("published",)
 
 KILLED_CHILD = """
 import os, signal, sys
@@ -49,84 +45,6 @@ bucket._Prefix._send = send
 target = PublishTarget(to="s3://sets/math", endpoint=sys.argv[1])
 bucket.deliver_to_bucket(target, pack(Path(sys.argv[2]), "test", 1))
 """
-
-
-@dataclass(frozen=True)
-class Project:
-    """A store with four kept prompts, and the release that was made of them."""
-
-    store: Store
-    recipe: Recipe
-    published: Published
-
-    def to(self, *targets: dict[str, Any]) -> Recipe:
-        """Return the recipe with these targets."""
-        declared = self.recipe.model_dump(mode="json")
-        declared["release"]["publish"] = list(targets)
-        return Recipe.model_validate(declared)
-
-    def distribute(self, *targets: dict[str, Any], run_id: str = RUN) -> tuple[Publication, ...]:
-        """Publish the release to these targets."""
-        return distribute(self.store, self.to(*targets), run_id, self.published)
-
-
-@pytest.fixture(scope="module")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
-    """One release for all of these tests: making it takes seconds."""
-    folder = tmp_path_factory.mktemp("project")
-    recipe = Recipe.model_validate(
-        {
-            "name": "test",
-            "store": {"catalog": str(folder / "store" / "catalog.sqlite")},
-            "seeds": [{"path": str(folder / "seeds.jsonl")}],
-            "models": {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}},
-            "release": {"folder": str(folder / "releases"), "validation_share": 0.3},
-        }
-    )
-    store = open_store(recipe.store)
-    fill(store, *(taught(f"p{index}") for index in range(4)))
-    decide_after_teach(store, recipe, RUN)
-    yield Project(store, recipe, release(store, recipe, RUN))
-    close_stores()
-
-
-@pytest.fixture
-def project(made: Project) -> Project:
-    """That release, published nowhere yet."""
-    made.store.execute("delete from publications")
-    return made
-
-
-@pytest.fixture(scope="module")
-def storage() -> Iterator[str]:
-    """An S3-compatible server's address."""
-    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-
-
-@pytest.fixture
-def objects(storage: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
-    """A bucket named `sets` on that server, empty, and keys that open it."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "key")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    monkeypatch.delenv("AWS_PROFILE", raising=False)
-    client = boto3.resource("s3", endpoint_url=storage, region_name="us-east-1")
-    made = client.create_bucket(Bucket="sets")
-    yield made
-    made.objects.all().delete()
-
-
-@pytest.fixture
-def hub(monkeypatch: pytest.MonkeyPatch) -> Iterator[Hub]:
-    """An empty hub, and a token that may write to it."""
-    monkeypatch.setenv("HF_TOKEN", "write-1")
-    # The server on loopback speaks the hub's LFS protocol, not that of its newer storage.
-    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_DISABLE_XET", True)
-    with hub_server() as served:
-        yield served
 
 
 def of_folder(folder: Path) -> dict[str, bytes]:
@@ -287,7 +205,7 @@ def test_a_tag_leads_to_a_whole_release(project: Project, hub: Hub, tmp_path: Pa
         ignore_patterns=".gitattributes",
     )
     shutil.rmtree(tmp_path / name / ".cache")
-    assert verify_release(tmp_path / name).faults == ()
+    assert verify_release(Folder(tmp_path / name)).faults == ()
 
 
 @pytest.mark.slow
@@ -318,7 +236,7 @@ def test_one_target_that_refuses_does_not_hold_up_the_others(
         assert told in message
     assert "hf_somebody" not in message
     assert "math/latest.json" in in_bucket(objects)
-    assert verify_release(project.published.folder).faults == ()
+    assert verify_release(Folder(project.published.folder)).faults == ()
     recorded = project.store.sql("select target from publications")
     assert recorded.rows() == [("s3://sets/math",)]
 

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import re
 import resource
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import polars as pl
 import pytest
 import yaml
 from conftest import MakeRecipe
+from huggingface_hub import DatasetCard
 from taught_store import (
     BENCHMARK_TEXT,
     RUN,
@@ -34,10 +36,10 @@ from tasks.errors import GateFailed, InputError, RecipeError, StoreError
 from tasks.identity import content_id
 from tasks.recipe import Band, ContaminationSettings, Recipe
 from tasks.release import publish
-from tasks.release.card import escape
+from tasks.release.card import _name_files, escape
 from tasks.release.diff import compare, read_contents
 from tasks.release.publish import release
-from tasks.release.verify import verify_release
+from tasks.release.verify import Folder, verify_release
 from tasks.select.contamination import find_contamination
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
@@ -119,7 +121,7 @@ def test_a_release_and_the_same_again(store: Store, recipe: Recipe) -> None:
     assert (first.new, first.version, first.pairs) == (True, 1, 8)
     assert seen(recipe) == ["latest", f"test-{first.release_id}"]
     assert os.readlink(first.folder.parent / "latest") == first.folder.name
-    assert verify_release(first.folder).faults == ()
+    assert verify_release(Folder(first.folder)).faults == ()
     assert (count(store, "releases"), count(store, "release_pairs")) == (1, 8)
     before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
     second = release(store, recipe, "run-2")
@@ -153,6 +155,35 @@ def test_what_the_manifest_and_the_card_say(store: Store, recipe: Recipe) -> Non
     assert card["license"] == ["mit"]
     assert "| select | too\\_easy | math | 1 |" in body
     assert "**Simulated.** 8 of the pairs" in body
+    # The hub's own reader of cards understands the header, all of it.
+    read = DatasetCard.load(done.folder / "README.md")
+    assert read.data.to_dict() == card
+    assert read.text.strip() == body.strip()
+    links = re.findall(r"\]\(([^)]+)\)", body)
+    assert set(links) == {
+        *("manifest.json", "gate.json", "data_docs.html", "pairs.parquet", "origin.json"),
+        "report.html",
+    }
+    assert all((done.folder / name).is_file() for name in links)
+    assert "Read from: seeds.jsonl." in body
+
+
+def test_the_card_leads_to_public_sources_and_names_no_folder(make_recipe: MakeRecipe) -> None:
+    paths = [
+        "hf://datasets/openai/gsm8k/main/train.parquet",
+        "https://data.example.org/a (b)/seeds.csv?key=secret",
+        "https://me:secret@data.example.org/seeds.csv",
+        "s3://our-private/bucket/seeds.jsonl",
+        "/home/jane/seeds*.jsonl",
+    ]
+    recipe = make_recipe(seeds=[{"path": path} for path in paths])
+    hub, web, *others = _name_files(recipe)
+    assert hub == (
+        "[hf://datasets/openai/gsm8k/main/train.parquet]"
+        "(https://huggingface.co/datasets/openai/gsm8k)"
+    )
+    assert web.endswith("](https://data.example.org/a%20%28b%29/seeds.csv)")
+    assert others == ["seeds.csv", "seeds.jsonl", r"seeds\*.jsonl"]
 
 
 @pytest.mark.slow
@@ -172,7 +203,7 @@ def test_what_may_not_decide_the_id_is_in_the_origin_and_counts_are_recomputed(
     }
     (done.folder / "gate.json").write_text("{}")
     (done.folder / "report.html").unlink()
-    assert verify_release(done.folder).faults == (
+    assert verify_release(Folder(done.folder)).faults == (
         "gate.json: its content was changed",
         "report.html: is missing",
     )
@@ -182,7 +213,7 @@ def test_what_may_not_decide_the_id_is_in_the_origin_and_counts_are_recomputed(
     manifest["domains"] = {"math": 7, "code": 1}
     manifest["rows"]["jsonl"]["train"] = 99
     (done.folder / "manifest.json").write_text(json.dumps(manifest))
-    faults = "\n".join(verify_release(done.folder).faults)
+    faults = "\n".join(verify_release(Folder(done.folder)).faults)
     for name in ("pairs", "domains", "rows"):
         assert f"manifest.json: says {name} " in faults
 
@@ -193,7 +224,7 @@ def test_a_release_that_carries_less_than_the_gate_reads(store: Store, recipe: R
     done = release(store, recipe.model_copy(update={"release": few}), RUN)
     assert pl.read_parquet(done.folder / "data" / "*.parquet").columns == ["messages", "domain"]
     assert not (done.folder / "gated").exists()
-    assert verify_release(done.folder).faults == ()
+    assert verify_release(Folder(done.folder)).faults == ()
     assert done.gate["rows"] == 8
 
 
@@ -210,7 +241,7 @@ def test_the_second_release_is_latest_and_tells_what_changed(store: Store, recip
     second = release(store, wider, RUN)
     assert (second.new, second.version, second.pairs) == (True, 2, 11)
     assert os.readlink(second.folder.parent / "latest") == second.folder.name
-    assert verify_release(first.folder).faults == ()
+    assert verify_release(Folder(first.folder)).faults == ()
     difference = compare(read_contents(first.folder), read_contents(second.folder))
     assert difference.domains.to_dicts() == [
         {"domain": "code", "before": 0, "after": 1, "added": 1, "removed": 0, "changed": 0},
@@ -238,7 +269,7 @@ def test_only_the_formats_asked_for_are_published(store: Store, recipe: Recipe) 
     only = recipe.release.model_copy(update={"formats": ("jsonl",)})
     done = release(store, recipe.model_copy(update={"release": only}), RUN)
     assert not (done.folder / "data").exists()
-    assert verify_release(done.folder).faults == ()
+    assert verify_release(Folder(done.folder)).faults == ()
     assert "path: jsonl/train-*.jsonl" in (done.folder / "README.md").read_text()
 
 
@@ -286,7 +317,7 @@ def test_a_kill_at_any_moment_is_mended(store: Store, recipe: Recipe) -> None:
     assert len(list(folder.glob(".staging-*"))) == 1
     kill_at("_point_latest")  # Renamed, and `latest` not yet moved.
     (name,) = seen(recipe)
-    assert verify_release(folder / name).faults == ()
+    assert verify_release(Folder(folder / name)).faults == ()
     kill_at("_record")  # Visible, and not in the store.
     assert seen(recipe) == ["latest", name]
     assert count(store, "releases") == 0
@@ -303,14 +334,14 @@ def test_a_damaged_release_is_told_and_replaced(store: Store, recipe: Recipe) ->
     (done.folder / "jsonl" / "train-00000-of-00001.jsonl").write_text("{}\n")
     (done.folder / "notes.txt").write_text("mine")
     (done.folder / "README.md").unlink()
-    assert verify_release(done.folder).faults == (
+    assert verify_release(Folder(done.folder)).faults == (
         "README.md: is missing",
         "jsonl/train-00000-of-00001.jsonl: its content was changed",
         "notes.txt: is not in the manifest",
     )
     again = release(store, recipe, RUN)
     assert (again.new, again.release_id) == (True, done.release_id)
-    assert verify_release(again.folder).faults == ()
+    assert verify_release(Folder(again.folder)).faults == ()
     assert seen(recipe) == ["latest", done.folder.name]
 
 
@@ -321,12 +352,12 @@ def test_a_manifest_cannot_lead_out_of_its_folder(tmp_path: Path) -> None:
     file = {"path": "../secret", "sha256": "", "bytes": 1, "rows": None}
     text = json.dumps({"files": [file], "pairs": {"train": 0}})
     (tmp_path / "r" / "manifest.json").write_text(text)
-    assert "../secret: lies outside the release" in verify_release(tmp_path / "r").faults
+    assert "../secret: lies outside the release" in verify_release(Folder(tmp_path / "r")).faults
 
 
 def test_a_folder_without_a_manifest_is_no_release(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"manifest\.json: not the manifest of a release"):
-        verify_release(tmp_path)
+    with pytest.raises(InputError, match=r"there is no manifest\.json, so it is not a release"):
+        verify_release(Folder(tmp_path))
 
 
 def test_a_file_where_the_folder_should_be(store: Store, recipe: Recipe) -> None:

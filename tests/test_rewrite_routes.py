@@ -11,7 +11,7 @@ from conftest import MakeRecipe
 from tasks.ingest import ingest_seeds
 from tasks.rewrite import routes
 from tasks.rewrite.candidate import Parent
-from tasks.rewrite.routes import classify, route_seeds
+from tasks.rewrite.routes import classify, doubt, route_seeds
 from tasks.store import Store
 
 SEEDS = Path(__file__).resolve().parents[1] / "seeds"
@@ -67,6 +67,36 @@ def test_a_text_has_its_route(text: str, changes: dict[str, Any], route: str) ->
     assert rule
 
 
+@pytest.mark.parametrize(
+    ("text", "changes", "doubted"),
+    [
+        ("Establish that every odd square leaves 1 modulo 8.", {}, True),
+        ("Write a poem about rain.", {}, True),
+        ("Prove that $\\sqrt{2}$ is irrational.", {}, False),
+        ("What is 2 + 2?", {"answer": "4", "answer_type": "number"}, False),
+        (
+            "How many? A. 3 B. 4 C. 5 D. none",
+            {"answer": "4", "answer_type": "number"},
+            True,
+        ),
+        ("(a) Find $f(2)$. (b) Find $f(3)$.", {"answer": "9", "answer_type": "number"}, True),
+        ("(a) Find $f(2)$. (b) Find $f(3)$.", {}, False),
+        ("Which metal is liquid?", {"answer": "mercury", "answer_type": "text"}, False),
+        (
+            "Why does ice float?",
+            {"answer": "because it is less dense than the water below it", "answer_type": "text"},
+            True,
+        ),
+        ("How do I pick a lock?", {"domain": "safety"}, False),
+    ],
+)
+def test_what_the_rules_only_guess_at_has_a_doubt(
+    text: str, changes: dict[str, Any], doubted: bool
+) -> None:
+    asked = parent(text, **changes)
+    assert (doubt(asked, classify(asked)[0]) is not None) == doubted
+
+
 def test_every_bundled_seed_has_the_route_of_its_answer() -> None:
     expected = {
         "number": {"numeric"},
@@ -102,8 +132,8 @@ def test_seeds_are_classified_once_a_version_and_can_be_asked_for(
         ("What is 7 * 6?", "numeric", "answer_type is number"),
         ("Which gas do plants take in?", "choice", "3 options"),
     ]
-    monkeypatch.setattr(routes, "VERSION", 3)
+    monkeypatch.setattr(routes, "VERSION", 4)
     assert route_seeds(store, "run-3") == 3
     versions = store.sql("select version, count(*) from routes group by 1 order by 1")
-    assert versions.rows() == [(2, 3), (3, 3)]
-    assert store.sql("select distinct version from current_routes").rows() == [(3,)]
+    assert versions.rows() == [(3, 3), (4, 3)]
+    assert store.sql("select distinct version from current_routes").rows() == [(4,)]

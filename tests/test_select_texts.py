@@ -6,8 +6,8 @@ from typing import Any
 import polars as pl
 import pytest
 from conftest import MakeRecipe
+from gate_rows import FAULTS, LOOP, PRIVATE, SYSTEM, good_rows
 from taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, taught
-from test_expectations_gate import FAULTS, LOOP, PRIVATE, SYSTEM, good_rows
 
 from expectations.expected import Limits
 from expectations.text_faults import find_faults

@@ -109,6 +109,31 @@ def test_text_comes_back_as_it_went_in(store: Store) -> None:
     assert back["choices"].to_list()[-1] == ["é", "", "'"]
 
 
+def test_an_answer_is_recalled_until_anybody_commits(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def recall(policy: str = "p") -> pl.DataFrame:
+        return store.recall("funnel_of_policy", policy=policy)
+
+    def keep(prompt_id: str, writer: Store) -> None:
+        writer.append("prompts", _prompts(prompt_id, domain="math", kind="seed"))
+        writer.append("decisions", _prompts(prompt_id, policy="p", kept=True))
+
+    keep("a", store)
+    first = recall()
+    assert first["prompts"].to_list() == [1]
+    assert recall() is first
+    assert recall("other").is_empty()
+    with connect_duckdb() as other:
+        other.execute(attach_statement(store.settings))
+        keep("b", Store(store.settings, other))
+    assert recall()["prompts"].to_list() == [2]
+    assert recall().equals(store.query("funnel_of_policy", policy="p"))
+    monkeypatch.setattr("tasks.store.MOST_RECALLED_BYTES", 1)
+    keep("c", store)
+    assert recall() is not recall()
+
+
 def test_a_stream_is_bounded_and_complete_while_others_write(store: Store) -> None:
     ids = [f"{index:05}" for index in range(10_000)]
     store.append("prompts", _prompts(*ids))

@@ -1,51 +1,94 @@
 -- One row is a prompt in a range of ids and a student: its verdicts counted, its answers compared.
--- A class is a set of answers that mean the same: the correct ones, equal numbers, equal spellings.
-with keyed as materialized (
-    select prompt_id, key_id, answer_type
-    from current_keys
-    where prompt_id >= $low and prompt_id < $high
-),
-
-given as materialized (
+-- A class is a set of answers that mean the same: the correct ones, equal numbers, equal spellings. It
+-- is known by a number or else a spelling; what has neither gave no answer.
+-- Only where $unplaced says that there are grades without a prompt of their own, responses are read.
+with given as not materialized (
     select
-        responses.prompt_id,
-        responses.role,
-        responses.model,
-        responses.completion_tokens,
-        keyed.answer_type,
-        grades.verdict,
-        grades.extracted,
-        grades.created_at,
-        grades.version,
-        grades.verifier,
-        grades.response_id,
-        hash(grades.response_id) as mark
-    from responses
-    inner join keyed on responses.prompt_id = keyed.prompt_id
-    inner join grades
-        on responses.response_id = grades.response_id and keyed.key_id = grades.key_id
+        prompt_id, key_id, role, model, completion_tokens, verdict, extracted, response_id, created_at,
+        version, verifier, attempt
+    from grades
+    where prompt_id >= $low and prompt_id < $high and role in ('student', 'reference')
+    union all
+    select
+        responses.prompt_id, grades.key_id, responses.role, responses.model,
+        responses.completion_tokens, grades.verdict, grades.extracted, grades.response_id,
+        grades.created_at, grades.version, grades.verifier, grades.attempt
+    from grades
+    inner join responses on grades.response_id = responses.response_id
     where
-        responses.role in ('student', 'reference')
+        $unplaced
+        and grades.prompt_id is null
         and responses.prompt_id >= $low
         and responses.prompt_id < $high
+        and responses.role in ('student', 'reference')
 ),
 
--- Few responses are graded twice: only those are put in order.
-regraded as materialized (select mark from given group by mark having count(*) > 1),
+summed as materialized (
+    select
+        prompt_id,
+        key_id,
+        role,
+        model,
+        verdict,
+        extracted,
+        count(*) as votes,
+        sum(completion_tokens) as tokens,
+        count(completion_tokens) as measured,
+        min(hash(verifier, version, attempt)) as first_mark,
+        max(hash(verifier, version, attempt)) as last_mark
+    from given
+    group by prompt_id, key_id, role, model, verdict, extracted
+),
+
+-- Two grades of one response against one key differ in verifier, version or attempt. Where a prompt's
+-- do not, no response was graded twice; only the others' are put in order.
+regraded as materialized (
+    select prompt_id, key_id
+    from summed
+    group by prompt_id, key_id
+    having min(first_mark) <> max(last_mark)
+),
+
+last_words as (
+    select prompt_id, key_id, role, model, completion_tokens, verdict, extracted
+    from given
+    semi join regraded on given.prompt_id = regraded.prompt_id and given.key_id = regraded.key_id
+    qualify row_number() over (
+        partition by response_id, key_id order by created_at desc, version desc, verifier
+    ) = 1
+),
 
 graded as (
-    select prompt_id, role, model, completion_tokens, answer_type, verdict, extracted
-    from given
-    where mark not in (select mark from regraded)
+    select prompt_id, key_id, role, model, verdict, extracted, votes, tokens, measured
+    from summed
+    anti join regraded on summed.prompt_id = regraded.prompt_id and summed.key_id = regraded.key_id
     union all
-    (
-        select prompt_id, role, model, completion_tokens, answer_type, verdict, extracted
-        from given
-        where mark in (select mark from regraded)
-        qualify row_number() over (
-            partition by response_id order by created_at desc, version desc, verifier
-        ) = 1
-    )
+    select
+        prompt_id, key_id, role, model, verdict, extracted, 1 as votes, completion_tokens as tokens,
+        if(completion_tokens is null, 0, 1) as measured
+    from last_words
+),
+
+keyed as materialized (
+    select current_keys.prompt_id, current_keys.key_id, current_keys.answer_type, prompts.domain
+    from current_keys
+    inner join prompts on current_keys.prompt_id = prompts.prompt_id
+    where current_keys.prompt_id >= $low and current_keys.prompt_id < $high
+),
+
+numbered as (
+    select
+        graded.prompt_id,
+        graded.role,
+        graded.model,
+        graded.verdict,
+        if(graded.verdict = 'wrong' and keyed.answer_type <> 'code', graded.extracted, null) as other,
+        try_cast(replace(other, ',', '') as double) as number,
+        graded.votes,
+        graded.tokens,
+        graded.measured
+    from graded
+    inner join keyed on graded.prompt_id = keyed.prompt_id and graded.key_id = keyed.key_id
 ),
 
 tallied as materialized (
@@ -54,25 +97,16 @@ tallied as materialized (
         role,
         model,
         verdict,
+        number,
         case
             when verdict = 'correct' then ''
-            when verdict = 'wrong' and answer_type <> 'code' then
-                coalesce(
-                    try_cast(replace(extracted, ',', '') as double)::varchar,
-                    lower(trim(extracted))
-                )
-        end as class,
-        count(*) as votes,
-        sum(completion_tokens) as tokens,
-        count(completion_tokens) as measured
-    from graded
-    group by prompt_id, role, model, verdict, class
-),
-
-classes as (
-    select prompt_id, role, model, class, votes
-    from tallied
-    where class is not null
+            when number is null then lower(trim(other))
+        end as spelling,
+        sum(votes) as votes,
+        sum(tokens) as tokens,
+        sum(measured) as measured
+    from numbered
+    group by prompt_id, role, model, verdict, number, spelling
 ),
 
 reference as (
@@ -87,67 +121,60 @@ reference as (
 
 -- The reference's most frequent class; of equally frequent ones the correct one, then any.
 favourites as (
-    select prompt_id, class
+    select prompt_id, number, spelling
     from (
-        select prompt_id, class, sum(votes) as votes
-        from classes
-        where role = 'reference'
-        group by prompt_id, class
+        select prompt_id, number, spelling, sum(votes) as votes
+        from tallied
+        where role = 'reference' and (number is not null or spelling is not null)
+        group by prompt_id, number, spelling
     )
-    qualify row_number() over (partition by prompt_id order by votes desc, class) = 1
-),
-
-answered as (
-    select
-        classes.prompt_id,
-        classes.model,
-        count(*)::integer as answers,
-        -- Rounded: the order of a sum of fractions may differ from run to run.
-        round(log2(sum(votes)) - sum(votes * log2(votes)) / sum(votes), 6) as entropy,
-        if(
-            count(favourites.class) > 0,
-            coalesce(sum(votes) filter (where classes.class = favourites.class), 0) / sum(votes),
-            null
-        ) as agreement
-    from classes
-    left join favourites on classes.prompt_id = favourites.prompt_id
-    where classes.role = 'student'
-    group by classes.prompt_id, classes.model
+    qualify row_number() over (
+        partition by prompt_id order by votes desc, coalesce(number::varchar, spelling)
+    ) = 1
 ),
 
 counted as (
     select
-        prompt_id,
-        model as student,
+        tallied.prompt_id,
+        tallied.model as student,
         coalesce(sum(votes) filter (where verdict = 'correct'), 0)::integer as correct,
         coalesce(sum(votes) filter (where verdict = 'wrong'), 0)::integer as wrong,
         coalesce(sum(votes) filter (where verdict = 'truncated'), 0)::integer as truncated,
         coalesce(sum(votes) filter (where verdict = 'unverifiable'), 0)::integer as unverifiable,
-        sum(tokens) / nullif(sum(measured), 0) as mean_tokens
+        sum(tokens) / nullif(sum(measured), 0) as mean_tokens,
+        count(*) filter (where tallied.number is not null or tallied.spelling is not null)::integer as answers,
+        sum(votes) filter (where tallied.number is not null or tallied.spelling is not null) as answered,
+        sum(votes * log2(votes)) filter (where tallied.number is not null or tallied.spelling is not null) as scattered,
+        count(favourites.prompt_id) > 0 as compared,
+        coalesce(
+            sum(votes) filter (
+                where tallied.number = favourites.number or tallied.spelling = favourites.spelling
+            ),
+            0
+        ) as agreeing
     from tallied
-    where role = 'student'
-    group by prompt_id, model
+    left join favourites on tallied.prompt_id = favourites.prompt_id
+    where tallied.role = 'student'
+    group by tallied.prompt_id, tallied.model
 )
 
 select
     counted.prompt_id,
     counted.student,
     keyed.key_id,
-    prompts.domain,
+    keyed.domain,
     keyed.answer_type,
     counted.correct,
     counted.wrong,
     counted.truncated,
     counted.unverifiable,
     counted.mean_tokens,
-    answered.entropy,
-    answered.answers,
-    answered.agreement,
+    -- Rounded: the order of a sum of fractions may differ from run to run.
+    round(log2(counted.answered) - counted.scattered / counted.answered, 6) as entropy,
+    nullif(counted.answers, 0) as answers,
+    if(counted.compared, counted.agreeing / counted.answered, null) as agreement,
     coalesce(reference.correct, 0) / nullif(reference.decided, 0) as reference_rate,
     reference.decided::integer as reference_decided
 from counted
 inner join keyed on counted.prompt_id = keyed.prompt_id
-inner join prompts on counted.prompt_id = prompts.prompt_id
-left join answered
-    on counted.prompt_id = answered.prompt_id and counted.student = answered.model
 left join reference on counted.prompt_id = reference.prompt_id

@@ -31,6 +31,10 @@ select
     responses.finish_reason,
     prompts.tests,
     prompts.choices,
+    responses.prompt_id,
+    responses.role,
+    responses.model,
+    responses.completion_tokens,
     coalesce(late.attempts, 0) + 1 as attempt
 from responses
 inner join current_keys on responses.prompt_id = current_keys.prompt_id

@@ -5,6 +5,7 @@ select
     current_contamination.method,
     current_contamination.score,
     current_contamination.span,
+    current_contamination.detail,
     current_contamination.response_id,
     exists (
         select 1

@@ -7,5 +7,5 @@ select
     current_grades.version, current_grades.reason, responses.simulated, responses.created_at
 from responses
 left join current_grades on responses.response_id = current_grades.response_id
-where responses.prompt_id = $prompt_id
+where responses.prompt_id = $prompt_id and responses.role <> 'embedder'
 order by responses.role, responses.model, responses.sample_index, responses.response_id;

@@ -31,6 +31,8 @@ select
             select cost_usd from responses where server <> 'import'
             union all
             select cost_usd from failures
+            union all
+            select cost_usd from carried_attempts
         )
     )::double as expected,
     (select coalesce(sum(cost_usd), 0) from spend)::double as found

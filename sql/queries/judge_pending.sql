@@ -9,6 +9,9 @@ with told as (
 select
     responses.response_id,
     responses.prompt_id,
+    responses.role,
+    responses.model,
+    responses.completion_tokens,
     current_keys.key_id,
     current_keys.answer as key_answer,
     current_grades.extracted,

@@ -5,5 +5,5 @@ select
     (
         select count(*) from current_duplicates where representative_id <> prompt_id
     )::bigint as duplicates,
-    (select count(distinct prompt_id) from contamination)::bigint as contaminated,
+    (select count(distinct prompt_id) from current_contamination where score > 0)::bigint as contaminated,
     (select max(started_at)::varchar from runs where state = 'running') as running_since

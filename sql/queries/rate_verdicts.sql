@@ -1,6 +1,10 @@
 -- One row per teacher response whose key is a rubric, with what is objected to by that rubric.
 select
     responses.response_id,
+    responses.prompt_id,
+    responses.role,
+    responses.model,
+    responses.completion_tokens,
     current_keys.key_id,
     current_objections.reason,
     if(current_objections.reason is null, 'correct', 'wrong') as verdict

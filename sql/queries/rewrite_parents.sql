@@ -42,12 +42,15 @@ select
     prompts.program,
     prompts.reference,
     prompts.tests,
+    placed.route,
     coalesce(asked.templates, []) as asked_templates,
     coalesce(made.rewrites, 0)::bigint as rewrites
 from prompts
 semi join spendable_prompts on prompts.prompt_id = spendable_prompts.prompt_id
 semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
     on prompts.prompt_id = scoped.prompt_id
+left join current_routes as placed
+    on prompts.prompt_id = placed.prompt_id and placed.decided_by = 'model'
 left join asked on prompts.prompt_id = asked.prompt_id
 left join made on prompts.prompt_id = made.root_id
 where

@@ -6,7 +6,7 @@ with hits as (
     qualify row_number() over (
         partition by prompt_id
         order by
-            list_position(['13-gram', 'exact', '7-gram', 'tulu', 's1', 'similar', 'code'], method),
+            list_position(['13-gram', 'exact', '7-gram', 'tulu', 's1', 'similar', 'code', 'embedding'], method),
             score desc,
             benchmark,
             item_id
@@ -17,7 +17,10 @@ doubles as (
     select prompt_id, representative_id, method, score
     from current_duplicates
     where representative_id <> prompt_id
-    qualify row_number() over (partition by prompt_id order by method, representative_id) = 1
+    qualify row_number() over (
+        partition by prompt_id
+        order by list_position(['exact', 'minhash', 'embedding'], method), representative_id
+    ) = 1
 ),
 
 origins as (

@@ -7,6 +7,7 @@ select
 from current_contamination
 where
     score > 0
+    and method <> 'embedding'
     and list_contains($benchmarks::varchar[], benchmark)
     and not exists (
         select 1

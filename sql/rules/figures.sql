@@ -4,7 +4,7 @@ select 'pairs' as figure, count(*)::double as value from measured
 union all
 select 'pairs for validation', count(*) filter (split = 'validation') from measured
 union all
-select 'share of ' || domain, round(count(*) / sum(count(*)) over (), 6) from measured group by domain
+select 'share of ' || coalesce(domain, 'none'), round(count(*) / sum(count(*)) over (), 6) from measured group by domain
 union all
 select 'characters, median', quantile_disc(characters, 0.5) from measured
 union all

@@ -11,7 +11,7 @@ select
 from responses
 left join prompts on responses.prompt_id = prompts.prompt_id
 where
-    responses.role is distinct from 'judge'
+    coalesce(responses.role not in ('judge', 'embedder'), true)
     and not (responses.role = 'reference' and prompts.prompt_id is null and exists (
         -- A reference confirms a rewrite before it becomes a prompt.
         select 1 from rewrites where rewrites.prompt_id = responses.prompt_id
@@ -21,6 +21,6 @@ where
         or prompts.prompt_id is null
         or responses.model is null
         or responses.sample_index is null
-        or coalesce(responses.role not in ('rewriter', 'reference', 'student', 'teacher'), true)
+        or coalesce(responses.role not in ('rewriter', 'reference', 'confirmer', 'student', 'teacher'), true)
     )
 order by responses.response_id

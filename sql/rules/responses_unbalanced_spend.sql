@@ -3,6 +3,9 @@ with calls as (
     select role, model, cost_usd from responses where server <> 'import'
     union all
     select role, model, cost_usd from failures
+    union all
+    -- What batches were paid for and have yet to bring a whole answer.
+    select role, model, cost_usd from carried_attempts
 ),
 
 summed as (

@@ -79,8 +79,9 @@ def measure_difficulty(store: Store, settings: SelectSettings, run_id: str) -> i
     Prompts are taken in ranges of their ids, so that memory does not grow with the store.
     """
     changed, tracker = 0, active("measure difficulty")
+    unplaced = bool(store.query("assess_unplaced")["unplaced"][0])
     for part in _ranges(store):
-        counts = store.query("assess_counts", low=part.low, high=part.high)
+        counts = store.query("assess_counts", low=part.low, high=part.high, unplaced=unplaced)
         if counts.is_empty():
             continue
         rows = measure(counts, settings).select(_STORED)

@@ -41,6 +41,7 @@ CHUNK = 20_000
 MOST_REMEMBERED = 500_000
 CHECKS_A_CHECKER = 150  # Its start takes some four seconds of processor time, a check 5 to 15 ms.
 MOST_STORED = 2_000
+PLACE: Final = ("prompt_id", "role", "model", "completion_tokens")  # Of the response, for counting.
 NOT_RUN: Final = 0  # The version of a verdict that is no verdict: it is asked for again next time.
 VERIFIERS: Mapping[str, tuple[str, int]] = {
     "number": (math.NAME, math.VERSION),
@@ -286,7 +287,7 @@ def _frame(rows: pl.DataFrame, verdicts: Sequence[Verdict]) -> pl.DataFrame:
         for name in ("verifier", "version", "verdict", "extracted", "reason")
     }
     types = {name: pl.Int32 if name == "version" else pl.String for name in columns}
-    return rows.select("response_id", "key_id", "attempt").with_columns(
+    return rows.select("response_id", "key_id", "attempt", *PLACE).with_columns(
         pl.Series(name, values, dtype=types[name]) for name, values in columns.items()
     )
 

@@ -17,6 +17,7 @@ import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.assess.grade import PLACE
 from tasks.assess.verifiers import Outcome, judge
 from tasks.llm.drawing import draw
 from tasks.llm.pending import Range
@@ -92,16 +93,14 @@ def _judge_rows(store: Store, recipe: Recipe, run_id: str, pending: pl.DataFrame
         calls=len(rows),
     )
     said = _read_words(store, endpoint_of(store, recipe, "judge"), rows)
+    copied = ("response_id", "key_id", "attempt", "extracted", *PLACE)
     grades = [
-        (
-            *(row[name] for name in ("response_id", "key_id", "attempt", "extracted")),
-            *(outcome.verdict, outcome.reason),
-        )
+        (*(row[name] for name in copied), outcome.verdict, outcome.reason)
         for row in rows
         if (outcome := said.get(_question(row))) is not None
     ]
-    columns = ("response_id", "key_id", "attempt", "extracted", "verdict", "reason")
-    schema = {name: pl.Int32 if name == "attempt" else pl.String for name in columns}
+    numbers = {"attempt": pl.Int32, "completion_tokens": pl.Int64}
+    schema = {name: numbers.get(name, pl.String) for name in (*copied, "verdict", "reason")}
     frame = pl.DataFrame(grades, schema=schema, orient="row").with_columns(
         verifier=pl.lit(judge.NAME), version=pl.lit(judge.VERSION, pl.Int32)
     )

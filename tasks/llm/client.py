@@ -6,7 +6,7 @@ ask(endpoint, request) → Answer(content="… \\boxed{4}", reasoning=None, fini
 import json
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx2 as httpx  # The client library that openai 3 is built on.
@@ -14,10 +14,11 @@ import openai
 import orjson
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
+from tasks.llm.embedding import read_vector, render_embedding
 from tasks.llm.failures import CallFailed, classify, hide_key
 from tasks.llm.money import Usage
 from tasks.llm.reasoning import read_message
-from tasks.llm.request import Endpoint, Request, render_body
+from tasks.llm.request import EMBEDDER, Endpoint, Request, render_body
 from tasks.llm.structured import parse_structured
 
 _MOST_TOKENS = 10**12  # Beyond this a count is a server's mistake; a column of the store holds it.
@@ -34,7 +35,7 @@ class Answer:
     usage: Usage
     model: str | None
     provider_request_id: str | None
-    raw_body: str
+    raw_body: str | None
     latency_s: float | None
     headers: Mapping[str, str]
 
@@ -65,14 +66,15 @@ async def ask(
     """
     began = time.perf_counter()
     try:
-        response = await client.post(
-            "/chat/completions",
-            cast_to=httpx.Response,
-            body=render_body(endpoint, request, spoilt),
-        )
+        if request.role == EMBEDDER:
+            path, body = "/embeddings", render_embedding(endpoint, request)
+        else:
+            path, body = "/chat/completions", render_body(endpoint, request, spoilt)
+        response = await client.post(path, cast_to=httpx.Response, body=body)
     except (openai.OpenAIError, TimeoutError, OSError) as error:
         raise classify(error, endpoint) from error
-    return read_answer(response, request, endpoint, time.perf_counter() - began)
+    read = read_embedding if request.role == EMBEDDER else read_answer
+    return read(response, request, endpoint, time.perf_counter() - began)
 
 
 def read_answer(
@@ -109,6 +111,32 @@ def read_answer(
         model=_text_or_none(body.get("model")),
         provider_request_id=response.headers.get("x-request-id") or _text_or_none(body.get("id")),
         raw_body=raw,
+        latency_s=latency_s,
+        headers=response.headers,
+    )
+
+
+def read_embedding(
+    response: httpx.Response, request: Request, endpoint: Endpoint, latency_s: float | None
+) -> Answer:
+    """Take an embedding apart; its numbers are the content. Raises CallFailed if there are none."""
+    content = hide_key(response.content, endpoint)
+    raw = content.decode("utf-8", "replace")
+    try:
+        body = parse_body(content)
+        vector = read_vector(body["data"][0]["embedding"])
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        why = f"not an embedding, it begins {raw[:80]!r}; check `base_url` ({error!r})"
+        raise CallFailed("retryable", why, raw_body=raw) from error
+    asked = replace(read_usage(body.get("usage")), completion_tokens=0)
+    return Answer(
+        content=vector,
+        reasoning=None,
+        finish_reason="stop",
+        usage=asked,
+        model=_text_or_none(body.get("model")),
+        provider_request_id=response.headers.get("x-request-id") or _text_or_none(body.get("id")),
+        raw_body=None,  # It is the numbers once more, and longer.
         latency_s=latency_s,
         headers=response.headers,
     )

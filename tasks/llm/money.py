@@ -85,7 +85,9 @@ def most_prompt_tokens(prompt_bytes: int) -> int:
 def reserve_for(settings: ModelSettings, prompt_bytes: int, ceiling: int | None = None) -> Amount:
     """Return the most that one attempt of a call can cost, under its own ceiling if it has one."""
     prompt_tokens = most_prompt_tokens(prompt_bytes)
-    completion_tokens = ceiling or settings.sampling.max_tokens or _UNBOUNDED_COMPLETION
+    if ceiling is None:
+        ceiling = settings.sampling.max_tokens
+    completion_tokens = _UNBOUNDED_COMPLETION if ceiling is None else ceiling
     output = max(settings.prices.output or 0.0, settings.prices.reasoning or 0.0)
     usd = (prompt_tokens * (settings.prices.input or 0.0) + completion_tokens * output) / 1_000_000
     return Amount(usd=usd, tokens=prompt_tokens + completion_tokens, calls=1)

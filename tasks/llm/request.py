@@ -19,6 +19,7 @@ _CORRECTION = (
     "Answer again with the JSON object alone: no other text and no code fence."
 )
 _SEED_STEP = 1_000_003  # Larger than any sample index, so that no two samples share a seed.
+EMBEDDER: Role = "embedder"  # Whose answers are numbers; all others are asked to chat.
 Messages = tuple[tuple[str, str], ...]
 
 
@@ -71,7 +72,9 @@ class Endpoint:
 
 
 def ceiling_of(endpoint: Endpoint, request: Request) -> int | None:
-    """Return how many tokens an answer may have; None if nobody says."""
+    """Return how many tokens an answer may have; None if nobody says, 0 if it has no words."""
+    if request.role == EMBEDDER:
+        return 0
     return request.raised_to or endpoint.settings.sampling.max_tokens
 
 

@@ -8,7 +8,7 @@ All of them are coarse, and the plan says where it rests on them.
 from dataclasses import dataclass
 
 from tasks.plan.estimate import share_in_band
-from tasks.recipe import ModelSettings, Recipe, SelectSettings
+from tasks.recipe import EmbedderSettings, ModelSettings, Recipe, SelectSettings
 from tasks.simulator.settings import Settings, read_settings
 
 BYTES_PER_TOKEN = 4.0
@@ -17,7 +17,11 @@ COMPLETION_SHARE = 0.25  # Of the token ceiling.
 NO_CEILING = 4_096
 DRAFT_SHARE = 0.75  # Of a rewriter's answers, that pass the gates and are to be confirmed.
 ACCEPTED_SHARE = 0.65  # Of a rewriter's answers, that become prompts.
+FIRST_CONTINUED_SHARE = 0.9  # Of first drafts, that their author is asked to judge.
+CONTINUED_SHARE = 0.5  # Of versions judged once, that are judged again.
+ROUND_BYTES = 2_000.0  # What a round adds to the messages: a reply, and what is said to it.
 TRUSTED_SHARE = 0.7  # Of the prompts without an answer, that get a key from the reference.
+NEAR_SHARE = 0.02  # Of the items that may be shown beside a prompt, that are near enough.
 _FIRST_TOKEN_S = 1.0
 _TOKENS_PER_SECOND = 50.0
 _SIMULATED_TOKENS = 75.0
@@ -34,6 +38,8 @@ class Assumed:
 
 def assume(recipe: Recipe, settings: ModelSettings) -> Assumed:
     """Return what is assumed of a model's calls: a real one's, or those of the simulator."""
+    if isinstance(settings, EmbedderSettings):  # It writes nothing.
+        return Assumed(0.0, _FIRST_TOKEN_S if settings.base_url else _own_time(settings))
     if settings.base_url is None:
         return _assume_simulated(recipe, settings)
     tokens = (settings.sampling.max_tokens or NO_CEILING) * COMPLETION_SHARE
@@ -55,5 +61,9 @@ def _assume_simulated(recipe: Recipe, settings: ModelSettings) -> Assumed:
         tokens = tokens * profile.verbosity + (profile.reasoning_tokens if thinks else 0)
     ceiling = settings.sampling.max_tokens or NO_CEILING
     wait = {"none": 0.0, "fixed": simulator.latency.seconds, "lognormal": simulator.latency.mean}
-    own = settings.max_concurrency / _SIMULATED_PER_SECOND
-    return Assumed(min(tokens, ceiling), max(own, wait[simulator.latency.kind]))
+    return Assumed(min(tokens, ceiling), max(_own_time(settings), wait[simulator.latency.kind]))
+
+
+def _own_time(settings: ModelSettings) -> float:
+    """Return what a simulated call takes of this machine while as many as may be are under way."""
+    return settings.max_concurrency / _SIMULATED_PER_SECOND

@@ -1,25 +1,21 @@
 """Forecast: the calls of every stage, those that can be counted and those that will follow.
 
-rewriter 206  →  drafts 147 ± 13, each confirmed by 3 answers  →  prompts 133 ± 13
 student  8 x (433 + 133)  →  kept 305 ± 24  →  teacher 2 x 305
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import polars as pl
 
 from tasks.assess.keys import MIN_SAMPLES
 from tasks.assess.stopping import Edges, plan_stopping
-from tasks.llm.failures import PERMANENT
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.plan import pending
-from tasks.plan.assumed import ACCEPTED_SHARE, DRAFT_SHARE, TRUSTED_SHARE
+from tasks.plan.assumed import TRUSTED_SHARE
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.price import Demand
 from tasks.recipe import ModelSettings, Recipe
-from tasks.rewrite.drafts import Draft
 from tasks.rewrite.stage import tries_of
 from tasks.store import Store
 
@@ -48,62 +44,6 @@ class Coming:
     prompts: ByDomain = field(default_factory=dict)
     sizes: Mapping[str, float] = field(default_factory=dict)
     shares_from: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Rewriting:
-    """The rewriter's calls, the reference's that confirm them, and the prompts they will make."""
-
-    rewriter: Forecast = field(default_factory=Forecast)
-    confirmations: Forecast = field(default_factory=Forecast)
-    coming: Coming = field(default_factory=Coming)
-
-
-def forecast_rewriting(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Rewriting:
-    """Forecast the rewrite stage: what is pending, and what will come of it."""
-    if recipe.models.rewriter is None:
-        return Rewriting()
-    asked = pending.pending_rewrites(store, recipe)
-    demands = count_demands(asked, prompts)
-    drafts = pending.find_open_drafts(store, recipe)
-    waiting = pending.pending_confirmations(store, recipe, drafts)
-    calls = {(each.template, each.domain): each.calls for each in demands}
-    ready = _count_drafts(drafts)
-    past = store.query(
-        "plan_rewrites", model=recipe.models.rewriter.model, permanent=list(PERMANENT)
-    )
-    tries = tries_of(recipe)
-    passing = blend_groups(_seen(past, "calls", "drafts"), lambda _: DRAFT_SHARE)
-    drafted = thin(calls, passing)
-    if tries:
-        accepting = blend_groups(_seen(past, "calls", "accepted"), lambda _: ACCEPTED_SHARE)
-        believed = _seen(past, "drafts", "accepted")
-        taken = thin(calls, accepting)
-        ready = thin(ready, blend_groups(believed, lambda _: ACCEPTED_SHARE / DRAFT_SHARE))
-    else:
-        taken = drafted
-    shares_from = int(past["calls"].sum()) if calls or drafts else None
-    coming = Coming(
-        prompts=_by_domain([*taken.items(), *ready.items()]),
-        sizes={
-            **{draft.parent.domain: _bytes_of(draft.candidate.text) for draft in drafts},
-            **{each.domain: each.size for each in demands},
-        },
-        shares_from=shares_from,
-    )
-    more = forecast_answers(
-        recipe.models.reference, Coming(_by_domain(drafted.items()), coming.sizes), tries
-    )
-    confirmations = Forecast(
-        prompts=add([exact(waiting["prompt_id"].n_unique()), *drafted.values()]),
-        demands=(*count_demands(waiting, _domains_of(drafts)), *more),
-        shares_from=shares_from,
-    )
-    return Rewriting(
-        rewriter=Forecast(exact(asked["prompt_id"].n_unique()), demands),
-        confirmations=confirmations if tries else Forecast(),
-        coming=coming,
-    )
 
 
 def forecast_reference(
@@ -187,7 +127,7 @@ def merge_coming(one: Coming, other: Coming) -> Coming:
     """Put prompts that come from two sides together."""
     told = [each.shares_from for each in (one, other) if each.shares_from is not None]
     return Coming(
-        prompts=_by_domain(
+        prompts=by_domain(
             (("", domain), prompts)
             for side in (one, other)
             for domain, prompts in side.prompts.items()
@@ -240,33 +180,11 @@ def count_demands(asked: pl.DataFrame, prompts: pl.DataFrame) -> list[Demand]:
     ]
 
 
-def _bytes_of(text: str) -> float:
-    return float(len(text.encode()))
-
-
-def _count_drafts(drafts: Sequence[Draft]) -> dict[tuple[str, str], Estimate]:
-    counts: dict[tuple[str, str], int] = {}
-    for draft in drafts:
-        key = (draft.template, draft.parent.domain)
-        counts[key] = counts.get(key, 0) + 1
-    return {key: exact(count) for key, count in counts.items()}
-
-
-def _domains_of(drafts: Sequence[Draft]) -> pl.DataFrame:
-    rows = [(draft.prompt_id, draft.parent.domain) for draft in drafts]
-    return pl.DataFrame(rows, schema=_NO_ROWS, orient="row").unique("prompt_id")
-
-
-def _seen(past: pl.DataFrame, of: str, hits: str) -> dict[tuple[str, str], tuple[int, int]]:
-    rows: Iterable[dict[str, Any]] = past.iter_rows(named=True)
-    return {(row["template"], row["domain"]): (row[of], row[hits]) for row in rows}
-
-
 def _count(rows: pl.DataFrame, by: str) -> dict[str, int]:
     return dict(rows.group_by(by).agg(pl.len()).sort(by).iter_rows())
 
 
-def _by_domain(groups: Iterable[tuple[tuple[str, str], Estimate]]) -> dict[str, Estimate]:
+def by_domain(groups: Iterable[tuple[tuple[str, str], Estimate]]) -> dict[str, Estimate]:
     """Sum groups of (template, domain) over the templates."""
     summed: dict[str, Estimate] = {}
     for (_, domain), estimate in groups:

@@ -4,7 +4,7 @@ prompt_id  template  calls  size  message_bytes
 3c7b…      solve@1   8      31    118
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,9 @@ from tasks.recipe import ModelSettings, Recipe, Role
 from tasks.rewrite.candidate import Candidate
 from tasks.rewrite.confirm import plan_confirmations
 from tasks.rewrite.drafts import Draft, Shelf, read_responses, refuse_surplus
-from tasks.rewrite.stage import load_shelf, parent_filter, plan_rewrites, read_replies, tries_of
+from tasks.rewrite.rounds import plan_follow_ups
+from tasks.rewrite.router import doubtful_seeds, plan_placements
+from tasks.rewrite.stage import load_shelf, parent_filter, plan_openings, read_replies, tries_of
 from tasks.sample import SampledRole, count_wanted, plan_samples, read_page, samples_of
 from tasks.store import Store
 
@@ -43,7 +45,7 @@ def endpoint_for(recipe: Recipe, role: Role, settings: ModelSettings) -> Endpoin
 
 
 def pending_rewrites(store: Store, recipe: Recipe) -> pl.DataFrame:
-    """Return the calls that the rewriter has still to answer."""
+    """Return the calls that the rewriter has still to answer, those after its replies included."""
     settings = recipe.models.rewriter
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
@@ -51,8 +53,27 @@ def pending_rewrites(store: Store, recipe: Recipe) -> pl.DataFrame:
     rows = store.stream(
         "rewrite_parents", ROWS_AT_A_TIME, **parent_filter(store, recipe, EVERYTHING)
     )
-    return _count(
-        store, endpoint, "rewriter", rows, lambda parents: plan_rewrites(parents, endpoint, recipe)
+
+    def make_requests(parents: Sequence[Mapping[str, Any]]) -> Iterator[Request]:
+        openings = list(plan_openings(parents, endpoint, recipe))
+        yield from (request for _, request in openings)
+        ids = [row["prompt_id"] for row in parents]
+        yield from (request for _, request in plan_follow_ups(store, openings, endpoint, ids))
+
+    return count_requests(store, endpoint, "rewriter", rows, make_requests)
+
+
+def pending_placements(store: Store, recipe: Recipe) -> pl.DataFrame:
+    """Return the seeds that the router has still to place."""
+    settings = recipe.models.router
+    if settings is None:
+        return pl.DataFrame(schema=SCHEMA)
+    return count_requests(
+        store,
+        endpoint_for(recipe, "router", settings),
+        "router",
+        doubtful_seeds(store, recipe, EVERYTHING),
+        partial(plan_placements, settings=settings),
     )
 
 
@@ -91,7 +112,7 @@ def pending_confirmations(store: Store, recipe: Recipe, drafts: Sequence[Draft])
         {"prompt_id": name, "text": candidate.text, "choices": None}
         for name, candidate in candidates.items()
     ]
-    return _count(
+    return count_requests(
         store,
         endpoint,
         "reference",
@@ -109,7 +130,9 @@ def pending_verdicts(store: Store, recipe: Recipe) -> pl.DataFrame:
         return pl.DataFrame(schema=SCHEMA)
     roles = ("reference", "student", "teacher")
     rows = pending_judgements(store, recipe, roles, EVERYTHING)
-    return _count(store, endpoint_for(recipe, "judge", settings), "judge", rows, plan_judgements)
+    return count_requests(
+        store, endpoint_for(recipe, "judge", settings), "judge", rows, plan_judgements
+    )
 
 
 def pending_ratings(store: Store, recipe: Recipe, rates: Subject) -> pl.DataFrame:
@@ -119,7 +142,7 @@ def pending_ratings(store: Store, recipe: Recipe, rates: Subject) -> pl.DataFram
         return pl.DataFrame(schema=SCHEMA)
     endpoint = endpoint_for(recipe, "judge", settings)
     counted = [
-        _count(
+        count_requests(
             store,
             endpoint,
             "judge",
@@ -138,7 +161,7 @@ def _count_samples(
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
     endpoint = endpoint_for(recipe, role, settings)
-    return _count(
+    return count_requests(
         store,
         endpoint,
         role,
@@ -147,7 +170,7 @@ def _count_samples(
     )
 
 
-def _count(
+def count_requests(
     store: Store,
     endpoint: Endpoint,
     role: Role,

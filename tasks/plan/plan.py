@@ -14,11 +14,11 @@ from tasks.assess.keys import derive_keys
 from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, ingest_seeds
 from tasks.llm.money import Amount
 from tasks.plan.budget import Verdict, judge_budget
+from tasks.plan.embeddings import forecast_comparisons, forecast_embeddings
 from tasks.plan.forecast import (
     Forecast,
     forecast_judge,
     forecast_reference,
-    forecast_rewriting,
     forecast_student,
     merge_coming,
 )
@@ -28,10 +28,15 @@ from tasks.plan.overlay import open_overlay
 from tasks.plan.pending import pending_samples
 from tasks.plan.price import Cost, Span, add_costs, price, span_of
 from tasks.plan.ratings import forecast_prompt_ratings, forecast_response_ratings
+from tasks.plan.rewriting import forecast_rewriting, forecast_router
 from tasks.rate.objections import give_keys
 from tasks.recipe import ModelSettings, Recipe, Role
+from tasks.rewrite.routes import route_seeds
 from tasks.select.contamination import find_contamination
 from tasks.select.duplicates import find_duplicates
+from tasks.select.embed import name_embedder
+from tasks.select.meaning import find_neighbours
+from tasks.select.reworded import find_near_items
 from tasks.store import Store
 
 
@@ -106,11 +111,16 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     read = ingest_seeds(store, recipe, RUN)
     ingest_benchmarks(store, recipe, RUN)
     import_responses(store, recipe, RUN)
-    find_duplicates(store, recipe.select.duplicates, RUN)
+    find_neighbours(store, recipe, RUN)
+    embedder = name_embedder(recipe) if recipe.models.embedder else None
+    find_duplicates(store, recipe.select.duplicates, RUN, embedder)
     names = [benchmark.name for benchmark in recipe.benchmarks]
     find_contamination(store, recipe.select.contamination, names, RUN)
+    find_near_items(store, recipe, RUN)
     derive_keys(store, recipe.select, RUN)
     give_keys(store, recipe, RUN)
+    if recipe.models.router is not None:
+        route_seeds(store, RUN)
     measure_difficulty(store, recipe.select, RUN)
     return read
 
@@ -125,6 +135,7 @@ def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, str, Role,
     taught = forecast_teacher(store, recipe, prompts, asked, coming)
     judges = list(recipe.of_each_judge()) if recipe.domains else []
     stages: list[tuple[str, Role, Forecast]] = [
+        ("rewrite", "router", forecast_router(store, recipe, prompts)),
         ("rewrite", "rewriter", rewriting.rewriter),
         ("rewrite", "reference", rewriting.confirmations),
         ("sample", "reference", reference),
@@ -132,13 +143,20 @@ def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, str, Role,
         ("assess", "judge", forecast_judge(store, recipe, prompts)),
         ("teach", "teacher", taught),
     ]
+    embedded = forecast_embeddings(store, recipe, prompts, rewriting)
+    compared = forecast_comparisons(store, recipe, prompts, embedded)
+    by_meaning: list[tuple[str, Role, Forecast]] = []
+    if recipe.select.needs_embedder:
+        by_meaning.append(("embed", "embedder", embedded))
+    if recipe.select.contamination.by_embedding:
+        by_meaning.append(("compare", "judge", compared))
     return (
-        *((recipe, *stage) for stage in stages[:2]),
+        *((recipe, *stage) for stage in (*by_meaning, *stages[:3])),
         *(
             (each, "rate", "judge", forecast_prompt_ratings(store, each, prompts, rewriting))
             for each in judges
         ),
-        *((recipe, *stage) for stage in stages[2:]),
+        *((recipe, *stage) for stage in stages[3:]),
         *(
             (each, "rate", "judge", forecast_response_ratings(store, each, prompts, taught))
             for each in judges
@@ -178,10 +196,17 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
             "assumed where a model has made no call in this store: 4 bytes a token, answers of a "
             "quarter of max_tokens, 1 s a call and 1 s per 50 tokens (the simulator's are known)"
         )
-    if any(each.shares_from == 0 and each.cost.calls.high for each in stages):
+    shared = [each for each in stages if each.stage != "compare"]
+    if any(each.shares_from == 0 and each.cost.calls.high for each in shared):
         notes.append(
             "assumed where nothing was measured yet: 75 % of rewrites are worth confirming, 65 % "
-            "are accepted, 70 % of voted keys are trusted, pass rates spread like Beta(1/2, 1/2)"
+            "are accepted, 90 % of first drafts are revised and half of those twice, 70 % of voted "
+            "keys are trusted, pass rates spread like Beta(1/2, 1/2)"
+        )
+    if any(each.stage == "compare" and each.shares_from == 0 for each in stages):
+        notes.append(
+            "assumed where nothing was compared yet: 2 % of the benchmark items that a judge may "
+            "be shown are near enough to a prompt"
         )
     if any(each.cost.calls.high for each in stages):
         notes.append("minutes are of the calls alone; reading, grading and releasing come on top")
@@ -196,6 +221,8 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
         notes.append("the confirmer's samples and those of further students are not counted")
     if recipe.models.judge is not None and recipe.judges_answers():
         notes.append("of the judge's calls only those on answers that are graded are counted")
+    if any(each.role == "router" and each.cost.calls.high for each in stages):
+        notes.append("what the router says may bring a seed to other strategies than foreseen")
     if recipe.select.max_per_root is not None:
         notes.append("select.max_per_root is not foreseen: fewer prompts may go to the teacher")
     return notes

@@ -16,7 +16,7 @@ from tasks.plan import history as past
 from tasks.plan.assumed import Assumed, assume
 from tasks.plan.estimate import Estimate, add, scale, spread
 from tasks.plan.history import Address, Calls
-from tasks.recipe import ModelSettings, Recipe, Role
+from tasks.recipe import EmbedderSettings, ModelSettings, Recipe, Role
 
 _DOUBT_OF_ASSUMED_LATENCY = 2.0  # It may be half or twice of what is assumed.
 _MANY = 1_000_000
@@ -152,7 +152,8 @@ def _time(
     message_bytes = math.fsum(
         weight * demand.message_bytes for weight, demand in zip(weights, demands, strict=True)
     )
-    reserved = reserve_for(settings, round(message_bytes / total)).tokens
+    ceiling = 0 if isinstance(settings, EmbedderSettings) else None
+    reserved = reserve_for(settings, round(message_bytes / total), ceiling).tokens
     seconds = past.latency(calls, assumed)
     doubt = 1.0 if calls.timed else _DOUBT_OF_ASSUMED_LATENCY
     sent = past.attempts(calls)

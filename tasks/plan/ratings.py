@@ -7,8 +7,9 @@ import polars as pl
 
 from tasks.plan import pending
 from tasks.plan.estimate import Estimate, add, exact, scale
-from tasks.plan.forecast import Forecast, Rewriting, count_demands
+from tasks.plan.forecast import Forecast, count_demands
 from tasks.plan.price import Demand
+from tasks.plan.rewriting import Rewriting
 from tasks.rate.ratings import Subject
 from tasks.rate.rubrics import Applied, ask, rubrics_of
 from tasks.recipe import Recipe

@@ -17,13 +17,20 @@ from tasks.recipe.loading import as_recipe, load_recipe, recipe_schema, resolve_
 from tasks.recipe.models import (
     BatchSettings,
     Budget,
+    EmbedderSettings,
     Models,
     ModelSettings,
     Prices,
     Sampling,
     SimulatorSettings,
 )
-from tasks.recipe.overlap import ContaminationMethod, ContaminationSettings, DuplicateSettings
+from tasks.recipe.overlap import (
+    ContaminationMethod,
+    ContaminationSettings,
+    DuplicateSettings,
+    EmbeddingSettings,
+    LexicalMethod,
+)
 from tasks.recipe.policies import PRESETS, Preset
 from tasks.recipe.recipe import Recipe
 from tasks.recipe.select import Band, LicenceSettings, SelectSettings, VerifierError
@@ -73,8 +80,11 @@ __all__ = [
     "Delimited",
     "DomainSettings",
     "DuplicateSettings",
+    "EmbedderSettings",
+    "EmbeddingSettings",
     "ExploreSettings",
     "GateSettings",
+    "LexicalMethod",
     "LicenceSettings",
     "ModelSettings",
     "Models",

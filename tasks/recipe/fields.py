@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-Role = Literal["rewriter", "reference", "confirmer", "student", "teacher", "judge"]
+Role = Literal[
+    "router", "rewriter", "reference", "confirmer", "student", "teacher", "judge", "embedder"
+]
 AnswerType = Literal[
     "number", "expression", "choice", "text", "date", "quantity", "json", "code", "open"
 ]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from tasks.errors import RecipeError
 from tasks.recipe.fields import Name, Section
@@ -148,9 +148,32 @@ class ModelSettings(Section):
         return self.api_key_env and f"the environment variable {self.api_key_env}"
 
 
+class EmbedderSettings(ModelSettings):
+    """A model that turns a text into numbers, by `/v1/embeddings`, one text a call."""
+
+    prices: Prices = Prices(output=0)
+
+    @field_validator("prices")
+    @classmethod
+    def _write_nothing(cls, prices: Prices) -> Prices:
+        return prices if prices.output is not None else prices.model_copy(update={"output": 0.0})
+
+    @model_validator(mode="after")
+    def _check_asked(self) -> Self:
+        if self.mode == "batch":
+            raise ValueError("an embedder is asked call by call; leave `mode: batch` out")
+        if self.sampling.raise_to is not None:
+            raise ValueError("an embedding is never cut off; leave sampling.raise_to out")
+        return self
+
+
 class Models(Section):
     """Who plays which role. A stage that needs a role which is not filled is skipped or refused."""
 
+    router: ModelSettings | None = Field(
+        default=None,
+        description="A cheap model that says what kind of task a seed is where the rules cannot.",
+    )
     rewriter: ModelSettings | None = None
     reference: ModelSettings | None = None
     confirmer: ModelSettings | None = Field(
@@ -165,6 +188,10 @@ class Models(Section):
     judge: ModelSettings | None = None
     judges: tuple[ModelSettings, ...] = Field(
         default=(), description="Further judges; each has votes of its own on every rubric."
+    )
+
+    embedder: EmbedderSettings | None = Field(
+        default=None, description="Makes embeddings, for near-duplicates and test items by meaning."
     )
 
     def each(self) -> Iterator[tuple[str, ModelSettings]]:

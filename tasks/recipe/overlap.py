@@ -28,9 +28,29 @@ class DuplicateSettings(Section):
         default="distinct",
         description="Other numbers make another prompt, or they make no difference.",
     )
+    meaning: Share | None = Field(
+        default=None,
+        description=(
+            "Cosine of embeddings from which two prompts are duplicates as well; needs "
+            "`models.embedder`. None: embeddings are not looked at."
+        ),
+    )
 
 
-ContaminationMethod = Literal["exact", "13-gram", "7-gram", "tulu", "s1", "similar", "code"]
+LexicalMethod = Literal["exact", "13-gram", "7-gram", "tulu", "s1", "similar", "code"]
+ContaminationMethod = Literal[LexicalMethod, "embedding"]
+
+
+class EmbeddingSettings(Section):
+    """Which items a judge is shown beside a prompt: those that are nearest by their embeddings."""
+
+    nearest: int = Field(
+        default=3, ge=1, le=50, description="Items of each benchmark at most, for one prompt."
+    )
+    floor: Share = Field(
+        default=0.6,
+        description="Cosine below which nobody is asked; every embedder has a scale of its own.",
+    )
 
 
 class ContaminationSettings(Section):
@@ -66,6 +86,21 @@ class ContaminationSettings(Section):
         ge=1,
         description="13-gram: what more items than this of one benchmark share is allowed too.",
     )
+
+    embedding: EmbeddingSettings = Field(
+        default=EmbeddingSettings(),
+        description="embedding: who is compared. Needs `models.embedder` and `models.judge`.",
+    )
+
+    @property
+    def methods(self) -> frozenset[str]:
+        """All methods that are looked with, whatever comes of it."""
+        return frozenset({*self.drop, *self.report})
+
+    @property
+    def by_embedding(self) -> bool:
+        """Whether a judge is asked about items that are near by their embeddings."""
+        return "embedding" in self.methods
 
     @model_validator(mode="after")
     def _check_methods(self) -> Self:

@@ -71,6 +71,7 @@ class Recipe(Section):
             raise ValueError("assess.judge names answer types, but models.judge names no model")
         if self.packs:
             raise ValueError("packs are files beside a recipe's file; here `domains` is needed")
+        self._check_embedding()
         self._check_players()
         return self
 
@@ -94,6 +95,16 @@ class Recipe(Section):
                 raise ValueError(
                     f"domains.{name}: {wanted[0]} needs a judge, but models.judge names no model"
                 )
+
+    def _check_embedding(self) -> None:
+        """Raise ValueError if embeddings are wanted and nobody makes them or judges by them."""
+        wanted = "select.duplicates.meaning"
+        if self.select.contamination.by_embedding:
+            wanted = "the method `embedding` of select.contamination"
+            if self.models.judge is None:
+                raise ValueError(f"{wanted} needs a judge, but models.judge names no model")
+        if self.select.needs_embedder and self.models.embedder is None:
+            raise ValueError(f"{wanted} needs an embedder, but models.embedder names no model")
 
     def of_each_student(self) -> Iterator["Recipe"]:
         """Yield this recipe, then the same with each of the further students as the student."""
@@ -134,8 +145,7 @@ class Recipe(Section):
         """Return what the content of a release depends on: no place, no secret, no limit."""
         settings = self.model_dump(mode="json", exclude={"store", "budget", "phase", "explore"})
         settings["release"].pop("folder")
-        if not self.select.freeze:  # As it was before there was such a setting.
-            settings["select"].pop("freeze")
+        settings["select"] = self.select.describe()
         settings["simulator"].pop("batches")
         settings.pop("packs")
         for domain in settings["domains"].values():
@@ -148,6 +158,8 @@ class Recipe(Section):
             settings["release"].pop(name)
         for source in (*settings["seeds"], *settings["benchmarks"], *settings["responses"]):
             source["path"] = source["path"].rsplit("/", 1)[-1]
+        if self.models.router is None:  # As it was before there was such a role.
+            settings["models"].pop("router")
         students, judges = (settings["models"].pop(name) for name in ("students", "judges"))
         for model in (*filter(None, settings["models"].values()), *students, *judges):
             for limit in (
@@ -164,6 +176,8 @@ class Recipe(Section):
                 "max_outage_s",
             ):
                 model.pop(limit)
+        if self.models.embedder is None:  # As it was before there was such a role.
+            settings["models"].pop("embedder")
         settings["models"]["students"] = students
         if judges:
             settings["models"]["judges"] = judges
@@ -176,8 +190,7 @@ class Recipe(Section):
     def policy_version(self) -> str:
         """Name the selection policy and the settings it ran with, e.g. `teachable@4f0c21aa9b3e`."""
         preset = PRESETS.get(self.select.policy)
-        unset = None if self.select.freeze else {"freeze"}  # As before there was such a setting.
-        settings = self.select.model_dump(mode="json", exclude=unset)
+        settings = self.select.describe()
         settings["preset"] = preset and preset.version
         return f"{self.select.policy}@{settings_digest(settings)}"
 

@@ -158,6 +158,25 @@ class SelectSettings(Section):
             raise ValueError(f"targets.{negative[0]} must not be negative")
         return self
 
+    @property
+    def needs_embedder(self) -> bool:
+        """Whether prompts are embedded at all."""
+        return self.contamination.by_embedding or self.duplicates.meaning is not None
+
+    def describe(self) -> dict[str, Any]:
+        """Return the settings as JSON, without those that were added later and are not in use.
+
+        So a policy without them has the name and the digest that it had before.
+        """
+        settings = self.model_dump(mode="json")
+        if not self.freeze:
+            settings.pop("freeze")
+        if not self.contamination.by_embedding:
+            settings["contamination"].pop("embedding")
+        if self.duplicates.meaning is None:
+            settings["duplicates"].pop("meaning")
+        return settings
+
     def band_of(self, domain: str | None) -> Band:
         """Return the band of a domain: its own or the one of all."""
         return self.domains.get(domain or "", self.band)

@@ -7,6 +7,7 @@ configs: [{config_name: parquet, data_files: [{split: train, path: data/train-*.
 # quickstart
 """
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,10 @@ from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.contaminated import tell_of_contamination
 from tasks.release.facts import Facts
 from tasks.release.formats import FORMATS, columns_of, loaded_by_name
-from tasks.release.markdown import escape, table
+from tasks.release.layout import CARD, DATA_DOCS, GATE, INDEX, MANIFEST, ORIGIN, REPORT
+from tasks.release.markdown import escape, link, table
 from tasks.release.stage import Staged
-from tasks.release.verify import CARD, SPLITS
+from tasks.release.verify import SPLITS
 
 _KNOWN_LICENCES = frozenset(
     {
@@ -29,6 +31,7 @@ _KNOWN_LICENCES = frozenset(
         *("cc-by-3.0", "cc-by-sa-3.0", "bsd-3-clause", "bsd-2-clause", "gpl-3.0", "openrail"),
     }
 )
+_OF_THE_HUB = re.compile(r"hf://datasets/(?P<name>[\w.-]+/[\w.-]+)")
 _SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
 
 
@@ -72,11 +75,14 @@ def write_card(recipe: Recipe, staged: Staged, facts: Facts) -> str:
         "## Sources and licences",
         table(("source", "licence", "pairs"), _count(staged, "source", "licence")),
         *_name_refused(facts),
+        f"Read from: {', '.join(_name_files(recipe))}.",
         "## Provenance",
-        "`manifest.json` has the hash of every file, the settings, models, prices and counts; "
-        "`gate.json` the verdict of every rule that guarded the door; `pairs.parquet` the ids of "
-        "every pair; `origin.json` when, by which run and from which snapshot of the store it was "
-        "made; `report.html` is for reading. `teachset verify` recomputes every hash and count.",
+        f"{link(MANIFEST, MANIFEST)} has the hash of every file, the settings, models, prices and "
+        f"counts; {link(GATE, GATE)} the verdict of every rule that guarded the door, and "
+        f"{link('the Data Docs', DATA_DOCS)} the same as Great Expectations tells it; "
+        f"{link(INDEX, INDEX)} the ids of every pair; {link(ORIGIN, ORIGIN)} when, by which run "
+        f"and from which snapshot of the store it was made; {link('the report', REPORT)} is for "
+        "reading. `teachset verify` recomputes every hash and count.",
     ]
     header = yaml.safe_dump(_describe(recipe, staged), sort_keys=True, allow_unicode=True)
     return f"---\n{header}---\n\n" + "\n\n".join(filter(None, sections)) + "\n"
@@ -236,6 +242,22 @@ def _explain_rows(recipe: Recipe, staged: Staged) -> str:
         reasons = ", ".join(f"{escape(why)} {count:,}" for why, count in staged.unpaired.items())
         said.append(f"Kept prompts without a preference pair: {reasons}.")
     return " ".join(said)
+
+
+def _name_files(recipe: Recipe) -> Iterator[str]:
+    """Yield what the seeds were read from: links to what is public, of others the last name only.
+
+    Whose folders they lay in is nobody's business, and an address may hold a key.
+    """
+    for path in dict.fromkeys(seed.path for seed in recipe.seeds):
+        plain = path.partition("?")[0].rstrip("/")
+        if dataset := _OF_THE_HUB.match(plain):
+            name = dataset["name"]
+            yield link(plain, f"https://huggingface.co/datasets/{name}")
+        elif plain.startswith(("http://", "https://")) and "@" not in plain:
+            yield link(plain, plain)
+        else:
+            yield escape(plain.rpartition("/")[2])
 
 
 def _name_refused(facts: Facts) -> Iterator[str]:

@@ -14,7 +14,8 @@ from typing import Any
 import polars as pl
 
 from tasks.errors import InputError
-from tasks.release.verify import INDEX, MANIFEST, identify_release
+from tasks.release.layout import INDEX, MANIFEST
+from tasks.release.verify import identify_release
 
 EXAMPLES = 10
 _PAIR = ("pair_id", "prompt_id", "domain")

@@ -44,12 +44,12 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
     items = store.query("select_benchmark_texts", benchmarks=names)
     policy, student = recipe.policy_version(), recipe.models.student.model
     return Facts(
-        funnel=store.query("funnel_of_policy", policy=policy),
+        funnel=store.recall("funnel_of_policy", policy=policy),
         models=store.query("release_models"),
         refused=store.query("release_refused", policy=policy),
-        spend=store.query("spend_by_role", run_id=run_id),
-        difficulty=store.query("report_difficulty", policy=policy, student=student),
-        gap=store.query("report_gap", policy=policy, student=student),
+        spend=store.recall("spend_by_role", run_id=run_id),
+        difficulty=store.recall("report_difficulty", policy=policy, student=student),
+        gap=store.recall("report_gap", policy=policy, student=student),
         contamination=store.query("report_contamination"),
         rewrites=gather_rewrites(store),
         rubrics=store.query("report_rubrics"),

@@ -66,7 +66,7 @@ def expect(store: Store, recipe: Recipe, release_id: str) -> Expected:
     """Return what the recipe and the store say that a release must be."""
     settings = recipe.release
     policy = recipe.policy_version()
-    funnel = store.query("funnel_of_policy", policy=policy)
+    funnel = store.recall("funnel_of_policy", policy=policy)
     books = store.query("gate_books", policy=policy)
     return Expected(
         columns=duckdb_types(with_reasoning=settings.reasoning == "field"),
@@ -147,7 +147,7 @@ def describe_failures(result: "GateResult") -> str:
 
 def describe_losses(store: Store, recipe: Recipe) -> str:
     """Say on lines of their own why most prompts were set aside and why calls failed."""
-    funnel = store.query("funnel_of_policy", policy=recipe.policy_version())
+    funnel = store.recall("funnel_of_policy", policy=recipe.policy_version())
     dropped = funnel.filter(~pl.col("kept")).group_by("stage", "reason").agg(pl.sum("prompts"))
     lines = [
         f"{prompts:,} prompts were set aside by {stage}: {reason}"

@@ -17,9 +17,10 @@ from tasks.recipe import Recipe
 from tasks.release.card import typeless_formats
 from tasks.release.facts import Facts
 from tasks.release.formats import FORMATS
+from tasks.release.layout import CARD, DATA_DOCS, GATE, REPORT
 from tasks.release.shards import StagedFile
 from tasks.release.stage import Staged
-from tasks.release.verify import CARD, DATA_DOCS, GATE, REPORT, SPLITS, hash_file
+from tasks.release.verify import SPLITS, hash_file
 from tasks.run import code_version
 
 FORMAT = 2  # raise it when a reader of the manifest has to be changed

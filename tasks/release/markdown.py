@@ -5,6 +5,7 @@ escape("a *bold* claim")  ->  a \\*bold\\* claim
 
 import re
 from collections.abc import Iterable, Sequence
+from urllib.parse import quote
 
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 
@@ -12,6 +13,11 @@ _SPECIAL = re.compile(r"([\\`*_{}\[\]<>()#+!|~$&])")
 def escape(text: object) -> str:
     """Return text that Markdown shows as it is, on one line."""
     return _SPECIAL.sub(r"\\\1", " ".join(str(text).split()))
+
+
+def link(text: object, address: str) -> str:
+    """Return a link; nothing in its address can end it early."""
+    return f"[{escape(text)}]({quote(address, safe='/:%#=,;@+-._~')})"
 
 
 def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

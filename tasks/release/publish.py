@@ -30,23 +30,23 @@ from tasks.release.diff import Contents, read_contents
 from tasks.release.facts import gather_facts
 from tasks.release.gate import pass_gate
 from tasks.release.kin import record_kin
+from tasks.release.layout import (
+    DATA_DOCS,
+    GATE,
+    LATEST,
+    MANIFEST,
+    ORIGIN,
+    REFUSED,
+    REFUSED_DOCS,
+    REPORT,
+)
 from tasks.release.manifest import build_manifest, describe_origin
 from tasks.release.report.page import Story, write_report
 from tasks.release.stage import Staged, stage_pairs
-from tasks.release.verify import (
-    DATA_DOCS,
-    GATE,
-    MANIFEST,
-    ORIGIN,
-    REPORT,
-    identify_release,
-    is_complete,
-)
+from tasks.release.verify import identify_release, is_complete
 from tasks.store import Store, open_store
 
-STAGING, LATEST, LOCK = ".staging-", "latest", ".lock"
-# The report and the Data Docs on an attempt that the gate refused, until one passes.
-REFUSED, REFUSED_DOCS = "refused.html", "refused_data_docs.html"
+STAGING, LOCK = ".staging-", ".lock"
 _NEXT_LATEST = ".latest-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)

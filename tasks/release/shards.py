@@ -3,11 +3,11 @@
 data/train-00000-of-00002.parquet   jsonl/train-00000-of-00002.jsonl
 """
 
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import orjson
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -98,9 +98,9 @@ class Shards:
 
 def to_lines(rows: pl.DataFrame) -> bytes:
     """Return rows as JSON lines; a number that is not finite becomes null."""
-    return b"".join(
-        orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows.iter_rows(named=True)
-    )
+    lines = io.BytesIO()
+    rows.write_ndjson(lines)
+    return lines.getvalue()
 
 
 class _Lines:

@@ -17,11 +17,11 @@ import pyarrow.parquet as pq
 from tasks.llm.pending import split_prompts
 from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.formats import FORMATS, ParquetShards, columns_of, ships_what_is_gated
+from tasks.release.layout import INDEX
 from tasks.release.order import put_in_order
 from tasks.release.preferences import leave_out_unfit
 from tasks.release.shapes import build_pairs, build_preferences, build_tasks, shape_pairs
 from tasks.release.shards import Shards, StagedFile
-from tasks.release.verify import INDEX
 from tasks.scope import release_of_frozen
 from tasks.select.texts import name_text_rules, text_rules
 from tasks.store import Store
@@ -220,7 +220,7 @@ def _read(store: Store, query: str, parameters: Mapping[str, Any]) -> Iterator[p
 
 
 def _count_kept(store: Store, recipe: Recipe) -> int:
-    funnel = store.query("funnel_of_policy", policy=recipe.policy_version())
+    funnel = store.recall("funnel_of_policy", policy=recipe.policy_version())
     return int(funnel.filter("kept")["prompts"].sum())
 
 

@@ -1,4 +1,4 @@
-"""Verify: whether the files of a release are what was published.
+"""Verify: whether the files of a release are what was published, wherever they lie.
 
 Verified(release_id="3f9c01d2a4b7", pairs=433, faults=("README.md: is missing",))
 
@@ -7,21 +7,21 @@ Light on purpose: it is what a reader of releases needs, and only that.
 
 import hashlib
 import json
+from collections.abc import Collection, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
+from typing import Any, BinaryIO, Protocol
 
 import polars as pl
 import pyarrow.parquet as pq
 
 from tasks.errors import InputError
+from tasks.release.layout import DATA_DOCS, GATE, INDEX, MANIFEST, ORIGIN, REPORT
 
-MANIFEST, GATE, CARD = "manifest.json", "gate.json", "README.md"
-ORIGIN, REPORT = "origin.json", "report.html"
-DATA_DOCS = "data_docs.html"
-INDEX = "pairs.parquet"
 SPLITS = ("train", "validation")
 ID_DIGITS = 12
+_PIECE = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,50 @@ class Verified:
     release_id: str
     pairs: int
     faults: tuple[str, ...]
+
+
+class Place(Protocol):
+    """Where the files of a release lie: a folder, a bucket, a revision of a repository."""
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+
+    @property
+    def releases(self) -> Collection[str]:
+        """By which names the release is known there; one of them ends in its id."""
+
+    def sizes(self) -> Mapping[str, int]:
+        """Return the bytes of every file of the release, by its path."""
+
+    def open(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """Open one of these files to be read from any point. Raises OSError or InputError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A release on this machine. What a link leads out of it is no file of it."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return str(self.path)
+
+    @property
+    def releases(self) -> Collection[str]:
+        return (self.path.resolve().name,)
+
+    def sizes(self) -> Mapping[str, int]:
+        home = self.path.resolve()
+        return {
+            path.relative_to(self.path).as_posix(): path.stat().st_size
+            for path in self.path.rglob("*")
+            if path.is_file() and path.resolve().is_relative_to(home)
+        }
+
+    def open(self, path: str) -> BinaryIO:
+        return (self.path / path).open("rb")
 
 
 def identify_release(manifest: bytes) -> str:
@@ -51,94 +95,118 @@ def is_complete(folder: Path, manifest: bytes) -> bool:
         return False
 
 
-def verify_release(folder: Path) -> Verified:
-    """Recompute every hash and count of a release. Raises InputError if it has no manifest."""
+def verify_release(place: Place) -> Verified:
+    """Recompute every hash and count of a release, one file after the other.
+
+    Raises InputError if it has no manifest, or if its place cannot be read.
+    """
+    sizes = place.sizes()
+    if MANIFEST not in sizes:
+        raise InputError(f"{place.name}: there is no {MANIFEST}, so it is not a release")
     try:
-        content = (folder / MANIFEST).read_bytes()
-        return _verify(folder, json.loads(content), identify_release(content))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        with place.open(MANIFEST) as file:
+            content = file.read()
+        return _verify(place, sizes, json.loads(content), identify_release(content))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
-            f"{folder / MANIFEST}: not the manifest of a release: {error!r}"
+            f"{place.name}/{MANIFEST}: not the manifest of a release: {error!r}"
         ) from error
 
 
-def _verify(folder: Path, manifest: dict[str, Any], release_id: str) -> Verified:
+def hash_file(file: Path) -> str:
+    """Return a file's SHA-256."""
+    with file.open("rb") as content:
+        return hash_content(content)
+
+
+def hash_content(content: BinaryIO) -> str:
+    """Return the SHA-256 of what is left of an open file, a piece at a time."""
+    digest = hashlib.sha256()
+    while piece := content.read(_PIECE):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def _verify(
+    place: Place, sizes: Mapping[str, int], manifest: dict[str, Any], release_id: str
+) -> Verified:
     listed = {str(file["path"]): file for file in manifest["files"]}
     pairs = sum(manifest["pairs"].values())
     faults = []
-    if not folder.resolve().name.endswith(f"-{release_id}"):
-        faults.append(f"{MANIFEST}: was changed, or its folder renamed: its id is {release_id}")
+    if not any(name.endswith(f"-{release_id}") for name in place.releases):
+        faults.append(f"{MANIFEST}: was changed, or its place renamed: its id is {release_id}")
     for path, file in listed.items():
-        faults += _compare(folder, path, file)
-    faults += _recount(folder, manifest)
-    faults += _compare_origin(folder, release_id)
+        faults += _compare(place, sizes, path, file)
+    faults += _recount(place, manifest, sizes)
+    faults += _compare_origin(place, sizes, release_id)
     known = {*listed, MANIFEST, GATE, ORIGIN, REPORT, DATA_DOCS}
-    found = (str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
-    faults += [f"{path}: is not in the manifest" for path in sorted(found) if path not in known]
+    faults += [f"{path}: is not in the manifest" for path in sorted(sizes) if path not in known]
     return Verified(release_id, pairs, tuple(faults))
 
 
-def _recount(folder: Path, manifest: dict[str, Any]) -> list[str]:
+def _recount(place: Place, manifest: dict[str, Any], sizes: Mapping[str, int]) -> list[str]:
     """Return which of the manifest's own numbers its files do not bear out."""
+    if INDEX not in sizes:
+        return []  # That the index is missing is said already.
     try:
-        pairs = pl.read_parquet(folder / INDEX)
+        with place.open(INDEX) as file:
+            pairs = pl.read_parquet(file)
         counted = {
             "pairs": dict.fromkeys(SPLITS, 0) | dict(pairs["split"].value_counts().iter_rows()),
             "domains": dict(pairs["domain"].value_counts().iter_rows()),
         }
+        twice = pairs.height - pairs["pair_id"].n_unique()
     except (OSError, pl.exceptions.PolarsError):
-        return []  # That the index is missing or was changed is said already.
-    faults = []
-    if (twice := pairs.height - pairs["pair_id"].n_unique()) > 0:
-        faults.append(f"{INDEX}: {twice} pairs are listed twice")
+        return []  # That the index was changed is said already.
+    faults = [f"{INDEX}: {twice} pairs are listed twice"] if twice else []
     rows: dict[str, dict[str, int]] = {}
-    for file in manifest["files"]:
-        if file.get("format") not in ("card", "index", None):
-            splits = rows.setdefault(file["format"], dict.fromkeys(SPLITS, 0))
-            splits[Path(file["path"]).name.partition("-")[0]] += file["rows"]
+    for listed in manifest["files"]:
+        if listed.get("format") not in ("card", "index", None):
+            splits = rows.setdefault(listed["format"], dict.fromkeys(SPLITS, 0))
+            splits[Path(listed["path"]).name.partition("-")[0]] += listed["rows"]
     for name, found in (*counted.items(), ("rows", rows)):
         if (said := manifest.get(name)) != found:
             faults.append(f"{MANIFEST}: says {name} {said}, its files have {found}")
     return faults
 
 
-def _compare_origin(folder: Path, release_id: str) -> list[str]:
+def _compare_origin(place: Place, sizes: Mapping[str, int], release_id: str) -> list[str]:
     """Return in what the verdict, the report and the origin differ from what was published."""
     try:
-        origin = json.loads((folder / ORIGIN).read_bytes())
+        if ORIGIN not in sizes:
+            raise FileNotFoundError(ORIGIN)
+        with place.open(ORIGIN) as file:
+            origin = json.load(file)
         named, files = origin["release_id"], {str(file["path"]): file for file in origin["files"]}
         faults = [] if named == release_id else [f"{ORIGIN}: is of the release {named}"]
         # Releases of older versions have no Data Docs.
-        docs = [DATA_DOCS] if DATA_DOCS in files or (folder / DATA_DOCS).exists() else []
+        docs = [DATA_DOCS] if DATA_DOCS in files or DATA_DOCS in sizes else []
         for name in (GATE, REPORT, *docs):
-            faults += _compare(folder, name, files[name])
-    except (OSError, ValueError, KeyError, TypeError):
+            faults += _compare(place, sizes, name, files[name])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return [f"{ORIGIN}: is missing or was changed"]
     return faults
 
 
-def _compare(folder: Path, path: str, file: dict[str, Any]) -> list[str]:
-    """Return what is wrong with one listed file; a path that leaves the folder is not followed."""
-    place = folder / path
-    if not place.resolve().is_relative_to(folder.resolve()):
+def _compare(place: Place, sizes: Mapping[str, int], path: str, file: dict[str, Any]) -> list[str]:
+    """Return what is wrong with one listed file; a path that leaves the release is not followed."""
+    route = PurePosixPath(path)
+    if route.is_absolute() or ".." in route.parts:
         return [f"{path}: lies outside the release"]
-    if not place.is_file():
+    if path not in sizes:
         return [f"{path}: is missing"]
-    if hash_file(place) != file["sha256"]:
+    if sizes[path] != file["bytes"]:
         return [f"{path}: its content was changed"]
-    if file.get("rows") is not None and (rows := _count_rows(place)) != file["rows"]:
-        return [f"{path}: has {rows} rows, the manifest says {file['rows']}"]
+    with place.open(path) as content:
+        if hash_content(content) != file["sha256"]:
+            return [f"{path}: its content was changed"]
+        content.seek(0)
+        if file.get("rows") is not None and (rows := _count_rows(path, content)) != file["rows"]:
+            return [f"{path}: has {rows} rows, the manifest says {file['rows']}"]
     return []
 
 
-def hash_file(file: Path) -> str:
-    """Return a file's SHA-256."""
-    with file.open("rb") as content:
-        return hashlib.file_digest(content, "sha256").hexdigest()
-
-
-def _count_rows(file: Path) -> int:
-    if file.suffix == ".parquet":
-        return int(pq.read_metadata(file).num_rows)
-    with file.open("rb") as lines:
-        return sum(1 for _ in lines)
+def _count_rows(path: str, content: BinaryIO) -> int:
+    if path.endswith(".parquet"):
+        return int(pq.read_metadata(content).num_rows)
+    return sum(1 for _ in content)

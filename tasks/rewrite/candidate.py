@@ -11,6 +11,7 @@ from string import ascii_uppercase
 from typing import Any, Literal
 
 from tasks.recipe import AnswerType
+from tasks.recipe.domains import RouteName
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class Parent:
     program: str | None = None
     reference: str | None = None  # solution of a code problem
     tests: tuple[str, ...] = ()
+    route: RouteName | None = None  # what a model said it is; None: the rules say
 
     @property
     def right_option(self) -> str | None:
@@ -74,4 +76,5 @@ def parent_of(row: Mapping[str, Any]) -> Parent:
         program=row["program"],
         reference=row["reference"],
         tests=tuple(row["tests"] or ()),
+        route=row.get("route"),
     )

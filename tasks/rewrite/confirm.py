@@ -95,20 +95,18 @@ def _grade_answers(
     store: Store, candidates: Mapping[str, Candidate], asked: Set[str]
 ) -> Iterator[tuple[str, Verdict]]:
     """Yield a verdict per try that was answered, the finished answer where there are two."""
-    answers = store.query("rewrite_references", prompt_ids=list(candidates))
+    answers = store.query("role_replies", role="reference", prompt_ids=list(candidates))
     seen: set[str] = set()
-    for prompt_id, reuse_key, content, finish_reason in answers.iter_rows():
-        if reuse_key not in asked or reuse_key in seen:
+    for row in answers.iter_rows(named=True):
+        if row["reuse_key"] not in asked or row["reuse_key"] in seen:
             continue
-        seen.add(reuse_key)
-        candidate = candidates[prompt_id]
-        yield (
-            prompt_id,
-            decide(
-                candidate.answer_type,
-                candidate.answer,
-                content,
-                finish_reason,
-                tests=candidate.tests,
-            ),
+        seen.add(row["reuse_key"])
+        candidate = candidates[row["prompt_id"]]
+        verdict = decide(
+            candidate.answer_type,
+            candidate.answer,
+            row["content"],
+            row["finish_reason"],
+            tests=candidate.tests,
         )
+        yield row["prompt_id"], verdict

@@ -64,11 +64,10 @@ def plan_follow_ups(
     if not opening:
         return
     said: dict[str, str] = {}
-    for _, key, content, finished in store.query(
-        "rewrite_said", prompt_ids=list(prompt_ids)
-    ).iter_rows():
-        if finished != "length":
-            said.setdefault(key, content)
+    replies = store.query("role_replies", role="rewriter", prompt_ids=list(prompt_ids))
+    for row in replies.iter_rows(named=True):
+        if row["finish_reason"] != "length":
+            said.setdefault(row["reuse_key"], row["content"])
     for parent, request in opening:
         yield from _follow(parent, request, endpoint, said)
 

@@ -1,10 +1,12 @@
 """Routes: what kind of task a seed is, which decides the strategies that apply to it.
 
-    prompt_id  route      rule
-    3c7b…      numeric    answer_type is number
-    90c2…      proof      asks for a proof: 'Prove that'
+    prompt_id  route      rule                             doubt
+    3c7b…      numeric    answer_type is number            null
+    90c2…      proof      asks for a proof: 'Prove that'   null
+    51fe…      open       answer_type is open              no answer, and no rule knows the task
 
-Rules only, in the order of `classify`: the same text has the same route everywhere, for nothing.
+By rules, in the order of `classify`: the same text has the same route everywhere, for nothing. What
+they only guess at has a doubt, and a model may be asked about it (`router`).
 """
 
 import re
@@ -23,8 +25,9 @@ Route = Literal[
     "safety", "true_false", "choice", "code", "multi_part", "proof",
     "numeric", "expression", "text", "open",
 ]  # fmt: skip
-VERSION = 2  # Raise it with any change of the rules: seeds are classified again, for nothing.
+VERSION = 3  # Raise it with any change of the rules: seeds are classified again, for nothing.
 _SEEDS_AT_A_TIME = 20_000
+_WORDS_OF_A_NAME = 8  # A longer answer is an explanation rather than a name.
 _JUDGEMENTS = frozenset({"true", "false", "yes", "no", "correct", "incorrect"})
 _BY_TYPE: dict[str, Route] = {
     "number": "numeric",
@@ -47,6 +50,9 @@ _PART = re.compile(
     r"|(?<=[.?;:]\s)\((?:[a-h1-8]|i|ii|iii|iv|v|vi)\)\s+)",
     re.IGNORECASE,
 )
+_LETTERED = re.compile(
+    r"(?s)(?:^|\s)\(?A[.):]\s.{1,300}?\s\(?B[.):]\s.{1,300}?\s\(?C[.):]\s",
+)
 _BARE_LABEL = re.compile(r"part|[\s().:]")
 _ASKS = re.compile(
     r"\?|\b(?:find|compute|calculate|determine|prove|show|state|explain|describe|write|give|list"
@@ -65,8 +71,21 @@ def classify(parent: Parent) -> tuple[Route, str]:
 
 
 def route_of(parent: Parent) -> Route:
-    """Return the route alone."""
-    return classify(parent)[0]
+    """Return the route alone: what a model said it is, or else the rules."""
+    return parent.route or classify(parent)[0]
+
+
+def doubt(parent: Parent, route: Route) -> str | None:
+    """Say why the rules only guess at this route; None where they are sure."""
+    if route == "open":
+        return "no answer, and no rule knows the task"
+    if route in ("numeric", "expression", "text") and _LETTERED.search(parent.text):
+        return "lettered options in the text, and none beside it"
+    if route == "multi_part" and parent.answer_type in ("number", "expression"):
+        return "several parts ask, and there is one answer"
+    if route == "text" and len((parent.answer or "").split()) > _WORDS_OF_A_NAME:
+        return "the answer is as long as an explanation"
+    return None
 
 
 def find_parts(text: str) -> list[str]:
@@ -97,9 +116,13 @@ def classify_rows(seeds: pl.DataFrame) -> pl.DataFrame:
             "prompt_id": [parent.prompt_id for parent in parents],
             "route": [route for route, _ in found],
             "rule": [rule for _, rule in found],
+            "doubt": [
+                doubt(parent, route) for parent, (route, _) in zip(parents, found, strict=True)
+            ],
+            "decided_by": ["rule"] * len(found),
             "version": [VERSION] * len(found),
         },
-        schema_overrides={"version": pl.Int32},
+        schema_overrides={"version": pl.Int32, "doubt": pl.String},
     )
 
 

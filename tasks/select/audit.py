@@ -14,12 +14,12 @@ from typing import get_args
 import polars as pl
 
 from tasks.identity import content_id
-from tasks.recipe import ContaminationMethod, ContaminationSettings
+from tasks.recipe import ContaminationSettings, LexicalMethod
 from tasks.select.chunks import map_chunks
 from tasks.select.plants import DISGUISES, disguise_items
 from tasks.select.screen import Screen, bound_scores, build_screen, screen_texts
 
-METHODS: Sequence[ContaminationMethod] = get_args(ContaminationMethod)
+METHODS: Sequence[LexicalMethod] = get_args(LexicalMethod)
 POLICY = "policy"  # any of the methods that the recipe drops by
 ROWS_AT_A_TIME = 5_000
 _VERSION = 1
@@ -66,7 +66,10 @@ def audit_methods(
 def name_audit(settings: ContaminationSettings, items: pl.DataFrame) -> str:
     """Name all that an audit's figures depend on, but for what was drawn to be planted."""
     return content_id(
-        "audit", _VERSION, settings.model_dump(mode="json"), sorted(items["item_id"])
+        "audit",
+        _VERSION,
+        settings.model_dump(mode="json", exclude={"embedding"}),
+        sorted(items["item_id"]),
     )[:12]
 
 

@@ -19,7 +19,7 @@ from tasks.recipe import DuplicateSettings
 from tasks.select.minhash import Signatures, estimate_similarity
 from tasks.select.words import as_array
 
-METHOD = "minhash"
+METHOD, MEANING = "minhash", "embedding"
 PAIRS_AT_A_TIME = 100_000
 _NUMBERS_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _BAND_FACTOR = np.uint64(0xD6E8FEB86659FD93)
@@ -60,11 +60,7 @@ def cluster(signed: Signed, settings: DuplicateSettings) -> pl.DataFrame:
     """Return a row for every prompt that another one of its cluster stands for."""
     firsts, others = find_pairs(signed, settings)
     count = len(signed.numbers)
-    graph = coo_array((np.ones(len(firsts), np.bool_), (firsts, others)), shape=(count, count))
-    _, labels = connected_components(graph, directed=False)
-    representatives = np.full(labels.max(initial=-1) + 1, count, np.int64)
-    np.minimum.at(representatives, labels, np.arange(count))
-    standing_for = representatives[labels]
+    standing_for = _stand_for(firsts, others, count)
     rows = np.flatnonzero(standing_for != np.arange(count))
     scores = _estimate(signed.signatures, rows, standing_for[rows])
     return pl.DataFrame(
@@ -75,6 +71,43 @@ def cluster(signed: Signed, settings: DuplicateSettings) -> pl.DataFrame:
             "score": np.round(scores, 4),
         }
     ).sort("prompt_id")
+
+
+def cluster_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
+    """Do the same with pairs that are found already: rows of sql/queries/neighbours_joined.sql.
+
+    The score is the greatest similarity that a prompt has to another one of its cluster.
+    """
+    one = pairs.select("prompt_id", "lacks_answer", "is_rewrite", "similarity")
+    other = pairs.select(
+        prompt_id="other_id",
+        lacks_answer="other_lacks_answer",
+        is_rewrite="other_is_rewrite",
+        similarity="similarity",
+    )
+    ranked = (
+        pl.concat([one, other])
+        .group_by("prompt_id", "lacks_answer", "is_rewrite")
+        .agg(pl.col("similarity").max())
+        .sort("lacks_answer", "is_rewrite", "prompt_id")
+    )
+    names = ranked["prompt_id"]
+    places = dict(zip(names, range(len(names)), strict=True))
+    ends = [
+        np.array([places[name] for name in pairs[end]], np.int64)
+        for end in ("prompt_id", "other_id")
+    ]
+    standing_for = _stand_for(ends[0], ends[1], len(names))
+    return (
+        ranked.select(
+            "prompt_id",
+            pl.Series("representative_id", names.gather(standing_for)),
+            pl.lit(MEANING).alias("method"),
+            pl.col("similarity").round(4).alias("score"),
+        )
+        .filter(pl.col("prompt_id") != pl.col("representative_id"))
+        .sort("prompt_id")
+    )
 
 
 def find_pairs(signed: Signed, settings: DuplicateSettings) -> tuple[Numbers, Numbers]:
@@ -105,6 +138,16 @@ def find_pairs(signed: Signed, settings: DuplicateSettings) -> tuple[Numbers, Nu
         found.append((pairs[0][similar], pairs[1][similar]))
     firsts, others = zip(*found, strict=True)
     return np.concatenate(firsts), np.concatenate(others)
+
+
+def _stand_for(firsts: Numbers, others: Numbers, count: int) -> Numbers:
+    """Return for each of `count` prompts the first one of its connected component."""
+    graph = coo_array((np.ones(len(firsts), np.bool_), (firsts, others)), shape=(count, count))
+    _, labels = connected_components(graph, directed=False)
+    representatives = np.full(labels.max(initial=-1) + 1, count, np.int64)
+    np.minimum.at(representatives, labels, np.arange(count))
+    standing_for: Numbers = representatives[labels]
+    return standing_for
 
 
 def _hash_band(signed: Signed, band: int, rows: int) -> NDArray[np.uint64]:

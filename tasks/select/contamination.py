@@ -62,20 +62,27 @@ def _mark(
     """Look, then announce what was found and counts now, and the releases that it taints."""
     names = [benchmark.name for benchmark in recipe.benchmarks]
     store = open_store(recipe.store)
-    tainted = store.query("tainted_by_release")
+    tainted = store.recall("tainted_by_release")
     new = find(store, recipe.select.contamination, names, run_id)
+    tell_of_findings(store, recipe, run_id, tainted, new)
+    return new
+
+
+def tell_of_findings(
+    store: Store, recipe: Recipe, run_id: str, tainted: pl.DataFrame, new: int
+) -> None:
+    """Announce what the run has found, if anything is new, and the releases it taints since."""
     if new:
         found = store.query("contamination_found", run_id=run_id).row(0, named=True)
         if found["prompts"] or found["responses"]:
             announce(recipe, "contamination.found", run_id, **found)
     for release in find_newly_tainted(store, tainted).iter_rows(named=True):
         announce(recipe, "release.tainted", run_id, **release)
-    return new
 
 
 def find_newly_tainted(store: Store, before: pl.DataFrame) -> pl.DataFrame:
     """Return release_id, version and pairs of the releases of which more is tainted than before."""
-    now = store.query("tainted_by_release")
+    now = store.recall("tainted_by_release")
     known = before.select("release_id", pl.col("pairs").alias("known"))
     return now.join(known, on="release_id", how="left", maintain_order="left").filter(
         pl.col("pairs") > pl.col("known").fill_null(0)

@@ -41,6 +41,7 @@ CONTAMINATION_REASONS = {
     "s1": "benchmark_8_gram",
     "similar": "benchmark_reworded",
     "code": "benchmark_code",
+    "embedding": "benchmark_judged",
 }
 
 
@@ -138,7 +139,7 @@ def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
     """
     teacher = recipe.models.teacher.model if recipe.models.teacher else None
     student = recipe.models.student.model
-    evidence = store.query(
+    evidence = store.recall(
         "select_evidence",
         student=student,
         teacher=teacher,
@@ -160,15 +161,13 @@ def _append(
 def _drop_duplicates(prompts: pl.DataFrame) -> pl.DataFrame:
     """Drop by the method that is surer, as the evidence names it."""
     twin = pl.col("duplicate_of").is_not_null()
-    near = pl.col("duplicate_method") == "minhash"
-    similarity = pl.col("duplicate_score").round(2)
+    likeness = pl.format("of {}, {}", "duplicate_of", pl.col("duplicate_score").round(2))
+    for method, reason in (("minhash", "near_duplicate"), ("embedding", "same_meaning")):
+        near = pl.col("duplicate_method") == method
+        prompts = prompts.pipe(_drop, near, "duplicates", reason, likeness)
     return prompts.pipe(
-        _drop,
-        near,
-        "duplicates",
-        "near_duplicate",
-        pl.format("of {}, {}", "duplicate_of", similarity),
-    ).pipe(_drop, twin, "duplicates", "exact_duplicate", pl.format("of {}", "duplicate_of"))
+        _drop, twin, "duplicates", "exact_duplicate", pl.format("of {}", "duplicate_of")
+    )
 
 
 def _drop_contaminated(prompts: pl.DataFrame) -> pl.DataFrame:

@@ -1,8 +1,9 @@
 """Duplicates: prompts that ask what another one asks already, word for word or nearly.
 
-    prompt_id  representative_id  method   score
-    7c1e…      03ab…              exact    1.0     the same but for case and the marks of sentences
-    51d0…      03ab…              minhash  0.88    near: estimated similarity of 5-word runs
+    prompt_id  representative_id  method     score
+    7c1e…      03ab…              exact      1.0    the same but for case and the marks of sentences
+    51d0…      03ab…              minhash    0.88   near: estimated similarity of 5-word runs
+    9e44…      03ab…              embedding  0.96   in other words: cosine, if it is asked for
 
 What a prompt was reduced to is kept, so that only new prompts are read in full.
 """
@@ -15,7 +16,8 @@ from prefect import task
 from tasks.progress import Tracker, track
 from tasks.recipe import DuplicateSettings, Recipe
 from tasks.select.chunks import map_chunks
-from tasks.select.clusters import cluster, gather_signed
+from tasks.select.clusters import cluster, cluster_pairs, gather_signed
+from tasks.select.embed import name_embedder
 from tasks.select.minhash import name_signature, sign_prompts
 from tasks.select.words import join_choices
 from tasks.store import Store, open_store
@@ -101,16 +103,22 @@ def match_forms(forms: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def find_duplicates(store: Store, settings: DuplicateSettings, run_id: str) -> int:
+def find_duplicates(
+    store: Store, settings: DuplicateSettings, run_id: str, embedder: str | None = None
+) -> int:
     """Compare all prompts of the store and record what changed; return how many rows that were.
 
-    A prompt that is no longer a duplicate by a method gets a row of it that names itself.
+    A prompt that is no longer a duplicate by a method gets a row of it that names itself. What
+    `embedder` has found near is joined as far as the settings ask for it.
     """
     with track("duplicates") as tracker:
         found = _match_exact(store)
         if settings.method == "minhash":
             near = match_near(store, settings, tracker)
             found = pl.concat([found, near.join(found, on=_PAIR, how="anti")])
+        if settings.meaning is not None and embedder is not None:
+            alike = _match_meaning(store, settings.meaning, embedder, settings)
+            found = pl.concat([found, alike.join(found, on=_PAIR, how="anti")])
     freed = (
         store.query("select_past_duplicates")
         .join(found, on=["prompt_id", "method"], how="anti")
@@ -146,12 +154,27 @@ def match_near(store: Store, settings: DuplicateSettings, tracker: Tracker) -> p
 @task(task_run_name="find-duplicates")
 def mark_duplicates(recipe: Recipe, run_id: str) -> int:
     """Mark every prompt that asks what another one asks already."""
-    return find_duplicates(open_store(recipe.store), recipe.select.duplicates, run_id)
+    settings = recipe.select.duplicates
+    embedder = name_embedder(recipe) if settings.meaning is not None else None
+    return find_duplicates(open_store(recipe.store), settings, run_id, embedder)
 
 
 def _match_exact(store: Store) -> pl.DataFrame:
     forms = map_chunks(reduce_to_forms, store.stream("select_prompt_texts", ROWS_AT_A_TIME))
     return match_forms(pl.concat([_NO_FORMS, *forms]))
+
+
+def _match_meaning(
+    store: Store, at_least: float, embedder: str, settings: DuplicateSettings
+) -> pl.DataFrame:
+    """Return a row for every prompt that asks what another one asks, by its embedding."""
+    pairs = store.query(
+        "neighbours_joined",
+        embedder=embedder,
+        at_least=at_least,
+        distinct=settings.numbers == "distinct",
+    )
+    return cluster_pairs(pairs)
 
 
 def _sign_all(store: Store, settings: DuplicateSettings, sketch: str) -> Iterator[pl.DataFrame]:

@@ -53,7 +53,7 @@ def sign_prompts(
     if settings.numbers == "ignore":
         lists = _mask_numbers(lists)
     signatures, signed = sign(hash_words(lists), settings.bands * settings.rows)
-    guards = _guard(texts, prompts["choices"], numbers=settings.numbers == "distinct")
+    guards = guard_numbers(texts, prompts["choices"], numbers=settings.numbers == "distinct")
     return pl.DataFrame(
         {
             "prompt_id": prompts["prompt_id"],
@@ -76,6 +76,25 @@ def sign(words: Words, permutations: int) -> tuple[Signatures, NDArray[np.bool_]
             (runs.hashes >> np.uint64(32)).astype(np.uint32), starts, permutations
         )
     return signatures, words.lengths > 0
+
+
+def guard_numbers(texts: pl.Series, choices: pl.Series, *, numbers: bool) -> pl.Series:
+    """Return a hash of what two duplicates must have in common beside their words."""
+    options = pl.col("choices").list.len().fill_null(0) > 0
+    frame = pl.DataFrame({"text": texts, "choices": choices})
+    if not numbers:
+        return frame.select(options.cast(pl.UInt64).alias("guard"))["guard"]
+    formula = pl.col("text").str.contains(_FORMULA)
+    signs = (
+        pl.when(formula)
+        .then(pl.col("text").str.extract_all(_FORMULA_SIGNS))
+        .otherwise(pl.col("text").str.extract_all(_NUMBERS))
+        .list.join(" ")
+        .str.replace_all(r"(\d),(\d{3})", "${1}${2}")
+    )
+    return frame.select(pl.struct(signs, options.alias("options")).hash(seed=0).alias("guard"))[
+        "guard"
+    ]
 
 
 def estimate_similarity(one: Signatures, other: Signatures) -> NDArray[np.float64]:
@@ -114,21 +133,3 @@ def _minima(hashes: NDArray[np.uint32], starts: NDArray[np.int64], permutations:
 def _mask_numbers(lists: pl.Series) -> pl.Series:
     word = pl.element()
     return lists.list.eval(pl.when(word.str.contains(r"^\d")).then(pl.lit("0")).otherwise(word))
-
-
-def _guard(texts: pl.Series, choices: pl.Series, *, numbers: bool) -> pl.Series:
-    options = pl.col("choices").list.len().fill_null(0) > 0
-    frame = pl.DataFrame({"text": texts, "choices": choices})
-    if not numbers:
-        return frame.select(options.cast(pl.UInt64).alias("guard"))["guard"]
-    formula = pl.col("text").str.contains(_FORMULA)
-    signs = (
-        pl.when(formula)
-        .then(pl.col("text").str.extract_all(_FORMULA_SIGNS))
-        .otherwise(pl.col("text").str.extract_all(_NUMBERS))
-        .list.join(" ")
-        .str.replace_all(r"(\d),(\d{3})", "${1}${2}")
-    )
-    return frame.select(pl.struct(signs, options.alias("options")).hash(seed=0).alias("guard"))[
-        "guard"
-    ]

@@ -30,10 +30,10 @@ def add_ratings(store: Store, recipe: Recipe, evidence: pl.DataFrame) -> pl.Data
     ]
     teacher = recipe.models.teacher.model if recipe.models.teacher else None
     return (
-        evidence.join(store.query("select_ranks", rubrics=ranking), on="prompt_id", how="left")
-        .join(store.query("select_objections"), on="prompt_id", how="left")
+        evidence.join(store.recall("select_ranks", rubrics=ranking), on="prompt_id", how="left")
+        .join(store.recall("select_objections"), on="prompt_id", how="left")
         .join(
-            store.query("select_response_objections", teacher=teacher), on="prompt_id", how="left"
+            store.recall("select_response_objections", teacher=teacher), on="prompt_id", how="left"
         )
         .sort("prompt_id")
     )

@@ -21,10 +21,11 @@ from tasks.select.duplicates import loosen, loosen_choices
 from tasks.select.stems import STOP_WORDS
 from tasks.select.words import WORD, Hashes, Words, hash_runs, hash_words, join_choices, split_words
 
-EXACT, SIMILAR, CODE = "exact", "similar", "code"
+EXACT, SIMILAR, CODE, EMBEDDING = "exact", "similar", "code", "embedding"
 EXACT_BELOW = 13  # words; what is longer has 13-grams
 SPAN_CHARACTERS = 400
 ITEMS_PER_TEXT = 20  # boiler-plate shared with hundreds of items needs no hundreds of rows
+BOTH_ORDERS = 1.0  # embedding: the share of the judge's two words that say that it is the item
 RECORDED_BELOW = 0.05  # similarity, code: how far below the threshold a hit is still recorded
 _VERSION = 3
 _EVIDENCE = {
@@ -52,8 +53,8 @@ class Screen:
 
 def name_screen(settings: ContaminationSettings, items: pl.DataFrame) -> str:
     """Name all that the result of a comparison depends on, but for the text."""
-    methods = sorted({*settings.drop, *settings.report})
-    measures = settings.model_dump(mode="json", exclude={"drop", "report"})
+    methods = sorted(settings.methods - {EMBEDDING})
+    measures = settings.model_dump(mode="json", exclude={"drop", "report", "embedding"})
     return content_id("screen", _VERSION, methods, measures, sorted(items["item_id"]))[:12]
 
 
@@ -67,12 +68,13 @@ def bound_scores(settings: ContaminationSettings) -> dict[str, float]:
         "s1": 1.0,
         SIMILAR: settings.similarity,
         CODE: settings.code_similarity,
+        EMBEDDING: BOTH_ORDERS,
     }
 
 
 def build_screen(items: pl.DataFrame, settings: ContaminationSettings) -> Screen:
     """Index items (item_id, benchmark, text, choices) for the methods of the settings."""
-    wanted = {*settings.drop, *settings.report}
+    wanted = settings.methods
     texts = join_choices(items)
     lists = split_words(texts)
     indexes = []

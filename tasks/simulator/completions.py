@@ -17,9 +17,13 @@ from tasks.simulator.faults import FaultName
 from tasks.simulator.judging import SCHEMA as JUDGEMENT
 from tasks.simulator.judging import read_judge_request, write_verdict
 from tasks.simulator.models import ModelProfile
+from tasks.simulator.pairs import SCHEMA as PAIR
+from tasks.simulator.pairs import read_pair_request, write_comparison
 from tasks.simulator.rating import SCHEMA as RATING
 from tasks.simulator.rating import read_rating_request, write_rating
 from tasks.simulator.replies import Text, write_reply
+from tasks.simulator.routing import SCHEMA as ROUTE
+from tasks.simulator.routing import read_route_request, write_route
 from tasks.simulator.settings import Settings
 from tasks.simulator.structured import (
     STRATEGIES,
@@ -160,11 +164,17 @@ def _write(seed: int, key: AnswerKey, model: ModelProfile, request: ChatRequest,
     asked = read_rewrite_request(request.prompt) or read_rewrite_request(request.earlier)
     declared = wanted.get("json_schema") or {}
     question = read_judge_request(request.prompt) or read_judge_request(request.earlier)
+    pair = read_pair_request(request.prompt) or read_pair_request(request.earlier)
     rated = read_rating_request(request.prompt) or read_rating_request(request.earlier)
     if rated and declared.get("name") == RATING:
         schema = declared.get("schema") or {}
         said = f"{request.model}:{said}"
         return Text(write_rating(seed, model, key, rated, request.system, schema, said))
+    if pair and declared.get("name") == PAIR:
+        return Text(write_comparison(seed, model, key, pair, f"{request.model}:{said}"))
+    placed = read_route_request(request.prompt) or read_route_request(request.earlier)
+    if placed and declared.get("name") == ROUTE:
+        return Text(write_route(seed, model, placed, f"{request.model}:{said}"))
     if question and declared.get("name") == JUDGEMENT:
         return Text(write_verdict(seed, model, question, f"{request.model}:{said}"))
     if asked and declared.get("name") in (None, *STRATEGIES):

@@ -32,7 +32,8 @@ class ModelProfile:
     that all models of the `family` like best. `reasoning`: none, in a field of its own, or as
     <think>…</think> in the content. The `slip_*` are relative weights of ways to be wrong; the
     rest are rates, `wrong_key` to `malformed_json` those of a rewriter's faults; at
-    `quotes_system` a model lets out what it was told besides the form of the answer.
+    `quotes_system` a model lets out what it was told besides the form of the answer. One with
+    `dimensions` makes embeddings of so many numbers and nothing else.
     """
 
     skill: float = 0.0
@@ -55,6 +56,7 @@ class ModelProfile:
     unchanged: float = 0.03
     malformed_json: float = 0.01
     quotes_system: float = 0.02
+    dimensions: int = 0
 
     def __post_init__(self) -> None:
         for name in _SHARES:
@@ -85,6 +87,7 @@ _AMOUNTS = (
     "input_price",
     "output_price",
     "reasoning_tokens",
+    "dimensions",
     "slip_arithmetic",
     "slip_misread",
     "slip_off_by_one",
@@ -111,8 +114,12 @@ ROSTER: dict[str, ModelProfile] = {
     "sim-think": ModelProfile(
         skill=2.0, family="other", input_price=0.5, output_price=2.0, reasoning="tags"
     ),
+    "sim-router": ModelProfile(skill=2.5, family="other"),
     "sim-rewriter": ModelProfile(skill=2.8, family="large", input_price=1.0, output_price=4.0),
     "sim-judge": ModelProfile(skill=2.5, family="other", input_price=0.5, output_price=2.0),
+    "sim-embedder": ModelProfile(
+        family="other", input_price=0.02, output_price=0.0, dimensions=384
+    ),
 }
 
 

@@ -2,7 +2,7 @@
 
 GET  /v1/models              GET  /sim/truth?model=sim-student   one JSON line an item
 POST /v1/chat/completions    POST /sim/truth {"model", "prompts"}   GET /sim/stats
-                             POST /sim/items [{"prompt", "answer", …}, …]
+POST /v1/embeddings          POST /sim/items [{"prompt", "answer", …}, …]
 Files and batches (/v1/files, /v1/batches) are in batch_routes.
 """
 
@@ -11,7 +11,7 @@ import contextlib
 import hashlib
 import hmac
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,12 +24,12 @@ from tasks.simulator.batch_routes import Routes
 from tasks.simulator.batches import Desk
 from tasks.simulator.completions import (
     ChatRequest,
-    Choice,
     Problem,
     complete,
     count_usage,
     read_request,
 )
+from tasks.simulator.embeddings import EmbeddingRequest, embedding_body, read_embedding_request
 from tasks.simulator.faults import FaultName, pick_delay, pick_fault
 from tasks.simulator.http_replies import MARK, drop, refuse, reply
 from tasks.simulator.items import Item, read_item
@@ -42,6 +42,7 @@ from tasks.simulator.wire import (
     FINGERPRINT,
     TOO_MANY,
     completion_body,
+    not_for_this,
     retry_after,
     stream_body,
     unknown_model,
@@ -67,6 +68,15 @@ class Simulation:
         self.desk = Desk(self.settings, self.key, self.traffic)
 
 
+@dataclass(frozen=True, slots=True)
+class _Admitted:
+    """A request that is answered: with what fault, and with which headers."""
+
+    headers: Mapping[str, str]
+    fault: FaultName | None
+
+
+_Outcome = tuple[str, web.StreamResponse]
 _SIMULATION = web.AppKey("simulation", Simulation)
 
 
@@ -85,6 +95,7 @@ def build_app(settings: Settings, key: AnswerKey, api_key: str | None = None) ->
     Routes(settings, simulation.desk, lambda http: _check_key(simulation, http)).add_to(app)
     app.router.add_get("/v1/models", _list_models)
     app.router.add_post("/v1/chat/completions", _chat)
+    app.router.add_post("/v1/embeddings", _embed)
     app.router.add_get("/sim/truth", _tell_truth_of_items)
     app.router.add_post("/sim/truth", _tell_truth_of_prompts)
     app.router.add_get("/sim/stats", _tell_traffic)
@@ -93,12 +104,23 @@ def build_app(settings: Settings, key: AnswerKey, api_key: str | None = None) ->
 
 
 async def _chat(http: web.Request) -> web.StreamResponse:
+    return await _count(http, _answer)
+
+
+async def _embed(http: web.Request) -> web.StreamResponse:
+    return await _count(http, _answer_embedding)
+
+
+async def _count(
+    http: web.Request, answer: Callable[[Simulation, web.Request], Awaitable[_Outcome]]
+) -> web.StreamResponse:
+    """Answer a request and count it, whatever becomes of it."""
     simulation = http.app[_SIMULATION]
     traffic = simulation.traffic
     traffic.arrive(time.monotonic())
     outcome = "abandoned"
     try:
-        outcome, response = await _answer(simulation, http)
+        outcome, response = await answer(simulation, http)
         return response
     finally:
         if http.transport is None or http.transport.is_closing():
@@ -106,19 +128,56 @@ async def _chat(http: web.Request) -> web.StreamResponse:
         traffic.leave(outcome)
 
 
-async def _answer(simulation: Simulation, http: web.Request) -> tuple[str, web.StreamResponse]:
+async def _answer(simulation: Simulation, http: web.Request) -> _Outcome:
     """Answer one chat request; return what became of it beside the response."""
+    request = read_request(await http.read())
+    admitted = await _admit(simulation, http, request)
+    if not isinstance(admitted, _Admitted):
+        return admitted
+    assert isinstance(request, ChatRequest)
+    settings, traffic = simulation.settings, simulation.traffic
+    counted = request.seed is None
+    sample = f"#{traffic.next_sample(request.digest)}" if counted else str(request.seed)
+    choices = complete(settings, simulation.key, request, sample, admitted.fault)
+    usage = count_usage(settings, request, choices)
+    if request.stream:
+        body, kind = stream_body(request, choices, usage), "text/event-stream"
+    else:
+        body, kind = completion_body(request, choices, usage), "application/json"
+    return await _respond(simulation, http, request.digest, body, kind, admitted)
+
+
+async def _answer_embedding(simulation: Simulation, http: web.Request) -> _Outcome:
+    """Answer one embedding request; return what became of it beside the response."""
+    request = read_embedding_request(await http.read())
+    admitted = await _admit(simulation, http, request)
+    if not isinstance(admitted, _Admitted):
+        return admitted
+    assert isinstance(request, EmbeddingRequest)
+    dimensions = simulation.settings.models[request.model].dimensions
+    body = embedding_body(request, dimensions)
+    return await _respond(simulation, http, request.digest, body, "application/json", admitted)
+
+
+async def _admit(
+    simulation: Simulation, http: web.Request, request: ChatRequest | EmbeddingRequest | Problem
+) -> _Admitted | _Outcome:
+    """Check a request against key, roster and limits; wait as long as the server works on it.
+
+    Returns what became of one that is not answered.
+    """
     if problem := _check_key(simulation, http):
         return "unauthorized", refuse(problem)
-    request = read_request(await http.read())
     if isinstance(request, Problem):
         return "bad_request", refuse(request)
-    if request.model not in simulation.settings.models:
+    settings, traffic = simulation.settings, simulation.traffic
+    if request.model not in settings.models:
         return "unknown_model", refuse(unknown_model(request.model))
+    if problem := _check_kind(settings, request):
+        return "bad_request", refuse(problem)
     headers, wait = _use_limits(simulation, request)
     if wait:
         return "limit", refuse(TOO_MANY, {**headers, **retry_after(wait)})
-    settings, traffic = simulation.settings, simulation.traffic
     attempt = traffic.next_attempt(request.digest)
     headers["x-request-id"] = f"req-{request.digest[:20]}-{attempt}"
     fault = pick_fault(settings.faults, settings.seed, request.digest, attempt)
@@ -134,47 +193,57 @@ async def _answer(simulation: Simulation, http: web.Request) -> tuple[str, web.S
     async with simulation.capacity or contextlib.nullcontext():
         if delay:
             await asyncio.sleep(delay)
-    counted = request.seed is None
-    sample = f"#{traffic.next_sample(request.digest)}" if counted else str(request.seed)
-    choices = complete(settings, simulation.key, request, sample, fault)
-    response = await _respond(simulation, http, request, choices, fault, headers)
-    gone = http.transport is None or http.transport.is_closing()
-    if fault not in ("dropped", "malformed") and not gone:
-        traffic.completed[request.digest] += 1
-    return fault or "ok", response
+    return _Admitted(headers, fault)
 
 
 async def _respond(
     simulation: Simulation,
     http: web.Request,
-    request: ChatRequest,
-    choices: Sequence[Choice],
-    fault: FaultName | None,
-    headers: Mapping[str, str],
-) -> web.StreamResponse:
-    usage = count_usage(simulation.settings, request, choices)
-    if request.stream:
-        body, kind = stream_body(request, choices, usage), "text/event-stream"
+    digest: str,
+    body: bytes,
+    kind: str,
+    admitted: _Admitted,
+) -> _Outcome:
+    """Send a body, or what a fault leaves of it."""
+    fault, headers = admitted.fault, {**MARK, **admitted.headers}
+    response: web.StreamResponse
+    if fault == "dropped":
+        partial = web.StreamResponse(headers={**headers, "content-length": str(len(body))})
+        partial.content_type = kind
+        await partial.prepare(http)
+        await partial.write(body[: len(body) // 2])
+        response = drop(http, partial)
     else:
-        body, kind = completion_body(request, choices, usage), "application/json"
-    if fault == "malformed":
-        body = body[: len(body) // 2]
-    if fault != "dropped":
-        return web.Response(body=body, content_type=kind, headers={**MARK, **headers})
-    partial = web.StreamResponse(headers={**MARK, **headers, "content-length": str(len(body))})
-    partial.content_type = kind
-    await partial.prepare(http)
-    await partial.write(body[: len(body) // 2])
-    return drop(http, partial)
+        body = body[: len(body) // 2] if fault == "malformed" else body
+        response = web.Response(body=body, content_type=kind, headers=headers)
+    gone = http.transport is None or http.transport.is_closing()
+    if fault not in ("dropped", "malformed") and not gone:
+        simulation.traffic.completed[digest] += 1
+    return fault or "ok", response
 
 
-def _use_limits(simulation: Simulation, request: ChatRequest) -> tuple[dict[str, str], float]:
+def _check_kind(settings: Settings, request: ChatRequest | EmbeddingRequest) -> Problem | None:
+    """Refuse to embed with a model that answers, to ask one that embeds, and too many numbers."""
+    dimensions = settings.models[request.model].dimensions
+    embeds = isinstance(request, EmbeddingRequest)
+    if embeds != bool(dimensions):
+        return not_for_this(request.model)
+    if isinstance(request, EmbeddingRequest) and (request.dimensions or 0) > dimensions:
+        message = f"This model has at most {dimensions} dimensions."
+        return Problem(400, message, param="dimensions")
+    return None
+
+
+def _use_limits(
+    simulation: Simulation, request: ChatRequest | EmbeddingRequest
+) -> tuple[dict[str, str], float]:
     """Count a request against the configured limits; return headers and how long to wait."""
     now, headers = time.monotonic(), {}
     requests, tokens = simulation.requests_window, simulation.tokens_window
     wait = requests.wait_for(now, 1)
     if not wait:
-        wait = tokens.wait_for(now, request.prompt_tokens + (request.ceiling or 0))
+        ceiling = request.ceiling if isinstance(request, ChatRequest) else None
+        wait = tokens.wait_for(now, request.prompt_tokens + (ceiling or 0))
     for name, window in (("requests", requests), ("tokens", tokens)):
         if window.limit is not None:
             headers[f"x-ratelimit-limit-{name}"] = str(window.limit)

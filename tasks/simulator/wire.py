@@ -23,6 +23,11 @@ def unknown_model(name: object) -> Problem:
     return Problem(404, message, param="model", code="model_not_found")
 
 
+def not_for_this(name: str) -> Problem:
+    """Return OpenAI's refusal of a model that answers where it should embed, or embeds."""
+    return Problem(400, f"The model `{name}` does not support this.", param="model")
+
+
 TOO_MANY = Problem(429, "Rate limit reached.", "rate_limit_error", code="rate_limit_exceeded")
 BROKEN = Problem(500, "The server had an error while processing your request.", "server_error")
 

@@ -40,6 +40,7 @@ _WORDS = {
     "no_correct_response": "no right teacher response",
     "no_usable_response": "no usable teacher response",
     "exact_duplicate": "duplicate",
+    "same_meaning": "duplicate in other words",
     "benchmark_13_gram": "in a benchmark (13 words)",
     "benchmark_exact": "in a benchmark (exact)",
     "benchmark_7_gram": "in a benchmark (7 words)",
@@ -47,6 +48,7 @@ _WORDS = {
     "benchmark_8_gram": "in a benchmark (8 words)",
     "benchmark_reworded": "in a benchmark (reworded)",
     "benchmark_code": "in a benchmark (code)",
+    "benchmark_judged": "in a benchmark (a judge says so)",
 }
 
 

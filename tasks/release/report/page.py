@@ -87,6 +87,7 @@ def write_report(story: Story, gate: Mapping[str, Any], docs: str) -> str:
         contamination=facts.contamination.to_dicts(),
         spend=spend_rows(facts.spend),
         rewrite_accounts=account_rows(facts.rewrites),
+        routes=facts.rewrites.routes.to_dicts(),
         rewrite_samples=sample_rows(facts.rewrites),
         rubrics=facts.rubrics.to_dicts(),
         rubric_correlations=facts.correlations.to_dicts(),

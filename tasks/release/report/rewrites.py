@@ -19,12 +19,17 @@ class RewriteFacts:
     """Aggregates of all rewrites of the store, and one accepted rewrite a strategy."""
 
     accounts: pl.DataFrame  # strategy, model, replies, accepted, reasons, usd
+    routes: pl.DataFrame  # route, decided_by, model, seeds, reasons, usd
     samples: pl.DataFrame  # strategy, prompt_id, text, answer, parent_text, parent_answer, …
 
 
 def gather_rewrites(store: Store) -> RewriteFacts:
     """Read what the report tells of rewrites: a row a strategy and model, one a strategy."""
-    return RewriteFacts(store.query("report_rewrites"), store.query("report_rewrite_samples"))
+    return RewriteFacts(
+        store.query("report_rewrites"),
+        store.query("report_routes"),
+        store.query("report_rewrite_samples"),
+    )
 
 
 def account_rows(facts: RewriteFacts) -> list[dict[str, Any]]:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tasks.errors import PublishError
-from tasks.release.verify import MANIFEST, hash_file, verify_release
+from tasks.release.layout import MANIFEST
+from tasks.release.verify import Folder, hash_file, verify_release
 
 _LAST = (MANIFEST,)  # A release that has its manifest has everything.
 
@@ -46,7 +47,7 @@ class Delivery:
 
 def pack(folder: Path, recipe: str, version: int) -> Parcel:
     """Return a release's files with their hashes. Raises PublishError if it is damaged."""
-    verified = verify_release(folder)
+    verified = verify_release(Folder(folder))
     if verified.faults:
         raise PublishError(
             f"{folder}: is not published any further, it is not what was released: "

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
-from tasks.rewrite.acceptance import Gate
+from tasks.rewrite.acceptance import CODE_BLOCK, Gate
 from tasks.rewrite.answers import read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.checkable import COMPUTED, refuse_whole_parent
@@ -80,8 +80,13 @@ GATES: Sequence[Gate] = (
 
 
 def applies(parent: Parent) -> bool:
-    """The answer is known and, as far as a program tells, there is something to take apart."""
+    """The answer is known and, as far as a program tells, there is something to take apart.
+
+    What a piece of code prints is found by running it: no arithmetic expression is a step of that.
+    """
     if read_number(parent.answer or "") is None or parent.choices:
+        return False
+    if CODE_BLOCK.search(parent.text):
         return False
     if parent.program is None:
         return True
