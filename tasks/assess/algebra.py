@@ -87,7 +87,7 @@ def read_value(text: str) -> Value | None:
 
 @lru_cache(maxsize=65_536)
 def read_list(text: str) -> tuple[Value, ...]:
-    """Return the values of a list in round brackets; nothing for `(1,234)`, which may be a number."""
+    """Return the values of a list in round brackets; none of `(1,234)`, which may be a number."""
     match = _LIST.fullmatch(_normalise(text))
     if match is None or _THOUSANDS.search(match[1]):
         return ()
@@ -188,7 +188,8 @@ class _Reader:
                 self.tokens.append((match.lastgroup, match[match.lastgroup]))
         for (kind, token), (next_kind, next_token) in pairwise(self.tokens):
             # math-verify adds the numbers of `2 3` and `5(2)`, and calls x of `x(x+1)` a function.
-            if next_kind == "number" and (kind in ("number", "letter") or token in (")", "}", "pi")):
+            ended = kind in ("number", "letter") or token in (")", "}", "pi")
+            if next_kind == "number" and ended:
                 raise UnreadError
             if next_token == "(" and (kind in ("number", "letter") or token == "pi"):
                 raise UnreadError
