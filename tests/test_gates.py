@@ -140,7 +140,7 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
         "missing_samples": 1,
         "repeated_response_id": 1,
         "unbalanced_pass_rate": 1,
-        "unbalanced_spend": 1,
+        "unbalanced_spend": 3,  # of the student, the confirmer and the embedder
         "ungraded": 1,
     }
     # Every rule has had a store that it passes and one that it does not.

@@ -87,9 +87,11 @@ def _send(work: Round, group: _Group) -> None:
     if not _reserve(job.purse, group.reserved):
         work.left = work.short = True  # Somebody else was faster; it is planned again.
         return
-    named = [[member.keys.response_id, member.submission] for member in group.members]
-    batch_id = content_id("batch", job.endpoint.server, named)
     now = datetime.now(UTC)
+    named = [[member.keys.response_id, member.submission] for member in group.members]
+    # With its moment: what was cut short before its requests were written down is given up under
+    # its own name, not under that of the batch that asks for the same again.
+    batch_id = content_id("batch", job.endpoint.server, now.isoformat(), named)
     record = BatchRecord(
         batch_id=batch_id,
         endpoint=job.endpoint,
