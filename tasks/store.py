@@ -123,7 +123,8 @@ _retry_conflicts = retry(
 class Store:
     """One open DuckLake. Safe to share between threads; every thread gets a cursor of its own.
 
-    What is appended to a table that `instead` names goes into that one, and is read by a view.
+    What is appended to a table that `instead` names goes into that one, and is read by a view; such
+    a store is a file in the place of a lake, and has no snapshots.
     """
 
     def __init__(
@@ -133,6 +134,7 @@ class Store:
         instead: Mapping[str, str] | None = None,
     ) -> None:
         self.settings = settings
+        self._has_snapshots = instead is None
         self._instead = {} if instead is None else instead
         self._connection = connection
         self._local = threading.local()
@@ -164,7 +166,7 @@ class Store:
         For what several stages ask of all there is: in a night with nothing new it is read once.
         A large answer is not kept.
         """
-        if self._instead:  # What lies outside the lake has no snapshots.
+        if not self._has_snapshots:
             return self.query(name, **parameters)
         snapshot = int(self.sql(f"select id from {LAKE}.current_snapshot()")["id"][0])
         known = self._recalled.get(name)
