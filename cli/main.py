@@ -49,9 +49,25 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
-    help="Build the training set that one particular model is ready to learn from.",
 )
 app.add_typer(audit, name="audit")
+
+
+def _say_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        typer.echo(f"teachset {version('teachset')}")
+        raise typer.Exit
+
+
+@app.callback()
+def teachset(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_say_version, is_eager=True, help="Say which.")
+    ] = False,
+) -> None:
+    """Build the training set that one particular model is ready to learn from."""
 
 
 @app.command("run")
@@ -435,14 +451,6 @@ def diff(
     from cli.diffing import show_difference
 
     show_difference(before, after, as_json=as_json)
-
-
-@app.command()
-def version() -> None:
-    """Say which version this is."""
-    from importlib.metadata import version as version_of
-
-    typer.echo(f"teachset {version_of('teachset')}")
 
 
 def run() -> None:

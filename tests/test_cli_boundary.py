@@ -8,9 +8,10 @@ from pydantic import BaseModel, ValidationError
 from typer.testing import CliRunner
 
 from cli.boundary import Place, explain_failure, plain, redact
-from cli.main import Guarded
+from cli.main import Guarded, app
 from tasks import errors
 from tasks.errors import TeachsetError
+from tasks.run import code_version
 
 
 @pytest.fixture(autouse=True)
@@ -104,16 +105,21 @@ def test_control_characters_become_visible() -> None:
 
 
 def test_group_turns_errors_into_exit_codes_without_a_traceback() -> None:
-    app = typer.Typer(cls=Guarded, pretty_exceptions_enable=False)
+    failing = typer.Typer(cls=Guarded, pretty_exceptions_enable=False)
 
-    @app.command()
+    @failing.command()
     def fail() -> None:
         raise errors.GateFailed("three rows have no answer")
 
-    @app.command()
+    @failing.command()
     def stop() -> None:
         raise KeyboardInterrupt
 
-    failed, stopped = CliRunner().invoke(app, ["fail"]), CliRunner().invoke(app, ["stop"])
+    failed, stopped = (CliRunner().invoke(failing, [name]) for name in ("fail", "stop"))
     assert (failed.exit_code, failed.stderr) == (7, "teachset: three rows have no answer\n")
     assert (stopped.exit_code, stopped.stderr[:22]) == (130, "teachset: interrupted:")
+
+
+def test_it_says_which_version_it_is() -> None:
+    answer = CliRunner().invoke(app, ["--version"])
+    assert (answer.exit_code, answer.stdout) == (0, f"teachset {code_version()}\n")
