@@ -275,18 +275,17 @@ class Store:
         self._connection.close()
 
     def _insert(self, statement: str, rows: pl.DataFrame) -> int:
+        """Run an insert that names the frame `incoming`, and return how many rows it added."""
         cursor = self.cursor()
 
+        # DuckDB finds `incoming` among the variables of who calls it. To register a frame would be
+        # to make a view and to drop it: a transaction each in a lake, as long as the insert itself.
         @_retry_conflicts
-        def insert() -> int:
-            cursor.register("incoming", rows)
-            try:
-                return int(cursor.execute(statement).fetchall()[0][0])
-            finally:
-                cursor.unregister("incoming")
+        def insert(incoming: pl.DataFrame) -> int:
+            return int(cursor.execute(statement).fetchall()[0][0])
 
         with self._writing, _explained():
-            return insert()
+            return insert(rows)
 
 
 def open_store(settings: StoreSettings, *, migrate: bool = True) -> Store:
