@@ -33,6 +33,11 @@ class MakeRecipe(Protocol):
     def __call__(self, rows: Sequence[Mapping[str, Any]] = SEEDS, **overrides: Any) -> Recipe: ...
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that may take longest, so that no worker waits for one at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
+
+
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of an empty, migrated store to make copies of: migrating takes half a second."""

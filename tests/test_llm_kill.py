@@ -68,13 +68,14 @@ def _run_stage(catalog: Path, base_url: str, kill_after_s: float | None) -> int:
     return pending
 
 
-@pytest.mark.parametrize("kills", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("kills", [1, pytest.param(20, marks=pytest.mark.slow)])
 def test_kill_9_loses_only_what_was_in_flight(tmp_path: Path, kills: int) -> None:
     items = tmp_path / "items.jsonl"
     items.write_text('{"prompt": "What is 6 * 7?", "answer": "42"}\n', encoding="utf-8")
     catalog = tmp_path / "store" / "catalog.sqlite"
     chance = random.Random(7)
-    latency = {"kind": "fixed", "seconds": 0.04 * kills}
+    latency = {"kind": "fixed", "seconds": 0.04 * max(kills, 2)}
     with start_simulator([items], {"latency": latency}) as simulator:
         pending = [CALLS]
         for _ in range(kills):

@@ -18,6 +18,7 @@ from tasks.release.remote import find_place
 from tasks.release.verify import Verified, verify_release
 
 pytest_plugins = ("published",)
+pytestmark = pytest.mark.slow
 
 
 def verify(address: str, endpoint: str) -> Verified:

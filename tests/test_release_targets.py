@@ -82,6 +82,7 @@ def test_a_bucket_that_only_says_503_is_asked_again_and_then_told(
     assert len(asked) == 6  # at first, and as often again as it is worth
 
 
+@pytest.mark.slow
 def test_of_two_who_publish_at_the_same_time_the_second_is_told(
     project: Project, storage: str, objects: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +105,7 @@ def test_of_two_who_publish_at_the_same_time_the_second_is_told(
     assert json.loads(latest.get()["Body"].read())["release"] == project.published.folder.name
 
 
+@pytest.mark.slow
 def test_an_object_that_a_bucket_lost_is_sent_again(
     project: Project, storage: str, objects: Any
 ) -> None:
@@ -114,12 +116,14 @@ def test_an_object_that_a_bucket_lost_is_sent_again(
     assert bucket.deliver_to_bucket(target, parcel).uploaded == 1
 
 
+@pytest.mark.slow
 def test_a_hub_that_fails_for_a_moment_is_asked_again(project: Project, hub: Hub) -> None:
     hub.busy = 1
     assert project.distribute({"to": "hf://lab/math", "endpoint": hub.url})[0].new
     assert len(hub.repositories["lab/math"]) == 2
 
 
+@pytest.mark.slow
 def test_a_repository_with_files_of_others_is_left_as_it_is(project: Project, hub: Hub) -> None:
     """A name mistyped must not empty a colleague's data set."""
     theirs = {"README.md": b"theirs", "data/train.csv": b"1,2"}
@@ -139,6 +143,7 @@ def test_a_repository_with_files_of_others_is_left_as_it_is(project: Project, hu
         project.distribute(target)
 
 
+@pytest.mark.slow
 def test_a_tag_that_was_moved_is_told(project: Project, hub: Hub) -> None:
     target = {"to": "hf://lab/math", "endpoint": hub.url}
     project.distribute(target)

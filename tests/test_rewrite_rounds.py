@@ -112,6 +112,7 @@ def test_a_follow_up_holds_the_reply_and_waits_for_nothing_else(
     assert find_open(store, openings(), endpoint, [name]) == set()
 
 
+@pytest.mark.slow
 def test_exchanges_are_paid_for_once_and_every_reply_has_an_outcome(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -161,6 +161,7 @@ def test_a_call_without_a_reply_leaves_the_guess_and_is_accounted_for(
     assert accounts == [("no_reply: malformed", 2), ("sure", 1)]
 
 
+@pytest.mark.slow
 def test_a_plan_counts_one_call_a_doubtful_seed_and_none_without_a_router(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -172,6 +173,7 @@ def test_a_plan_counts_one_call_a_doubtful_seed_and_none_without_a_router(
     assert count_doubtful(store, alone) == 0
 
 
+@pytest.mark.slow
 def test_a_seed_is_explained_with_who_placed_it(store: Store, make_recipe: MakeRecipe) -> None:
     recipe = with_router(make_recipe)
     put(store)

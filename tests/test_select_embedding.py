@@ -296,6 +296,7 @@ def test_policies_that_do_without_keep_their_names(make_recipe: MakeRecipe) -> N
     assert "meaning" not in described["select"]["duplicates"]
 
 
+@pytest.mark.slow
 def test_twins_by_meaning_need_the_same_numbers_and_another_root(
     store: Store, compared: Any
 ) -> None:
@@ -322,6 +323,7 @@ def test_twins_by_meaning_need_the_same_numbers_and_another_root(
     assert store.sql(twins).height == 2
 
 
+@pytest.mark.slow
 def test_a_rewrite_is_no_twin_of_its_own_root(store: Store, compared: Any) -> None:
     recipe = compared(ITEM, select={"duplicates": {"meaning": 0.5}}, benchmarks=[])
     fill(store, recipe)
