@@ -1,12 +1,15 @@
 """The shipped labelled answers: what the verifiers say of them may not get worse."""
 
 import json
+from collections import Counter
 from pathlib import Path
 
+import polars as pl
 import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from tasks.assess.grade import Memory, Verdict, grade_chunk
 from tasks.assess.labelled import SHIPPED, Case, count_findings, find, judge_cases, read_cases
 from tasks.assess.sandbox import sandbox_works
 from tasks.errors import InputError
@@ -36,6 +39,51 @@ def test_verdicts_are_as_documented() -> None:
 def test_all_verdicts_are_as_documented() -> None:
     counted = count_findings(judge_cases(read_cases()))
     assert {row[0]: row[1:] for row in counted.iter_rows()} == documented()
+
+
+def test_recorded_solutions_of_gsm8k_are_judged_as_their_authors_did(shared_data: Path) -> None:
+    file = shared_data / "outputs" / "gsm8k_example_model_solutions.jsonl"
+    said, judged = [], []
+    for line in file.read_text(encoding="utf-8").split("\n")[:-1]:
+        row = json.loads(line)
+        key = row["ground_truth"].rsplit("A: ", 1)[-1].strip()
+        for model in ("6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"):
+            said.append(row[model]["is_correct"])
+            judged.append(("number", key, row[model]["solution"], "stop"))
+    assert len(said) == 5_276
+    assert [verdict.verdict == "correct" for verdict in _grade(judged, None)] == said
+
+
+def test_recorded_answers_in_json_are_read_and_cut_off_ones_are_not(shared_data: Path) -> None:
+    file = shared_data / "outputs" / "qwen3_1.7b_mmlupro_10x8_truncated.jsonl"
+    rows = [json.loads(line) for line in file.read_text(encoding="utf-8").split("\n")[:-1]]
+    judged = [
+        ("choice", row["gold_candidates"][0], row["response_text"], row["finish_reason"])
+        for row in rows
+    ]
+    expected: list[str | None] = []
+    for row in rows:
+        done = row["finish_reason"] == "stop"
+        last = row["response_text"].rpartition("</think>")[2] if done else '{"answer": null}'
+        expected.append(json.loads(last)["answer"])
+    verdicts = _grade(judged, [[f"option {n}" for n in range(row["option_count"])] for row in rows])
+    assert [verdict.extracted for verdict in verdicts] == expected
+    assert Counter(verdict.verdict for verdict in verdicts) == Counter(
+        "truncated"
+        if answer is None
+        else "correct"
+        if answer in row["gold_candidates"]
+        else "wrong"
+        for answer, row in zip(expected, rows, strict=True)
+    )
+    assert expected.count(None) == 20
+
+
+def _grade(rows: list[tuple[str, str, str, str]], choices: list[list[str]] | None) -> list[Verdict]:
+    schema = ["answer_type", "key_answer", "content", "finish_reason"]
+    frame = pl.DataFrame(rows, schema=schema, orient="row")
+    offered = pl.Series(choices or [None] * len(rows), dtype=pl.List(pl.String))
+    return grade_chunk(frame.with_columns(tests=pl.lit(None), choices=offered), Memory())
 
 
 def test_the_shipped_set_is_whole() -> None:

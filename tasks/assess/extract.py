@@ -1,4 +1,5 @@
-r"""Find the answer in a response: the last box, else a "final answer" form, else a short last line.
+r"""Find the answer in a response: the last box, else a closing JSON object with an answer in it,
+else a "final answer" form, else a short last line.
 
     >>> extract_answer("She earns 9 * 2 = 18.\nFinal answer: \\boxed{18}", "number")
     '18'
@@ -8,6 +9,8 @@ none. A change here that changes an answer raises the VERSION of every verifier.
 """
 
 import re
+
+import orjson
 
 from tasks.python_source import UNREADABLE, parse_module
 
@@ -64,6 +67,11 @@ _BLOCK = re.compile(
 )
 _OPENING = re.compile(r"^[\[{]", re.MULTILINE)
 _JSON_STARTS = ("{", "[")
+_OBJECT = re.compile(r"\{\s{0,40}\"")
+_MOST_OBJECTS = 32
+_ANSWER_FIELDS = ("final_answer", "answer", "choice", "option", "result")
+_BACKSLASH = re.compile(r"\\([\\\"/])?")
+_ESCAPED_BY_CHANCE = re.compile(r"[\b\f\t\r]")
 _SCALAR = re.compile(r'"[^"\n]*"|-?\d[\d.eE+-]*|true|false|null')
 _SHORT_TEXT = ("text", "date", "quantity")
 _PYTHON = {"python", "python3", "py", ""}
@@ -84,6 +92,8 @@ def extract_answer(content: str, answer_type: str, *, finished: bool = True) -> 
         return None
     if answer_type == "json":
         return extract_json(content, finished=finished)
+    _, _, after = content.rpartition("</think>")
+    content = after if after.strip() else content
     boxed = extract_boxed(content)
     content = content[-LONGEST_TAIL:]
     if "$$" in content or "\\[" in content or "\\]" in content:
@@ -94,6 +104,8 @@ def extract_answer(content: str, answer_type: str, *, finished: bool = True) -> 
         return _tidy_choice(boxed) if answer_type == "choice" else _tidy(boxed)
     if not finished:
         return None
+    if said := _find_field(content):
+        return _tidy_choice(said) if answer_type == "choice" else _tidy(said)
     if answer_type == "choice":
         return _find_choice(content)
     return _find_stated(content, answer_type) or _read_last_line(content, answer_type)
@@ -178,6 +190,40 @@ def _find_boxes(content: str) -> list[tuple[int, int, str]]:
         elif token[0] == "}" and opened and (box := opened.pop()) is not None:
             boxes.append((box[0], token.end(), content[box[1] : token.start()].strip()))
     return boxes
+
+
+def _find_field(content: str) -> str | None:
+    r"""Return the answer of a JSON object that ends the response, bare or in a code block.
+
+    In JSON models write `"\frac12"` as often as `"\\frac12"`, and the former is a form feed.
+    """
+    text = content.rstrip().removesuffix("```").rstrip()
+    if not text.endswith("}"):
+        return None
+    for opening in list(_OBJECT.finditer(text))[:_MOST_OBJECTS]:
+        for spelling in (text[opening.start() :], _double_backslashes(text[opening.start() :])):
+            said = _read_field(spelling)
+            if said is not None and not _ESCAPED_BY_CHANCE.search(said):
+                return extract_boxed(said) or said.strip() or None
+    return None
+
+
+def _double_backslashes(text: str) -> str:
+    return _BACKSLASH.sub(lambda match: match[0] if match[1] else "\\\\", text)
+
+
+def _read_field(text: str) -> str | None:
+    """Return the field of an object that is named as answers are; None if there is none."""
+    try:
+        read = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+    named = {str(name).strip().lower().replace(" ", "_"): value for name, value in read.items()}
+    for name in _ANSWER_FIELDS:
+        value = named.get(name)
+        if isinstance(value, str | int | float) and not isinstance(value, bool):
+            return str(value)
+    return None
 
 
 def _find_statements(content: str) -> list[re.Match[str]]:

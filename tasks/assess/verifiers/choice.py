@@ -11,7 +11,7 @@ from tasks.assess.verifiers import Outcome
 from tasks.assess.verifiers.text import normalise_text
 
 NAME = "choice"
-VERSION = 1
+VERSION = 2
 _LETTER = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\]]?[.:]?")
 
 

@@ -20,7 +20,7 @@ from tasks.assess.pool import ask_checker
 from tasks.assess.verifiers import Outcome, quantity
 
 NAME = "math"
-VERSION = 3
+VERSION = 4
 LONGEST = 2_000
 DEEPEST = 60
 # math-verify rounds to six places where a side is a decimal; closer than this is left to it.

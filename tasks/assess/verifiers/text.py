@@ -11,7 +11,7 @@ from tasks.assess.extract import strip_wrappers
 from tasks.assess.verifiers import Outcome, date, quantity
 
 NAME = "text"
-VERSION = 2
+VERSION = 3
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b\s+")
 _PUNCTUATION = re.compile(
     r"(?<!\d)[^\w\s+\-*/=<>^%$€£°#&@~|\\](?!\d)|(?<=\d)[.,;:!?'\")\]](?!\d)|_"
