@@ -12,7 +12,7 @@ from cli.main import app
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys
-from tasks.assess.stopping import Edges, plan_stopping
+from tasks.assess.stopping import Edges, expect_votes, plan_stopping
 from tasks.errors import StoreError
 from tasks.llm.money import Amount
 from tasks.llm.request import identify
@@ -181,6 +181,61 @@ def test_a_prompt_without_an_answer_waits_for_its_key(
     assert _of(plan, "reference", "sample").cost.calls.high == 0
     assert _of(plan, "student").prompts.low == _of(plan, "student").prompts.high == 3
     assert store.sql("select * from keys where source = 'plurality'").is_empty()
+
+
+@pytest.mark.slow
+def test_votes_that_may_not_be_believed_are_shown_to_the_confirmer(
+    make_recipe: MakeRecipe, store: Store
+) -> None:
+    rows = [*SEEDS[:2], {"prompt": "What is 9 + 9?", "domain": "math", "answer_type": "number"}]
+    recipe = make_recipe(
+        rows,
+        models=models("student", "reference", "confirmer"),
+        sample={"reference": 4, "confirmations": 3, "student": 8},
+    )
+    ingest(store, recipe)
+    confirmer = _of(make_plan(recipe), "confirmer")
+    assert confirmer.prompts.expected == pytest.approx(1 - 0.7)
+    assert confirmer.cost.calls.expected == pytest.approx(3 * 0.3)
+    assert (confirmer.cost.calls.low, confirmer.cost.calls.high) == (0, 3)
+
+    # Three to one: not believed, and now the second model is asked for certain.
+    texts = ["What is 9 + 9?"]
+    answer(store, recipe, "reference", texts, samples=3, content="\\boxed{18}")
+    answer(store, recipe, "reference", texts, samples=4, content="\\boxed{19}")
+    plan = make_plan(recipe)
+    assert _of(plan, "reference", "sample").cost.calls.high == 0
+    asked = _of(plan, "confirmer").cost.calls
+    assert (asked.low, asked.high) == (3, 3)
+    # Half of such votes are taken to be confirmed.
+    assert _of(plan, "student").prompts.expected == pytest.approx(2.5)
+
+    answer(store, recipe, "confirmer", texts, samples=3, content="\\boxed{18}")
+    plan = make_plan(recipe)
+    # A plan counts keys as the stage will, so that the student is asked for certain.
+    assert _of(plan, "confirmer").cost.calls.high == 0
+    assert (_of(plan, "student").prompts.low, _of(plan, "student").prompts.high) == (3, 3)
+
+
+def test_further_students_are_planned_as_the_first_is(make_recipe: MakeRecipe) -> None:
+    further = models("student", api_key_env="OTHER_KEY", prices={})["student"] | {
+        "model": "m-other"
+    }
+    recipe = make_recipe(
+        SEEDS,
+        models={**models("student"), "students": [further]},
+        sample={"student": 4},
+        budget={"usd": 1},
+    )
+    plan = make_plan(recipe)
+    drawn = [stage for stage in plan.stages if stage.role == "student"]
+    assert [stage.model for stage in drawn] == ["m-student", "m-other"]
+    assert [stage.cost.calls.expected for stage in drawn] == [20, 20]
+    assert plan.warnings[:2] == (
+        "models.students.0: the environment variable OTHER_KEY is not set",
+        "models.students.0: m-other has no prices, so budget.usd cannot be kept and the run would "
+        "refuse to call it",
+    )
 
 
 BAKER = "A baker fills 12 trays with 9 rolls each and sells 35 rolls. How many rolls are left?"
@@ -394,6 +449,22 @@ def _run_all(store: Store, recipe: Recipe) -> None:
 
 
 ROOT = Path(__file__).resolve().parents[1]
+
+
+def test_votes_in_rounds_are_planned_to_their_likely_end(make_recipe: MakeRecipe) -> None:
+    rows = [
+        {"prompt": f"What is 9 + {n}?", "domain": "math", "answer_type": "number"} for n in "12"
+    ]
+    recipe = make_recipe(
+        rows,
+        models=models("student", "reference"),
+        sample={"adaptive_reference": {"start": 4, "step": 2, "most": 16, "confidence": 0.95}},
+    )
+    assert recipe.sample.adaptive_reference is not None
+    usual = expect_votes(recipe.sample.adaptive_reference)
+    calls = _of(make_plan(recipe), "reference", "sample").cost.calls
+    assert calls.expected == pytest.approx(2 * usual)
+    assert 2 * 4 <= calls.low < calls.expected < calls.high <= 2 * 16
 
 
 def test_samples_in_rounds_are_planned_to_their_likely_end(make_recipe: MakeRecipe) -> None:

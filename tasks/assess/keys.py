@@ -175,15 +175,20 @@ def _key_id(prompt_id: str, answer: str | None, answer_type: str, source: str) -
     return content_id("key", prompt_id, answer, answer_type, source)
 
 
-@task(task_run_name="derive-keys", cache_policy=NO_CACHE)
-def derive_keys_task(recipe: Recipe, run_id: str) -> int:
-    """Derive the keys that are missing or changed; return how many."""
+def derive_recipe_keys(store: Store, recipe: Recipe, run_id: str) -> int:
+    """Derive the keys as the recipe says who votes and who confirms; return how many changed."""
     by_student = recipe.sample.keys_by == "student"
     confirmer = recipe.models.confirmer
     return derive_keys(
-        open_store(recipe.store),
+        store,
         recipe.select,
         run_id,
         student=recipe.models.student.model if by_student else None,
         confirmer=confirmer.model if confirmer else None,
     )
+
+
+@task(task_run_name="derive-keys", cache_policy=NO_CACHE)
+def derive_keys_task(recipe: Recipe, run_id: str) -> int:
+    """Derive the keys that are missing or changed; return how many."""
+    return derive_recipe_keys(open_store(recipe.store), recipe, run_id)

@@ -17,7 +17,7 @@ from scipy.special import bdtr, betaln, gammaln
 
 from tasks.assess.membership import FAULTLESS, Floats, probability_in_band
 from tasks.errors import RecipeError
-from tasks.recipe import AdaptiveStudent, VerifierError
+from tasks.recipe import AdaptiveReference, AdaptiveStudent, VerifierError
 
 _PRIOR = 0.5  # Jeffreys'
 _DEAREST = 0.05  # No sample of a reachable plan is dearer, in shares of misjudged prompts.
@@ -92,6 +92,25 @@ def leads_for_good(first: int, second: int, confidence: float) -> bool:
     return bool(bdtr(first, first + second + 1, 0.5) >= confidence)
 
 
+@lru_cache(maxsize=64)
+def expect_votes(settings: AdaptiveReference) -> float:
+    """Return the mean number of votes for a key over a pool where two answers compete.
+
+    The share of one of them follows Jeffreys' prior: mostly the model agrees with itself.
+    """
+    settled = {
+        votes: np.array(
+            [
+                leads_for_good(max(one, votes - one), min(one, votes - one), settings.confidence)
+                for one in range(votes + 1)
+            ]
+        )
+        for votes in range(settings.most + 1)
+    }
+    nobody_loses = {votes: np.zeros(votes + 1) for votes in settled}
+    return _walk(settings, settled, nobody_loses).samples
+
+
 def _evaluate(edges: Edges, settings: AdaptiveStudent, price: float) -> StoppingPlan:
     """Find the best rule at a price a sample by backward induction, then walk it forward.
 
@@ -121,7 +140,9 @@ def _evaluate(edges: Edges, settings: AdaptiveStudent, price: float) -> Stopping
 
 
 def _walk(
-    settings: AdaptiveStudent, settled: Mapping[int, Flags], losses: Mapping[int, Floats]
+    settings: AdaptiveStudent | AdaptiveReference,
+    settled: Mapping[int, Flags],
+    losses: Mapping[int, Floats],
 ) -> StoppingPlan:
     """Return the rule with its exact error and cost, from the first look to the last."""
     decided, error, samples = settings.start, 0.0, 0.0

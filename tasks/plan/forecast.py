@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from tasks.assess.keys import MIN_SAMPLES
-from tasks.assess.stopping import Edges, plan_stopping
+from tasks.assess.stopping import Edges, expect_votes, plan_stopping
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.plan import pending
-from tasks.plan.assumed import TRUSTED_SHARE
+from tasks.plan.assumed import CONFIRMED_SHARE, TRUSTED_SHARE
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.price import Demand
 from tasks.recipe import ModelSettings, Recipe
@@ -49,31 +49,80 @@ class Coming:
 def forecast_reference(
     store: Store, recipe: Recipe, prompts: pl.DataFrame, coming: Coming
 ) -> tuple[Forecast, Coming]:
-    """Forecast the reference's samples, and the prompts that will get a key from them."""
+    """Forecast the reference's samples, and the prompts without a key that it will vote on."""
     settings = recipe.models.reference
     if settings is None:
         return Forecast(), Coming()
+    adaptive = recipe.sample.adaptive_reference
+    first = adaptive.start if adaptive else recipe.sample.reference
+    usual = expect_votes(adaptive) if adaptive else first
+    most = adaptive.most if adaptive else first
     asked = pending.pending_samples(store, recipe, "reference")
-    samples = recipe.sample.reference
     more: Sequence[Demand] = ()
     if recipe.sample.reference_on == "all":
         # The answers that confirm a rewrite are samples as well and not drawn again.
-        more = forecast_answers(settings, coming, max(0, samples - tries_of(recipe)))
+        more = forecast_answers(settings, coming, max(0.0, usual - tries_of(recipe)))
+    counted = [
+        *count_demands(asked.filter(pl.col("calls") != first), prompts),
+        *(
+            _carry_on(each, usual / first, most / first)
+            for each in count_demands(asked.filter(pl.col("calls") == first), prompts)
+        ),
+    ]
     keyless = asked.join(prompts.filter(~pl.col("has_answer"), ~pl.col("has_key")), on="prompt_id")
-    past = store.query("plan_keys", model=settings.model)
-    seen = {row["domain"]: (row["prompts"], row["trusted"]) for row in past.iter_rows(named=True)}
-    enough = samples >= MIN_SAMPLES
-    waiting = {name: exact(count) for name, count in _count(keyless, "domain").items()}
-    keyed = thin(waiting, blend_groups(seen, lambda _: TRUSTED_SHARE)) if enough else {}
-    sizes = dict(keyless.group_by("domain").agg(pl.col("size").mean()).iter_rows())
-    counted = exact(asked["prompt_id"].n_unique())
+    prompts_asked = exact(asked["prompt_id"].n_unique())
     forecast = Forecast(
-        prompts=add([counted, *(coming.prompts.values() if more else ())]),
-        demands=(*count_demands(asked, prompts), *more),
+        prompts=add([prompts_asked, *(coming.prompts.values() if more else ())]),
+        demands=(*counted, *more),
         shares_from=coming.shares_from if more else None,
     )
-    told = int(past["prompts"].sum()) if keyed else None
-    return forecast, Coming(keyed, sizes, told)
+    return forecast, _as_coming(keyless) if most >= MIN_SAMPLES else Coming()
+
+
+def forecast_keys(store: Store, recipe: Recipe, voted: Coming) -> Coming:
+    """Return how many of the prompts that are voted on will get a key that is trusted."""
+    return _thin_voted(store, recipe, voted, ("prompts", "trusted"), TRUSTED_SHARE)
+
+
+def forecast_confirmer(
+    store: Store, recipe: Recipe, prompts: pl.DataFrame, voted: Coming
+) -> tuple[Forecast, Coming]:
+    """Forecast the second model's samples, and the prompts of today that get a key from them.
+
+    It is shown the votes that are not believed, those of today and those to come.
+    """
+    settings = recipe.models.confirmer
+    if settings is None:
+        return Forecast(), Coming()
+    asked = pending.pending_samples(store, recipe, "confirmer")
+    doubted = _thin_voted(store, recipe, voted, ("prompts", "doubted"), 1 - TRUSTED_SHARE)
+    more = forecast_answers(settings, doubted, recipe.sample.confirmations)
+    forecast = Forecast(
+        prompts=add([exact(asked["prompt_id"].n_unique()), *doubted.prompts.values()]),
+        demands=(*count_demands(asked, prompts), *more),
+        shares_from=doubted.shares_from,
+    )
+    shown = _as_coming(asked.join(prompts, on="prompt_id"))
+    confirmed = _thin_voted(store, recipe, shown, ("shown", "confirmed"), CONFIRMED_SHARE)
+    return forecast, confirmed
+
+
+def _thin_voted(
+    store: Store, recipe: Recipe, prompts: Coming, counted: tuple[str, str], assumed: float
+) -> Coming:
+    """Thin prompts by what became of earlier ones: (all, those that went on) in the domain."""
+    if recipe.models.reference is None or not prompts.prompts:
+        return Coming()
+    past = store.query("plan_keys", model=recipe.models.reference.model)
+    seen = {row["domain"]: (row[counted[0]], row[counted[1]]) for row in past.to_dicts()}
+    left = thin(prompts.prompts, blend_groups(seen, lambda _: assumed))
+    return Coming(left, prompts.sizes, int(past[counted[0]].sum()))
+
+
+def _as_coming(asked: pl.DataFrame) -> Coming:
+    """Count prompts by domain; `asked` has their domain and the size of each."""
+    counts = {name: exact(count) for name, count in _count(asked, "domain").items()}
+    return Coming(counts, dict(asked.group_by("domain").agg(pl.col("size").mean()).iter_rows()))
 
 
 def forecast_student(
@@ -93,25 +142,32 @@ def forecast_student(
         prompts=add([exact(asked["prompt_id"].n_unique()), *coming.prompts.values()]),
         demands=(
             *count_demands(begun, prompts),
-            *(_carry_on(each, recipe) for each in (*fresh, *more)),
+            *(_settle(each, recipe) for each in (*fresh, *more)),
         ),
         shares_from=coming.shares_from,
     )
 
 
-def _carry_on(demand: Demand, recipe: Recipe) -> Demand:
-    """Return the calls of first rounds with those that the stopping rule asks for after them."""
+def _settle(demand: Demand, recipe: Recipe) -> Demand:
+    """Return the student's calls of first rounds with those that its stopping rule asks for."""
     adaptive = recipe.sample.adaptive
     if adaptive is None:
         return demand
     band = recipe.select.band_of(demand.domain)
     plan = plan_stopping(Edges(band.low, band.high), adaptive)
-    first, factor = demand.calls, plan.samples / adaptive.start
-    doubt = (first.expected * factor * _DOUBT_OF_POOL) ** 2
+    return _carry_on(demand, plan.samples / adaptive.start, adaptive.most / adaptive.start)
+
+
+def _carry_on(demand: Demand, usual: float, most: float) -> Demand:
+    """Return the calls of first rounds with those after them: so many times as many, at most."""
+    if most == 1:
+        return demand
+    first = demand.calls
+    doubt = (first.expected * usual * _DOUBT_OF_POOL) ** 2
     calls = Estimate(
-        expected=first.expected * factor,
-        variance=first.variance * factor**2 + doubt,
-        most=first.most * adaptive.most / adaptive.start,
+        expected=first.expected * usual,
+        variance=first.variance * usual**2 + doubt,
+        most=first.most * most,
         least=first.least,
     )
     return replace(demand, calls=calls)
@@ -137,7 +193,9 @@ def merge_coming(one: Coming, other: Coming) -> Coming:
     )
 
 
-def forecast_answers(settings: ModelSettings | None, coming: Coming, each: int) -> Sequence[Demand]:
+def forecast_answers(
+    settings: ModelSettings | None, coming: Coming, each: float
+) -> Sequence[Demand]:
     """Return the calls that prompts which are not there yet will take, so many each."""
     if settings is None or each == 0:
         return ()

@@ -10,14 +10,16 @@ from dataclasses import dataclass
 
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.judging import warn_of_kinship
-from tasks.assess.keys import derive_keys
+from tasks.assess.keys import derive_recipe_keys
 from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, ingest_seeds
 from tasks.llm.money import Amount
 from tasks.plan.budget import Verdict, judge_budget
 from tasks.plan.embeddings import forecast_comparisons, forecast_embeddings
 from tasks.plan.forecast import (
     Forecast,
+    forecast_confirmer,
     forecast_judge,
+    forecast_keys,
     forecast_reference,
     forecast_student,
     merge_coming,
@@ -88,13 +90,14 @@ def make_plan(recipe: Recipe) -> Plan:
         counted = store.query("plan_setting").row(0, named=True)
         setting = Setting(has_store=not overlay.is_new, read=read, **counted)
         history = read_history(store)
-        stages = tuple(
-            _plan_stage(played, stage, role, forecast, history)
+        planned = [
+            (played, _plan_stage(played, stage, role, forecast, history))
             for played, stage, role, forecast in _forecast(store, recipe)
             if getattr(played.models, role) is not None
             and not (recipe.phase == "explore" and stage == "teach")
-        )
+        ]
         spent = store.query("spent").row(0, named=True)
+    stages = tuple(stage for _, stage in planned)
     verdict = judge_budget(recipe, Amount(**spent), [(each.role, each.cost) for each in stages])
     return Plan(
         setting=setting,
@@ -102,7 +105,7 @@ def make_plan(recipe: Recipe) -> Plan:
         total=add_costs([each.cost for each in stages]),
         budget=verdict,
         notes=tuple(_write_notes(recipe, setting, stages)),
-        warnings=tuple(_write_warnings(recipe, stages)),
+        warnings=tuple(_write_warnings(recipe, planned)),
     )
 
 
@@ -117,7 +120,7 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     names = [benchmark.name for benchmark in recipe.benchmarks]
     find_contamination(store, recipe.select.contamination, names, RUN)
     find_near_items(store, recipe, RUN)
-    derive_keys(store, recipe.select, RUN)
+    derive_recipe_keys(store, recipe, RUN)
     give_keys(store, recipe, RUN)
     if recipe.models.router is not None:
         route_seeds(store, RUN)
@@ -129,9 +132,14 @@ def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, str, Role,
     """Forecast every stage; the recipe beside it says who plays the role."""
     prompts = store.query("plan_prompts")
     rewriting = forecast_rewriting(store, recipe, prompts)
-    reference, keyed = forecast_reference(store, recipe, prompts, rewriting.coming)
+    reference, voted = forecast_reference(store, recipe, prompts, rewriting.coming)
+    confirmer, confirmed = forecast_confirmer(store, recipe, prompts, voted)
+    keyed = merge_coming(confirmed, forecast_keys(store, recipe, voted))
     coming = merge_coming(rewriting.coming, keyed)
-    asked = pending_samples(store, recipe, "student")
+    students = [
+        (each, pending_samples(store, each, "student")) for each in recipe.of_each_student()
+    ]
+    asked = students[0][1]
     taught = forecast_teacher(store, recipe, prompts, asked, coming)
     judges = list(recipe.of_each_judge()) if recipe.domains else []
     stages: list[tuple[str, Role, Forecast]] = [
@@ -139,7 +147,9 @@ def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, str, Role,
         ("rewrite", "rewriter", rewriting.rewriter),
         ("rewrite", "reference", rewriting.confirmations),
         ("sample", "reference", reference),
-        ("sample", "student", forecast_student(asked, recipe, prompts, coming)),
+        ("sample", "confirmer", confirmer),
+    ]
+    last: list[tuple[str, Role, Forecast]] = [
         ("assess", "judge", forecast_judge(store, recipe, prompts)),
         ("teach", "teacher", taught),
     ]
@@ -157,6 +167,11 @@ def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, str, Role,
             for each in judges
         ),
         *((recipe, *stage) for stage in stages[3:]),
+        *(
+            (each, "sample", "student", forecast_student(pending, each, prompts, coming))
+            for each, pending in students
+        ),
+        *((recipe, *stage) for stage in last),
         *(
             (each, "rate", "judge", forecast_response_ratings(store, each, prompts, taught))
             for each in judges
@@ -201,7 +216,8 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
         notes.append(
             "assumed where nothing was measured yet: 75 % of rewrites are worth confirming, 65 % "
             "are accepted, 90 % of first drafts are revised and half of those twice, 70 % of voted "
-            "keys are trusted, pass rates spread like Beta(1/2, 1/2)"
+            "keys are trusted and half of the others confirmed, pass rates spread like "
+            "Beta(1/2, 1/2)"
         )
     if any(each.stage == "compare" and each.shares_from == 0 for each in stages):
         notes.append(
@@ -216,9 +232,10 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
             "one is counted, of others what the stopping rule takes of a U-shaped pool"
         )
     if recipe.sample.adaptive_reference:
-        notes.append("the reference's samples are drawn in rounds: only the next one is counted")
-    if recipe.models.confirmer or recipe.models.students:
-        notes.append("the confirmer's samples and those of further students are not counted")
+        notes.append(
+            "the reference's samples are drawn in rounds: of a prompt that was begun only the next "
+            "one is counted, of others what it takes where two answers compete"
+        )
     if recipe.models.judge is not None and recipe.judges_answers():
         notes.append("of the judge's calls only those on answers that are graded are counted")
     if any(each.role == "router" and each.cost.calls.high for each in stages):
@@ -228,18 +245,22 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
     return notes
 
 
-def _write_warnings(recipe: Recipe, stages: Sequence[StagePlan]) -> list[str]:
+def _write_warnings(recipe: Recipe, planned: Sequence[tuple[Recipe, StagePlan]]) -> list[str]:
     """Say in a line each what would stop the run before its end."""
+    asked: dict[str, ModelSettings] = {}
+    for played, stage in planned:
+        if stage.cost.calls.high:
+            settings: ModelSettings = getattr(played.models, stage.role)
+            asked.setdefault(_place_of(recipe, stage.role, settings), settings)
     warnings = []
-    for role in dict.fromkeys(each.role for each in stages if each.cost.calls.high):
-        settings: ModelSettings = getattr(recipe.models, role)
+    for place, settings in asked.items():
         name = settings.api_key_env
         if settings.base_url and name and not os.environ.get(name, "").strip():
-            warnings.append(f"models.{role}: the environment variable {name} is not set")
+            warnings.append(f"{place}: the environment variable {name} is not set")
         prices = settings.prices
         if recipe.budget.usd is not None and None in (prices.input, prices.output):
             warnings.append(
-                f"models.{role}: {settings.model} has no prices, so budget.usd cannot be kept and "
+                f"{place}: {settings.model} has no prices, so budget.usd cannot be kept and "
                 "the run would refuse to call it"
             )
     if kinship := warn_of_kinship(recipe):
@@ -247,3 +268,12 @@ def _write_warnings(recipe: Recipe, stages: Sequence[StagePlan]) -> list[str]:
     if recipe.models.teacher is None:
         warnings.append("models.teacher: nobody plays the teacher; the run ends before teaching")
     return warnings
+
+
+def _place_of(recipe: Recipe, role: Role, settings: ModelSettings) -> str:
+    """Return where a recipe names a model: `models.student`, or `models.students.0` for a further
+    one."""
+    if getattr(recipe.models, role) == settings:
+        return f"models.{role}"
+    further: Sequence[ModelSettings] = getattr(recipe.models, f"{role}s")
+    return f"models.{role}s.{further.index(settings)}"
