@@ -6,14 +6,16 @@ answer(store, recipe, "student", texts, completion=60)   # every sample of every
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import orjson
 import polars as pl
 
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.keys import derive_keys
 from tasks.ingest import ingest_seeds
 from tasks.llm.request import identify
-from tasks.plan.pending import endpoint_for
+from tasks.plan.pending import EVERYTHING, endpoint_for
 from tasks.recipe import Recipe, SelectSettings
+from tasks.rewrite.stage import parent_filter, plan_rewrites
 from tasks.sample import plan_samples
 from tasks.store import Store
 
@@ -84,6 +86,28 @@ def answer(
     ]
     store.append("responses", pl.DataFrame(added), run_id=RUN)
     return [row["response_id"] for row in added]
+
+
+def reply(store: Store, recipe: Recipe, content: Mapping[str, Any]) -> None:
+    """Have the rewriter's one request answered."""
+    assert recipe.models.rewriter is not None
+    endpoint = endpoint_for(recipe, "rewriter", recipe.models.rewriter)
+    rows = store.query("rewrite_parents", **parent_filter(store, recipe, EVERYTHING)).to_dicts()
+    (request,) = plan_rewrites(rows, endpoint, recipe)
+    keys = identify(endpoint, request)
+    row = {
+        "response_id": keys.response_id,
+        "reuse_key": keys.reuse_key,
+        "prompt_id": request.prompt_id,
+        "role": "rewriter",
+        "model": "m-rewriter",
+        "template": request.template,
+        "sample_index": 0,
+        "content": orjson.dumps(content).decode(),
+        "finish_reason": "stop",
+        "simulated": False,
+    }
+    store.append("responses", pl.DataFrame([row]))
 
 
 def grade(store: Store, correct: Mapping[str, int]) -> None:

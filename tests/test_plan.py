@@ -15,22 +15,21 @@ from tasks.assess.keys import derive_keys
 from tasks.assess.stopping import Edges, expect_votes, plan_stopping
 from tasks.errors import StoreError
 from tasks.llm.money import Amount
-from tasks.llm.request import identify
 from tasks.llm.servers import stop_simulators
 from tasks.plan import overlay
-from tasks.plan.pending import EVERYTHING, endpoint_for
+from tasks.plan.pending import EVERYTHING
 from tasks.plan.plan import Plan, StagePlan, make_plan
 from tasks.plan.price import Span
 from tasks.progress import active
 from tasks.recipe import Band, Recipe
-from tasks.rewrite.stage import parent_filter, plan_rewrites, rewrite_range
+from tasks.rewrite.stage import rewrite_range
 from tasks.sample import sample_range
 from tasks.select.decide import decide_after_teach, decide_prompts
 from tasks.select.duplicates import find_duplicates
 from tasks.store import Store, close_stores
 from tasks.teach import teach_range
 from tests.conftest import MakeRecipe
-from tests.planned import NEW_SEEDS, PRICES, RUN, SEEDS, answer, grade, ingest, models
+from tests.planned import NEW_SEEDS, PRICES, RUN, SEEDS, answer, grade, ingest, models, reply
 
 TEXTS = [row["prompt"] for row in SEEDS]
 # Math: two in the band of 1 to 3 of 4, one too hard, one too easy. Science: in the band.
@@ -264,7 +263,7 @@ def test_rewrites_lead_to_confirmations_and_new_prompts(
     assert _of(plan, "student").prompts.expected == pytest.approx(2 + 0.65)
     assert _of(plan, "student").shares_from == 0
 
-    add_reply(store, recipe)
+    reply(store, recipe, REPLY)
     plan = make_plan(recipe)
     assert _of(plan, "rewriter").cost.calls.high == 0
     # A draft that passed the gates: three confirmations for certain, 0.65 of 0.75 are accepted.
@@ -272,28 +271,6 @@ def test_rewrites_lead_to_confirmations_and_new_prompts(
     assert (confirmations.low, confirmations.high) == (3, 3)
     assert _of(plan, "student").prompts.expected == pytest.approx(2 + 0.65 / 0.75)
     assert _of(plan, "student").cost.calls.high == 24
-
-
-def add_reply(store: Store, recipe: Recipe) -> None:
-    """Have the rewriter's one request answered with REPLY."""
-    assert recipe.models.rewriter is not None
-    endpoint = endpoint_for(recipe, "rewriter", recipe.models.rewriter)
-    rows = store.query("rewrite_parents", **parent_filter(store, recipe, EVERYTHING)).to_dicts()
-    (request,) = plan_rewrites(rows, endpoint, recipe)
-    keys = identify(endpoint, request)
-    row = {
-        "response_id": keys.response_id,
-        "reuse_key": keys.reuse_key,
-        "prompt_id": request.prompt_id,
-        "role": "rewriter",
-        "model": "m-rewriter",
-        "template": request.template,
-        "sample_index": 0,
-        "content": orjson.dumps(REPLY).decode(),
-        "finish_reason": "stop",
-        "simulated": False,
-    }
-    store.append("responses", pl.DataFrame([row]))
 
 
 @pytest.mark.slow

@@ -3,23 +3,20 @@
 import itertools
 from typing import Any
 
-import orjson
 import polars as pl
 import pytest
 
 from tasks.ingest import ingest_seeds
 from tasks.llm.pending import Range
-from tasks.llm.request import identify
 from tasks.plan.assumed import CONTINUED_SHARE, FIRST_CONTINUED_SHARE
 from tasks.plan.estimate import exact
-from tasks.plan.pending import endpoint_for, pending_rewrites
+from tasks.plan.pending import pending_rewrites
 from tasks.plan.price import Demand
 from tasks.plan.rewriting import expect_within, forecast_rewriting, foresee_follow_ups
 from tasks.recipe import Recipe
-from tasks.rewrite.stage import parent_filter, plan_rewrites
 from tasks.store import Store
 from tests.conftest import MakeRecipe
-from tests.planned import models
+from tests.planned import models, reply
 
 EVERYTHING = Range("", "g")
 COLUMNS = ("template", "domain", "calls", "continued", "over", "drafts", "accepted")
@@ -97,7 +94,7 @@ def test_a_reply_on_the_way_leaves_its_follow_up_and_one_exchange_to_end(
     ]  # fmt: skip
     assert before.coming.prompts["science"].expected == pytest.approx(0.65)
 
-    put_draft(store, recipe)
+    reply(store, recipe, DRAFT)
     assert pending_rewrites(store, recipe)["template"].to_list() == ["self_revision@1+1"]
     after = forecast_rewriting(store, recipe, prompts)
     assert [each.template for each in after.rewriter.demands] == [
@@ -105,28 +102,6 @@ def test_a_reply_on_the_way_leaves_its_follow_up_and_one_exchange_to_end(
     ]  # fmt: skip
     assert after.rewriter.demands[0].calls == exact(1)
     assert after.coming.prompts["science"].expected == pytest.approx(0.65)
-
-
-def put_draft(store: Store, recipe: Recipe) -> None:
-    """Have the rewriter's one request answered."""
-    assert recipe.models.rewriter is not None
-    endpoint = endpoint_for(recipe, "rewriter", recipe.models.rewriter)
-    rows = store.query("rewrite_parents", **parent_filter(store, recipe, EVERYTHING)).to_dicts()
-    (request,) = plan_rewrites(rows, endpoint, recipe)
-    keys = identify(endpoint, request)
-    row = {
-        "response_id": keys.response_id,
-        "reuse_key": keys.reuse_key,
-        "prompt_id": request.prompt_id,
-        "role": "rewriter",
-        "model": "m-rewriter",
-        "template": request.template,
-        "sample_index": 0,
-        "content": orjson.dumps(DRAFT).decode(),
-        "finish_reason": "stop",
-        "simulated": False,
-    }
-    store.append("responses", pl.DataFrame([row]))
 
 
 def test_a_root_confirms_and_keeps_no_more_than_it_has_room_for(
