@@ -20,7 +20,13 @@ from tasks.assess.membership import (
     observe,
     probability_in_band,
 )
-from tasks.assess.stopping import Edges, leads_for_good, next_look, plan_stopping
+from tasks.assess.stopping import (
+    Edges,
+    expect_votes,
+    leads_for_good,
+    next_look,
+    plan_stopping,
+)
 from tasks.errors import RecipeError
 from tasks.recipe import AdaptiveReference, AdaptiveStudent, SelectSettings, VerifierError
 from tasks.sample import count_rounds, want_of_reference, want_of_student, wanted_samples
@@ -260,3 +266,19 @@ def test_recorded_samples_give_the_published_rates(
     assert round(measured["pass_rate"].mean(), 4) == published
     assert measured.select((pl.col("low") <= pl.col("pass_rate")).all()).item()
     assert measured.select((pl.col("pass_rate") <= pl.col("high")).all()).item()
+
+
+@pytest.mark.parametrize(
+    ("confidence", "usual"),
+    [
+        # Two of two lead for good with probability 7/8, as do 3 of 3 with 15/16.
+        (0.9, 3.0),
+        # Two equal votes are 3/4 of the pool: Beta(1/2, 1/2) gives 3/8 to either.
+        (0.8, 0.75 * 2 + 0.25 * 3),
+    ],
+)
+def test_votes_are_expected_of_a_pool_where_two_answers_compete(
+    confidence: float, usual: float
+) -> None:
+    settings = AdaptiveReference(start=2, step=1, most=3, confidence=confidence)
+    assert expect_votes(settings) == pytest.approx(usual)
