@@ -101,7 +101,8 @@ def expect_votes(settings: AdaptiveReference) -> float:
     settled = {
         votes: np.array(
             [
-                leads_for_good(max(one, votes - one), min(one, votes - one), settings.confidence)
+                votes == settings.most
+                or leads_for_good(max(one, votes - one), min(one, votes - one), settings.confidence)
                 for one in range(votes + 1)
             ]
         )
