@@ -29,6 +29,14 @@ def test_the_anchor_is_the_first_that_is_no_duplicate() -> None:
     assert find_kin(as_ties()).is_empty()
 
 
+def test_what_is_in_a_release_keeps_its_anchor() -> None:
+    ties = as_ties(("a", "c", False), ("c", "a", True), ("x", "y", True))
+    released = pl.DataFrame({"root_id": ["c"], "anchor_id": ["c"]})
+    assert dict(find_kin(ties, released).iter_rows()) == {"a": "c", "c": "c", "x": "y", "y": "y"}
+    both = pl.DataFrame({"root_id": ["a", "c"], "anchor_id": ["k", "c"]})
+    assert dict(find_kin(ties.head(2), both).iter_rows()) == {"a": "c", "c": "c"}
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("abcdefgh"), st.booleans())),
@@ -98,3 +106,22 @@ def test_a_kept_rewrite_of_a_dropped_duplicate_is_where_its_twin_is(
     for name in [seed for seed, _, _ in families] + [each.name for each in alone]:
         assert after[identify(name)] == before[identify(name)]
     assert record_kin(store, RUN) == 0
+
+    # What is released stays where it is, though the seed is now the duplicate of something alone.
+    pairs = [
+        {"release_id": "r1", "pair_id": prompt_id, "prompt_id": prompt_id, "split": side}
+        for prompt_id, side in after.items()
+    ]
+    store.append("release_pairs", pl.DataFrame(pairs), run_id=None)
+    newcomers = [f"new{index}" for index in range(FAMILIES)]
+    fill(store, *(taught(name) for name in newcomers))
+    later = [
+        {**row, "prompt_id": identify(seed), "representative_id": identify(name)}
+        for row, (seed, _, _), name in zip(twins, families, newcomers, strict=True)
+    ]
+    store.append("duplicates", pl.DataFrame(later), run_id=RUN)
+    decide_after_teach(store, recipe, RUN)
+    assert record_kin(store, RUN) == FAMILIES
+    last = split()
+    for (_, _, made), name in zip(families, newcomers, strict=True):
+        assert last[identify(name)] == last[identify(made)] == after[identify(made)]

@@ -17,11 +17,13 @@ from tasks.store import Store
 _SCHEMA = {"root_id": pl.String, "anchor_id": pl.String}
 
 
-def find_kin(ties: pl.DataFrame) -> pl.DataFrame:
+def find_kin(ties: pl.DataFrame, released: pl.DataFrame | None = None) -> pl.DataFrame:
     """Return root_id and anchor_id of every root that is tied to another one, by root_id.
 
     `ties` has root_id and other_id, and duplicate: whether that root is itself a duplicate. The
-    anchor is the first by id of those that are none, so that what is kept stays where it was.
+    anchor is the one that went before, of roots in a release (`released`: root_id, anchor_id), so
+    that no pair changes its split because something like it came in; else the first by id of those
+    that are no duplicates. Two released ones that are tied only now go by the smaller anchor.
     """
     if ties.is_empty():
         return pl.DataFrame(schema=_SCHEMA)
@@ -31,21 +33,27 @@ def find_kin(ties: pl.DataFrame) -> pl.DataFrame:
     graph = coo_array((np.ones(len(first), bool), (first, second)), shape=(size, size))
     _, group = connected_components(graph, directed=False)
     duplicates = ties.filter("duplicate")["root_id"]
-    members = pl.DataFrame({"root_id": roots, "kin": group}).with_columns(
-        pl.col("root_id").is_in(duplicates.implode()).alias("duplicate")
+    past = pl.DataFrame(schema=_SCHEMA) if released is None else released
+    members = (
+        pl.DataFrame({"root_id": roots, "kin": group})
+        .with_columns(pl.col("root_id").is_in(duplicates.implode()).alias("duplicate"))
+        .join(past.rename({"anchor_id": "past_id"}), on="root_id", how="left")
     )
     anchors = (
         members.sort("duplicate", "root_id")
         .group_by("kin")
-        .agg(pl.col("root_id").first().alias("anchor_id"))
+        .agg(pl.coalesce(pl.col("past_id").min(), pl.col("root_id").first()).alias("anchor_id"))
     )
     return members.join(anchors, on="kin").sort("root_id").select("root_id", "anchor_id")
 
 
 def record_kin(store: Store, run_id: str) -> int:
     """Keep in `kin` what is tied now; return how many roots have another anchor than before."""
-    kin = find_kin(store.query("release_ties"))
-    # What is tied no longer stands for itself again.
-    past = store.query("release_kin").join(kin, on="root_id", how="anti")
+    ties, known = store.query("release_ties"), store.query("release_kin")
+    roots = pl.concat([ties["root_id"], ties["other_id"], known["root_id"]]).unique()
+    released = store.query("release_anchors", roots=roots.to_list())
+    kin = find_kin(ties, released)
+    # What is tied no longer stands for itself again, unless it would change its split.
+    past = known.join(pl.concat([kin, released]), on="root_id", how="anti")
     alone = past.select("root_id", pl.col("root_id").alias("anchor_id"))
     return store.append("kin", pl.concat([kin, alone]), run_id=run_id)
