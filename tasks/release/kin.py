@@ -51,7 +51,7 @@ def record_kin(store: Store, run_id: str) -> int:
     """Keep in `kin` what is tied now; return how many roots have another anchor than before."""
     ties, known = store.query("release_ties"), store.query("release_kin")
     roots = pl.concat([ties["root_id"], ties["other_id"], known["root_id"]]).unique()
-    released = store.query("release_anchors", roots=roots.to_list())
+    released = store.query("release_split_anchors", roots=roots.to_list())
     kin = find_kin(ties, released)
     # What is tied no longer stands for itself again, unless it would change its split.
     past = known.join(pl.concat([kin, released]), on="root_id", how="anti")
