@@ -6,6 +6,7 @@ from prefect import flow
 
 from tasks.assess.grade import grade_task
 from tasks.assess.keys import derive_keys_task
+from tasks.forms import record_forms
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.rate.ratings import count_ratings
 from tasks.rate.stage import prepare_ratings, rate_chunk, settle_prompts
@@ -29,6 +30,10 @@ def sample(recipe: Recipe | RecipeFile) -> None:
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "sample") as run_id:
+        store = open_store(recipe.store)
+        record_forms(store, recipe, ("reference", "confirmer"), run_id)
+        for each in recipe.of_each_student():
+            record_forms(store, each, ("student",), run_id)
         _rate(recipe, run_id)
         if recipe.models.reference is not None:
             _draw(recipe, run_id, "reference", lambda: derive_keys_task(recipe, run_id))

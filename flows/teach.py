@@ -4,6 +4,7 @@ from prefect import flow
 
 from tasks.assess.grade import grade_task
 from tasks.assess.judging import count_judgements, judge_chunk
+from tasks.forms import record_forms
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.rate.ratings import count_ratings
 from tasks.rate.stage import rate_chunk, scan_taught, settle_responses
@@ -30,6 +31,7 @@ def teach(recipe: Recipe | RecipeFile) -> None:
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "teach") as run_id:
+        record_forms(open_store(recipe.store), recipe, ("teacher",), run_id)
         calls = count_wanted(open_store(recipe.store), recipe).calls
         run_ranges(
             "teacher",

@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import orjson
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -22,7 +21,7 @@ from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import Range, split_prompts
-from tasks.llm.request import Endpoint, Request, parameters_of
+from tasks.llm.request import Endpoint, Request
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import active
 from tasks.recipe import AdaptiveReference, AdaptiveStudent, ModelSettings, Recipe, Role
@@ -220,7 +219,6 @@ def _read_states(store: Store, recipe: Recipe, role: SampledRole, asked: Range) 
         high=asked.high,
         template=SOLVE_TEMPLATE,
         model=model.model,
-        parameters=orjson.dumps(parameters_of(model)).decode(),
         permanent=list(PERMANENT),
         **_who(store, recipe, role),
     )

@@ -8,4 +8,7 @@ select
 from responses
 inner join prompts on responses.prompt_id = prompts.prompt_id
 where
-    responses.role = 'confirmer' and responses.model = $confirmer and prompts.answer is null
+    responses.role = 'confirmer'
+    and responses.model = $confirmer
+    and prompts.answer is null
+    and responses.response_id not in (select response_id from superseded_responses)

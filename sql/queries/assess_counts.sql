@@ -7,7 +7,13 @@ with given as not materialized (
         prompt_id, key_id, role, model, completion_tokens, verdict, extracted, response_id, created_at,
         version, verifier, attempt
     from grades
-    where prompt_id >= $low and prompt_id < $high and role in ('student', 'reference')
+    where
+        prompt_id >= $low
+        and prompt_id < $high
+        and role in ('student', 'reference')
+        and response_id not in (
+            select response_id from superseded_responses where prompt_id >= $low and prompt_id < $high
+        )
     union all
     select
         responses.prompt_id, grades.key_id, responses.role, responses.model,
@@ -21,6 +27,9 @@ with given as not materialized (
         and responses.prompt_id >= $low
         and responses.prompt_id < $high
         and responses.role in ('student', 'reference')
+        and responses.response_id not in (
+            select response_id from superseded_responses where prompt_id >= $low and prompt_id < $high
+        )
 ),
 
 summed as materialized (

@@ -2,19 +2,24 @@
 with voters as (
     select
         prompt_id,
-        count(*)::integer as drawn
+        count(*)::integer as drawn,
+        max(form) as form
     from responses
-    where role = $voter and ($model::varchar is null or model = $model)
+    where
+        role = $voter
+        and ($model::varchar is null or model = $model)
+        and response_id not in (select response_id from superseded_responses)
     group by prompt_id
 ),
 
 pending as (
-    select voters.prompt_id
+    select voters.prompt_id, voters.form
     from voters
     left join current_votes
         on voters.prompt_id = current_votes.prompt_id and current_votes.voter = $voter
     where
         current_votes.drawn is distinct from voters.drawn
+        or current_votes.form is distinct from voters.form
         or current_votes.voting is distinct from $voting
 )
 
@@ -23,7 +28,8 @@ select
     prompts.answer_type,
     prompts.choices,
     responses.content,
-    responses.finish_reason
+    responses.finish_reason,
+    pending.form
 from responses
 inner join pending on responses.prompt_id = pending.prompt_id
 inner join prompts on responses.prompt_id = prompts.prompt_id
@@ -31,4 +37,5 @@ where
     responses.role = $voter
     and ($model::varchar is null or responses.model = $model)
     and prompts.answer_type not in ('open', 'code')
+    and responses.response_id not in (select response_id from superseded_responses)
 order by responses.prompt_id

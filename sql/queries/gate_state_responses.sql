@@ -6,4 +6,5 @@ select
     (select count(*) from failures) as failures,
     (select count(*) from grades) as grades,
     (select count(*) from keys) as keys,
+    (select count(*) from forms) as forms,
     (select count(*) from difficulty) as difficulties

@@ -18,6 +18,9 @@ with answers as (
         and current_grades.verdict in ('correct', 'wrong')
         and responses.finish_reason is distinct from 'length'
         and regexp_matches(coalesce(responses.content, ''), '\S')
+        and responses.response_id not in (
+            select response_id from superseded_responses where prompt_id >= $low and prompt_id < $high
+        )
 ),
 
 counted as (

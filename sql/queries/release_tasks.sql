@@ -20,6 +20,9 @@ with sampled as (
         and responses.model = $student
         and responses.prompt_id >= $low
         and responses.prompt_id < $high
+        and responses.response_id not in (
+            select response_id from superseded_responses where prompt_id >= $low and prompt_id < $high
+        )
     group by responses.prompt_id
 )
 

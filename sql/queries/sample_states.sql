@@ -20,9 +20,11 @@ calls as (
         role = $role
         and model = $model
         and template = $template
-        and parameters::varchar = $parameters
         and prompt_id >= $low
         and prompt_id < $high
+        and response_id not in (
+            select response_id from superseded_responses where prompt_id >= $low and prompt_id < $high
+        )
     union
     select prompt_id, sample_index
     from failures
@@ -50,6 +52,9 @@ graded as (
         and responses.model = $model
         and responses.prompt_id >= $low
         and responses.prompt_id < $high
+        and responses.response_id not in (
+            select response_id from superseded_responses where prompt_id >= $low and prompt_id < $high
+        )
     group by responses.prompt_id
 )
 

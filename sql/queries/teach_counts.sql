@@ -10,8 +10,12 @@ with drawn as (
         and model = $model
         and sample_index < $samples
         and server <> 'import'
+        and form is not null -- Of an older Teachset: only their keys tell whether they are of today.
         and prompt_id >= $low
         and prompt_id < $high
+        and response_id not in (
+            select response_id from superseded_responses where prompt_id >= $low and prompt_id < $high
+        )
     group by prompt_id
 )
 

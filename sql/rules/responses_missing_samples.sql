@@ -5,7 +5,10 @@ with drawn as (
     from (
         select prompt_id, sample_index, server = 'import' as is_import
         from responses
-        where role = 'student' and model = $student
+        where
+            role = 'student'
+            and model = $student
+            and response_id not in (select response_id from superseded_responses)
         union
         select prompt_id, sample_index, false as is_import
         from failures

@@ -7,7 +7,9 @@ with judged as (
         count(*) as verdicts
     from current_grades
     inner join responses on current_grades.response_id = responses.response_id
-    where responses.role = 'student'
+    where
+        responses.role = 'student'
+        and responses.response_id not in (select response_id from superseded_responses)
     group by all
 )
 

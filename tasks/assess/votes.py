@@ -22,8 +22,9 @@ _COUNTS = ("votes", "runner_up", "samples", "drawn", "voting")
 _SCHEMA = {
     **dict.fromkeys(("prompt_id", "voter", "answer"), pl.String),
     **dict.fromkeys(_COUNTS, pl.Int32),
+    "form": pl.String,
 }
-VOTING = 1  # Raise it with any change of how answers are found, joined or counted.
+VOTING = 2  # Raise it with any change of how answers are found, joined or counted.
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +82,17 @@ def extract_votes(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def count_votes(answers: pl.DataFrame, voter: str) -> pl.DataFrame:
-    """Return a row a prompt of the table `votes`, of rows of prompt_id, answer_type and answer."""
+    """Return a row a prompt of the table `votes`.
+
+    `answers` has a row a sample: prompt_id, answer_type, form and answer.
+    """
     rows = []
-    voters = answers.group_by("prompt_id", "answer_type").agg("answer").sort("prompt_id")
-    for prompt_id, answer_type, given in voters.iter_rows():
+    asked = ("prompt_id", "answer_type", "form")
+    voters = answers.group_by(asked).agg("answer").sort("prompt_id")
+    for prompt_id, answer_type, form, given in voters.iter_rows():
         result = plurality(given, partial(same_answer, answer_type))
         row = (result.answer, result.votes, result.runner_up, result.samples, len(given))
-        rows.append((prompt_id, voter, *row, VOTING))
+        rows.append((prompt_id, voter, *row, VOTING, form))
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
 

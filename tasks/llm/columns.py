@@ -16,6 +16,7 @@ CALL_COLUMNS: Mapping[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
         "server": pl.String,
         "template": pl.String,
         "parameters": pl.String,
+        "form": pl.String,
         "sample_index": pl.Int32,
         "content": pl.String,
         "reasoning": pl.String,

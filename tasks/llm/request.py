@@ -106,6 +106,23 @@ def identify(endpoint: Endpoint, request: Request) -> Keys:
     )
 
 
+def form_of(endpoint: Endpoint, request: Request) -> str:
+    """Return the identity of all that a request has in common with others but for its own text.
+
+    It is the key without the prompt, the sample and the ceiling: the store can tell by it which
+    samples were drawn as the recipe says now, without rendering a message.
+    """
+    return _identify_form(
+        endpoint.server,
+        endpoint.settings.model,
+        _canonical_parameters(endpoint.settings),
+        request.role,
+        request.template,
+        tuple(text for speaker, text in request.messages if speaker == "system"),
+        request.schema.digest if request.schema else None,
+    )
+
+
 def render_body(endpoint: Endpoint, request: Request, spoilt: Sequence[str] = ()) -> dict[str, Any]:
     """Return the body of the HTTP request. The sample index is sent as `seed`.
 
@@ -155,6 +172,11 @@ def parameters_of(settings: ModelSettings) -> dict[str, Any]:
 
 def _canonical_parameters(settings: ModelSettings) -> str:
     return content_id(parameters_of(settings), settings.send_seed)
+
+
+@lru_cache(maxsize=4096)
+def _identify_form(*parts: object) -> str:
+    return content_id("form", *parts)
 
 
 @lru_cache(maxsize=4096)

@@ -7,7 +7,7 @@ import orjson
 from tasks.llm.client import Answer
 from tasks.llm.failures import CallFailed
 from tasks.llm.money import Bill
-from tasks.llm.request import Endpoint, Keys, Request, ceiling_of, parameters_of
+from tasks.llm.request import Endpoint, Keys, Request, ceiling_of, form_of, parameters_of
 
 
 def response_row(
@@ -24,6 +24,7 @@ def response_row(
         "reuse_key": keys.reuse_key,
         "resolved_model": answer.model,
         "parameters": orjson.dumps(parameters_of(endpoint.settings)).decode(),
+        "form": form_of(endpoint, request),
         "content": answer.content,
         "reasoning": answer.reasoning,
         "finish_reason": answer.finish_reason,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.judging import warn_of_kinship
 from tasks.assess.keys import derive_recipe_keys
+from tasks.forms import record_forms
 from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, ingest_seeds
 from tasks.llm.money import Amount
 from tasks.plan.budget import Verdict, judge_budget
@@ -120,6 +121,9 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     names = [benchmark.name for benchmark in recipe.benchmarks]
     find_contamination(store, recipe.select.contamination, names, RUN)
     find_near_items(store, recipe, RUN)
+    record_forms(store, recipe, ("reference", "confirmer", "teacher"), RUN)
+    for each in recipe.of_each_student():
+        record_forms(store, each, ("student",), RUN)
     derive_recipe_keys(store, recipe, RUN)
     give_keys(store, recipe, RUN)
     if recipe.models.router is not None:
