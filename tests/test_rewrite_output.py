@@ -139,7 +139,20 @@ def test_an_output_that_stands_in_the_call_or_can_be_guessed_is_refused() -> Non
     code = f"def keep(x):\n{body} x\n\ndef yes(x):\n{body} x > 0"
     seed = replace(SEED, reference=code)
     assert outcome("keep([3, 1])", seed)[0] == "answer_leaked"
+    spaced = replace(seed, reference=f"def keep(x):\n{body} [3, 1]")
+    assert outcome("keep('[3,1 ]')", spaced)[0] == "answer_leaked"
+    assert outcome("keep('3 and 1')", spaced) == ("[3, 1]", "text")
     assert outcome("yes(3)", seed)[0] == "easier"
+
+
+@needs_sandbox
+def test_a_call_with_one_element_leaves_nothing_to_follow() -> None:
+    code = "def count(a, b=''):\n    x = len(a)\n    y = len(b)\n    return 10 * x + y"
+    seed = replace(SEED, reference=code)
+    for call in ("count('D')", "count('a', '')", "count([[7]])"):
+        assert outcome(call, seed)[0] == "easier"
+    assert outcome("count('a', 'bc')", seed) == ("12", "number")
+    assert outcome("count([[7, 8]])", seed) == ("10", "number")
 
 
 @needs_sandbox

@@ -1,5 +1,5 @@
--- One row per whole response of the teacher on a domain's prompt that no judge has rated on a rubric
--- though it should.
+-- One row per whole response of the teacher on a domain's prompt that none of the judges in force
+-- has rated on a rubric though it should be.
 select responses.prompt_id, responses.response_id
 from responses
 inner join prompts on responses.prompt_id = prompts.prompt_id
@@ -13,7 +13,11 @@ where
     and responses.response_id not in (
         select ratings.response_id
         from ratings
-        where ratings.template = $template and ratings.response_id is not null
+        where
+            ratings.template = $template
+            and ratings.judge in (select unnest($judges::varchar[]))
+            and ratings.vote < $votes
+            and ratings.response_id is not null
     )
     and not exists (
         select 1

@@ -19,7 +19,7 @@ from tasks.rewrite.answers import count_mentions, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.program import NUMBER, ProgramError, evaluate, numbers_in
 
-VERSION = 2  # Raise it with any change in what is refused: stored replies are decided again.
+VERSION = 3  # Raise it with any change in what is refused: stored replies are decided again.
 NOT_DECIDED = 0  # The version of a verdict that is none: the reply is looked at again next time.
 NOT_DECIDED_REASONS = frozenset({"no_sandbox"})
 LONGEST_ANSWER = 100  # characters; a longer answer cannot be compared as text

@@ -18,6 +18,8 @@ from tasks.rewrite.program import ProgramError, numbers_in, steps_of
 LEAST_COMMON_WORDS = 0.25  # of the rewrite's words, or of the parent's, that they have in common
 _LARGEST_CONSTANT = 12  # a formula's own numbers: halves, squares, months
 _CONSTANTS = frozenset(map(Fraction, (24, 60, 90, 100, 180, 360, 1000)))
+_FEWEST_STEMS = 4  # in a parent with fewer its formulas are looked at as well
+_FORMULA = re.compile(r"\$[^$]+\$|\\\[.+?\\\]|\\\(.+?\\\)", re.DOTALL)
 _STEM = 5  # letters: "diagonals" and "diagonal" are the same word
 _LOST_REFERENCE = re.compile(
     r"\b(?:part|question|step|exercise) (?:\(?[a-h1-8]\)|[A-H]\b|[1-8]\b|one|two|three)"
@@ -132,8 +134,14 @@ def refuse_unwritten_fraction(candidate: Candidate, parent: Parent) -> Refusal |
 
 
 def refuse_unrelated(candidate: Candidate, parent: Parent) -> Refusal | None:
-    """`drifted`: the statement and the parent hardly share a word, so it is another subject."""
-    own, theirs = _stems(candidate.text), _stems(_STILL_OPEN.sub(" ", parent.text))
+    """`drifted`: the statement and the parent hardly share a word, so it is another subject.
+
+    A parent that is hardly more than formulas has no subject but what stands in them.
+    """
+    asked = _STILL_OPEN.sub(" ", parent.text)
+    own, theirs = _stems(candidate.text), _stems(asked)
+    if len(_stems(_FORMULA.sub(" ", asked))) < _FEWEST_STEMS:
+        own, theirs = own | _symbols(candidate.text), theirs | _symbols(asked)
     common = len(own & theirs)
     if common >= LEAST_COMMON_WORDS * min(len(own), len(theirs)) and common:
         return None
@@ -160,6 +168,15 @@ def _numbers(text: str) -> list[Fraction]:
         return numbers_in(text)
     except ProgramError:
         return []
+
+
+def _symbols(text: str) -> set[str]:
+    """Return the numbers, names and commands of a text's formulas: {"60", "x", "binom"}."""
+    return {
+        symbol
+        for formula in _FORMULA.findall(text)
+        for symbol in re.findall(r"[0-9]+|[^\W\d_]+", formula)
+    }
 
 
 def _stems(text: str) -> set[str]:

@@ -6,7 +6,7 @@ code-0020, "Write a Python function `pascal_row(index)` that returns row `index`
 """
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Sized
 from functools import cache
 from typing import Any, Final
 
@@ -65,10 +65,10 @@ _LOGGER = logging.getLogger(__name__)
 
 def refuse_given_output(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`answer_leaked`: what is printed stands in the call."""
-    number = read_number(candidate.answer)
+    number, printed = read_number(candidate.answer), _without_space(candidate.answer)
     for value in values_in(candidate.program or ""):
         same = read_number(str(value)) == number if number is not None else False
-        if same or str(value) == candidate.answer:
+        if same or _without_space(str(value)) == printed:
             return Refusal("answer_leaked", f"{candidate.answer} is an argument of the call")
     return None
 
@@ -99,10 +99,19 @@ def refuse_empty_call(candidate: Candidate, parent: Parent) -> Refusal | None:
     return Refusal("easier", f"{candidate.program} gives the code nothing to work on")
 
 
+def refuse_single_elements(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`easier`: every list or text of the call has one element at most: nothing is repeated."""
+    held = [value for value in values_in(candidate.program or "") if isinstance(value, Sized)]
+    if not held or any(len(value) > 1 for value in held):
+        return None
+    return Refusal("easier", f"{candidate.program} gives the code one element to work on")
+
+
 GATES: Sequence[Gate] = (
     refuse_unfit_output,
     refuse_guessable,
     refuse_empty_call,
+    refuse_single_elements,
     refuse_given_output,
 )
 
@@ -142,6 +151,10 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
         answer_source="execution",
         program=called.call,
     )
+
+
+def _without_space(text: str) -> str:
+    return "".join(text.split())
 
 
 @cache
