@@ -166,7 +166,6 @@ def test_a_program_says_what_it_prints_and_no_more_than_so_much() -> None:
 def test_without_a_sandbox_nothing_is_asked_and_nothing_decided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(predict_output, "sandbox_works", lambda: False)
     monkeypatch.setattr(running, "sandbox_works", lambda: False)
     assert predict_output.applies(SEED) is False
     assert outcome("power(5)")[0] == "no_sandbox"

@@ -17,7 +17,7 @@ from typing import Any
 from tasks.identity import normalise
 from tasks.rewrite.answers import count_mentions, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.program import NUMBER, ProgramError, evaluate, numbers_in
+from tasks.rewrite.program import NUMBER, ProgramError, evaluate, find_numbers, values_of
 
 VERSION = 3  # Raise it with any change in what is refused: stored replies are decided again.
 NOT_DECIDED = 0  # The version of a verdict that is none: the reply is looked at again next time.
@@ -127,8 +127,8 @@ def refuse_detached_program(candidate: Candidate, parent: Parent) -> Refusal | N
     program = candidate.program or ""
     if _BARE_NUMBER.fullmatch(program):
         return Refusal("program_detached", "the program is a bare number")
-    new = Counter(_numbers(candidate.text)) - Counter(_numbers(parent.text))
-    used = set(_numbers(program))
+    new = Counter(find_numbers(candidate.text)) - Counter(find_numbers(parent.text))
+    used = set(find_numbers(program))
     # 15% may be written as 0.15, 1.15 or 0.85.
     forms = {form for n in new for form in (n, n / 100, 1 + n / 100, 1 - n / 100)}
     if forms & used:
@@ -143,16 +143,23 @@ def refuse_unchanged(candidate: Candidate, parent: Parent) -> Refusal | None:
     return Refusal("unchanged", "the statement is the parent's")
 
 
+def refuse_same_answer(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`near_copy`: the answer is the parent's, so it is no step of it and none was added to it."""
+    if read_number(candidate.answer) != read_number(parent.answer or ""):
+        return None
+    return Refusal("near_copy", f"the answer is {parent.answer}, as the parent's")
+
+
 def refuse_same_numbers(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`near_copy`: other words at most, but the same numbers."""
-    if Counter(_numbers(candidate.text)) != Counter(_numbers(parent.text)):
+    if Counter(find_numbers(candidate.text)) != Counter(find_numbers(parent.text)):
         return None
     return Refusal("near_copy", "the statement has the parent's numbers")
 
 
 def refuse_changed_fact(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`fact_changed`: a number that is a fact of nature or of the calendar is another one now."""
-    lost = Counter(_numbers(parent.text)) - Counter(_numbers(candidate.text))
+    lost = Counter(find_numbers(parent.text)) - Counter(find_numbers(candidate.text))
     text = parent.text.casefold()
     for number in lost:
         words = FACTS.get(number)
@@ -178,7 +185,7 @@ def refuse_other_question(candidate: Candidate, parent: Parent) -> Refusal | Non
         return Refusal("drifted", f"{len(candidate.text)} characters, of {len(parent.text)}")
     if any(block not in candidate.text for block in CODE_BLOCK.findall(parent.text)):
         return Refusal("drifted", "a code block of the parent is missing or was changed")
-    lost = Counter(_numbers(parent.text)) - Counter(_numbers(candidate.text))
+    lost = Counter(find_numbers(parent.text)) - Counter(find_numbers(candidate.text))
     if lost:
         return Refusal("drifted", f"{show_number(next(iter(lost)))} of the parent is missing")
     words = _longer_words(OPTION_PHRASE.sub(" ", parent.text)) - {"which", "what"}
@@ -292,17 +299,9 @@ def find_refusal(gates: Sequence[Gate], candidate: Candidate, parent: Parent) ->
 def _run_on(program: str, text: str) -> Fraction | None:
     """Evaluate a program over a text's numbers; None where it has no value."""
     try:
-        variables = {f"n{place}": value for place, value in enumerate(numbers_in(text))}
-        return Fraction(evaluate(program, variables))
+        return Fraction(evaluate(program, values_of(text)))
     except ProgramError:
         return None
-
-
-def _numbers(text: str) -> list[Fraction]:
-    try:
-        return numbers_in(text)
-    except ProgramError:
-        return []
 
 
 def _skeleton(text: str) -> str:

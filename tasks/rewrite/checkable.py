@@ -13,7 +13,7 @@ from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import LONGEST_ANSWER, Gate
 from tasks.rewrite.answers import numbers_said, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.program import ProgramError, numbers_in, steps_of
+from tasks.rewrite.program import ProgramError, find_numbers, steps_of
 
 LEAST_COMMON_WORDS = 0.25  # of the rewrite's words, or of the parent's, that they have in common
 _LARGEST_CONSTANT = 12  # a formula's own numbers: halves, squares, months
@@ -71,7 +71,8 @@ def refuse_told_step(candidate: Candidate, parent: Parent) -> Refusal | None:
         steps = steps_of(candidate.program or "0")
     except ProgramError:
         return None
-    told = set(steps) & set(numbers_said(candidate.text)) - set(_numbers(candidate.program or ""))
+    given = set(find_numbers(candidate.program or ""))
+    told = set(steps) & set(numbers_said(candidate.text)) - given
     if not told:
         return None
     return Refusal("easier", f"says {show_number(min(told))}, a step of its program")
@@ -84,7 +85,7 @@ def refuse_missing_number(candidate: Candidate, parent: Parent) -> Refusal | Non
     """
     said = set(numbers_said(candidate.text)) | set(numbers_said(parent.text))
     forms = {form for n in said for form in (n, n / 100, 1 + n / 100, 1 - n / 100)}
-    for number in _numbers(candidate.program or ""):
+    for number in find_numbers(candidate.program or ""):
         if number in forms or number in _CONSTANTS or number <= _LARGEST_CONSTANT:
             continue
         return Refusal("data_missing", f"the program uses {show_number(number)}, nothing says it")
@@ -93,7 +94,7 @@ def refuse_missing_number(candidate: Candidate, parent: Parent) -> Refusal | Non
 
 def refuse_own_number_missing(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`data_missing`: none of the program's numbers stands in the statement, or it has none."""
-    used = _numbers(candidate.program or "")
+    used = find_numbers(candidate.program or "")
     if candidate.program is None or set(used) & set(numbers_said(candidate.text)):
         return None
     return Refusal("data_missing", "the program uses no number of the statement")
@@ -161,13 +162,6 @@ def refuse_overlong(candidate: Candidate, parent: Parent) -> Refusal | None:
     if len(candidate.text) <= most:
         return None
     return Refusal("drifted", f"{len(candidate.text)} characters, at most {most:.0f}")
-
-
-def _numbers(text: str) -> list[Fraction]:
-    try:
-        return numbers_in(text)
-    except ProgramError:
-        return []
 
 
 def _symbols(text: str) -> set[str]:

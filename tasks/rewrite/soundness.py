@@ -12,7 +12,14 @@ from tasks.identity import normalise
 from tasks.rewrite.acceptance import MEASURE
 from tasks.rewrite.answers import numbers_said, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.program import ProgramError, evaluate, numbers_in, steps_of
+from tasks.rewrite.program import (
+    ProgramError,
+    evaluate,
+    find_numbers,
+    numbers_in,
+    steps_of,
+    values_of,
+)
 
 LEAST_DIGITS = 0.5  # of the parent's, that new numbers must have
 _NOT_UNIQUE = re.compile(
@@ -47,7 +54,7 @@ def refuse_unfinished(candidate: Candidate, parent: Parent) -> Refusal | None:
 
 def refuse_missing_data(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`data_changed`: fewer or more numbers than the parent, another unit, or a vague amount."""
-    before, after = len(_numbers(parent.text)), len(_numbers(candidate.text))
+    before, after = len(find_numbers(parent.text)), len(find_numbers(candidate.text))
     if before != after:
         return Refusal("data_changed", f"{after} numbers, the parent has {before}")
     lost = _words(MEASURE, parent.text) - _words(MEASURE, candidate.text)
@@ -80,7 +87,7 @@ def refuse_stated_step(candidate: Candidate, parent: Parent) -> Refusal | None:
 
 def refuse_trivial_numbers(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`easier`: a number became 0 or 1, or the numbers have half as many digits as the parent's."""
-    before, after = _numbers(parent.text), _numbers(candidate.text)
+    before, after = find_numbers(parent.text), find_numbers(candidate.text)
     if len(before) == len(after):
         for old, new in zip(before, after, strict=True):
             if new != old and new in (0, 1):
@@ -98,7 +105,7 @@ def refuse_trivial_program(candidate: Candidate, parent: Parent) -> Refusal | No
     if parent.program is None or candidate.program is None:
         return None
     try:
-        values = {f"n{place}": value for place, value in enumerate(numbers_in(parent.text))}
+        values = values_of(parent.text)
         if Fraction(evaluate(parent.program, values)) != read_number(parent.answer or ""):
             return None
         before, after = steps_of(parent.program, values), steps_of(candidate.program)
@@ -107,13 +114,6 @@ def refuse_trivial_program(candidate: Candidate, parent: Parent) -> Refusal | No
     if len(after) >= len(before) - len(before) // 2:
         return None
     return Refusal("easier", f"{len(after)} steps, the parent takes {len(before)}")
-
-
-def _numbers(text: str) -> list[Fraction]:
-    try:
-        return numbers_in(text)
-    except ProgramError:
-        return []
 
 
 def _digits(numbers: list[Fraction]) -> int:
