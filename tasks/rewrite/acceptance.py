@@ -65,7 +65,7 @@ FACTS: Mapping[Fraction, tuple[str, ...]] = {
     Fraction("273.15"): (),
     Fraction(96_500): (),
     Fraction(96_485): (),
-    Fraction(300_000): ("speed of light",),
+    Fraction(300_000): ("speed of light", "light travels"),
     Fraction(360): ("degrees",),
     Fraction(365): ("days", "year"),
 }
@@ -128,12 +128,14 @@ def refuse_detached_program(candidate: Candidate, parent: Parent) -> Refusal | N
     if _BARE_NUMBER.fullmatch(program):
         return Refusal("program_detached", "the program is a bare number")
     new = Counter(find_numbers(candidate.text)) - Counter(find_numbers(parent.text))
-    used = set(find_numbers(program))
-    # 15% may be written as 0.15, 1.15 or 0.85.
-    forms = {form for n in new for form in (n, n / 100, 1 + n / 100, 1 - n / 100)}
-    if forms & used:
+    if any(is_used(number, find_numbers(program)) for number in new):
         return None
     return Refusal("program_detached", "the program uses none of the numbers that are new")
+
+
+def is_used(number: Fraction, used: Sequence[Fraction]) -> bool:
+    """Say whether a program with these numbers computes with one: 15% may be 0.15, 1.15 or 0.85."""
+    return not {number, number / 100, 1 + number / 100, 1 - number / 100}.isdisjoint(used)
 
 
 def refuse_unchanged(candidate: Candidate, parent: Parent) -> Refusal | None:

@@ -9,7 +9,7 @@ from collections import Counter
 from fractions import Fraction
 
 from tasks.identity import normalise
-from tasks.rewrite.acceptance import MEASURE
+from tasks.rewrite.acceptance import MEASURE, is_used
 from tasks.rewrite.answers import numbers_said, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.program import (
@@ -98,6 +98,36 @@ def refuse_trivial_numbers(candidate: Candidate, parent: Parent) -> Refusal | No
     if changed and new_digits < LEAST_DIGITS * old_digits:
         return Refusal("easier", f"{new_digits} digits in the new numbers, of {old_digits}")
     return None
+
+
+def refuse_stray_number(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`data_changed`: a number was changed that the program does not use, or in one place only.
+
+    "3, 13, 13, 23 grow by the same amount" with the program 23 + (13 - 3); "sides of 7, 5 and 12
+    … the side of 8" where both were 8. What nothing computes with may still have to be true.
+    """
+    before, after = find_numbers(parent.text), find_numbers(candidate.text)
+    used = find_numbers(candidate.program or "")
+    if len(before) != len(after):
+        return None
+    pairs = list(zip(before, after, strict=True))
+    changed = {old for old, new in pairs if old != new}
+    for old, new in pairs:
+        if is_used(new, used):
+            continue
+        if old != new:
+            shown = f"{show_number(old)} became {show_number(new)}"
+            return Refusal("data_changed", f"{shown}, which the program does not use")
+        if old in changed:
+            return Refusal("data_changed", f"{show_number(old)} was changed in one place only")
+    return None
+
+
+def refuse_trivial_answer(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`easier`: the answer became 1, which is right too often where nothing was understood."""
+    if read_number(candidate.answer) != 1 or read_number(parent.answer or "") == 1:
+        return None
+    return Refusal("easier", "the answer became 1, which can be guessed")
 
 
 def refuse_trivial_program(candidate: Candidate, parent: Parent) -> Refusal | None:

@@ -35,8 +35,10 @@ GATES: Sequence[Gate] = (
     acceptance.refuse_changed_fact,
     acceptance.refuse_other_program,
     acceptance.refuse_detached_program,
+    soundness.refuse_stray_number,
     acceptance.refuse_odd_result,
     acceptance.refuse_endless_decimal,
+    soundness.refuse_trivial_answer,
     soundness.refuse_trivial_numbers,
     soundness.refuse_trivial_program,
 )
