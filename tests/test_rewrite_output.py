@@ -59,7 +59,13 @@ def test_the_shown_code_tells_nothing_beside_the_code() -> None:
     assert shown.endswith("```python\ndef f(x):\n    return x\n\nprint(f(3))\n```")
 
 
-@pytest.mark.parametrize("code", ["", "x = 1", "def f(:", "def f(): pass\n" * 300])
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("", "x = 1", "def f(:", "def f(): pass\n" * 300),
+        f"def f():\n    return {' + '.join(['1'] * 900)}",  # read by Python, too deep to be written
+    ],
+)
 def test_code_without_a_function_or_too_long_is_not_used(code: str) -> None:
     with pytest.raises(SnippetError):
         tidy_code(code)

@@ -32,7 +32,10 @@ def tidy_code(code: str) -> str:
             _drop_docstring(node)
     if not functions_in(tree):
         raise SnippetError("the code defines no function")
-    tidy = ast.unparse(tree)
+    try:
+        tidy = ast.unparse(tree)
+    except RecursionError as error:
+        raise SnippetError("the code is nested too deeply") from error
     if len(tidy) > MOST_CODE_CHARACTERS:
         raise SnippetError(f"the code has {len(tidy)} characters, at most {MOST_CODE_CHARACTERS}")
     return tidy

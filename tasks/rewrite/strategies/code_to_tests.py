@@ -8,6 +8,7 @@
 import ast
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from tasks.assess.sandbox import run_program
@@ -151,7 +152,8 @@ def mutate(code: str) -> list[str]:
         tree = parse_module(code)
         node = list(ast.walk(tree))[place]
         if _spoil(node):
-            mutants.append(ast.unparse(tree))
+            with suppress(RecursionError):
+                mutants.append(ast.unparse(tree))
     return mutants
 
 
