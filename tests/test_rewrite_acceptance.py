@@ -399,3 +399,30 @@ def test_what_light_travels_in_a_second_is_a_fact() -> None:
     assert reason(gate, with_text(light.text.replace("500", "400")), light) is None
     town = replace(BAKER, text="A town has 300,000 inhabitants and 500 streets.")
     assert reason(gate, with_text(town.text.replace("300,000", "278,000")), town) is None
+
+
+def test_a_blank_is_no_question() -> None:
+    gate = soundness.refuse_unfinished
+    for text in ("Polaris gets ________. Name it.", "It rises every ... years. Name it."):
+        assert reason(gate, with_text(text, OPEN_PLANET), PLANET) == "unfinished"
+    for text in ("What is 1 + 2 + ... + 9?", "What does `__init__` do?", OPEN_PLANET.text):
+        assert reason(gate, with_text(text, OPEN_PLANET), PLANET) is None
+
+
+def test_an_exponent_that_lost_its_place_is_no_answer() -> None:
+    def outcome(answer: str) -> str | None:
+        far = replace(PLANET, choices=(answer, "2 metres"), answer="A")
+        said = replace(OPEN_PLANET, claimed=answer, answer=answer)
+        return reason(acceptance.refuse_bad_answer, said, far)
+
+    assert outcome("1.5 x 1017 metres") == "bad_answer"
+    assert outcome("1.5 x 10^17 metres") is None
+    assert outcome("3 x 10 metres") is None
+
+
+def test_the_following_pairs_are_options_that_are_not_there() -> None:
+    gate = acceptance.refuse_options_left
+    text = "The following pairs were put in solution. What pair can be separated?"
+    assert reason(gate, with_text(text, OPEN_PLANET), PLANET) == "options_left"
+    data = "Find the mean of the following numbers: 2, 4, 9."
+    assert reason(gate, with_text(data), replace(BAKER, text=data)) is None

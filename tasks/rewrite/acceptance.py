@@ -34,6 +34,7 @@ _INLINE_LETTERS = re.compile(r"\(?\bA[.)]\s.{1,300}?\(?\bB[.)]\s", re.DOTALL)
 OPTION_PHRASE = re.compile(
     r"\bwhich (?:one |ones )?(?:of|among|from) (?:the (?:following|options|choices)|these|those)\b"
     r"|\b(?:of|from|among|which) the following\b"
+    r"|\bthe following (?:pairs|options|choices|answers|statements|groups|sets|combinations|list)\b"
     r"|\b(?:all|none|both|neither|any|each|one) of the (?:above|below|options|choices)\b"
     r"|\bnone of these\b"
     r"|\b(?:options?|choices|alternatives) (?:above|below|given|listed)\b"
@@ -69,6 +70,8 @@ FACTS: Mapping[Fraction, tuple[str, ...]] = {
     Fraction(360): ("degrees",),
     Fraction(365): ("days", "year"),
 }
+# "1.5 x 1017 metres", where 10 to the power of 17 was meant.
+_LOST_EXPONENT = re.compile(r"[x×*]\s*10[0-9]+\b")
 _BARE_NUMBER = re.compile(r"[\s()+-]*[0-9.]+[\s()]*")
 CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
 _ANNOUNCED = r"\b(?:answer|result|solution|key)\b(?:\s*(?:is|equals|should be|must be|=|:))+\s*\$?"
@@ -282,6 +285,8 @@ def refuse_bad_answer(candidate: Candidate, parent: Parent) -> Refusal | None:
         return Refusal("bad_answer", f"{claimed!r} is not the right option, {right!r}")
     if candidate.answer_type == "number" and read_number(candidate.answer) is None:
         return Refusal("bad_answer", f"{claimed!r} is said to be a number")
+    if _LOST_EXPONENT.search(claimed):
+        return Refusal("bad_answer", f"{claimed!r} has lost the place of its exponent")
     return None
 
 

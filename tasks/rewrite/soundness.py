@@ -32,6 +32,8 @@ _NOT_UNIQUE = re.compile(
     r"|\bdepends on\b|\bas you like\b|\bnot (?:known|given|specified)\b",
     re.IGNORECASE,
 )
+# "increases every ... years", not "1 + 2 + ... + n", and no name such as `__init__`.
+_BLANK = re.compile(r"(?<!\w)_{2,}(?!\w)|(?<=[a-z] )(?:\.{3}|…)(?= [a-z])", re.IGNORECASE)
 _ENDS = (".", "?", "!", ":", "$", ")", "`")
 _VAGUE = re.compile(r"\b(?:some|several|a few|a certain|a number of|various)\b", re.IGNORECASE)
 
@@ -47,6 +49,9 @@ def refuse_not_unique(candidate: Candidate, parent: Parent) -> Refusal | None:
 def refuse_unfinished(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`unfinished`: the parent's text is a sentence that its options end, and it was left so."""
     begun = normalise(parent.text)
+    blank = _BLANK.search(candidate.text)
+    if parent.choices and blank:
+        return Refusal("unfinished", f"a blank is left: {blank.group()!r}")
     if not parent.choices or begun.endswith(_ENDS) or begun not in normalise(candidate.text):
         return None
     return Refusal("unfinished", f"nothing ends the sentence '… {begun[-60:]}'")

@@ -91,6 +91,7 @@ _NEEDS_OPTIONS = re.compile(
     r"|\b(?:estimate|approximate(?:ly)?|roughly|between which|how should)\b"
     r"|\b(?:shown|pictured|depicted|drawn) (?:above|below|here)\b"
     r"|\b(?:figure|graph|diagram|table|picture|passage) (?:above|below)\b"
+    r"|\bwhich (?:two|three|four)\b|\bhas the best\b|\b(?:is|are) (?:the best|best|most likely)\b"
     r"|\bwhat (?:follows|can be (?:said|concluded|inferred))\b"
     r")"
     r"|\b(?:NOT|EXCEPT|FALSE|LEAST)\b"
