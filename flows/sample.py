@@ -8,8 +8,7 @@ from tasks.assess.grade import grade_task
 from tasks.assess.keys import derive_keys_task
 from tasks.forms import record_forms
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
-from tasks.rate.ratings import count_ratings
-from tasks.rate.stage import prepare_ratings, rate_chunk, settle_prompts
+from tasks.rate.stage import prepare_ratings, rate_all, settle_prompts
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.sample import SampledRole, count_rounds, count_wanted, sample_chunk
@@ -50,12 +49,7 @@ def sample(recipe: Recipe | RecipeFile) -> None:
 def _rate(recipe: Recipe, run_id: str) -> None:
     """Have judges rate the prompts, so that nothing more is spent on those below a bar."""
     prepare_ratings(recipe, run_id)
-    run_ranges(
-        "rate",
-        count_ratings(open_store(recipe.store), recipe, "prompt"),
-        lambda asked: rate_chunk.submit(recipe, run_id, "prompt", asked),
-        calls_per_range(recipe, "judge"),
-    )
+    rate_all(recipe, run_id, "prompt")
     if recipe.domains:
         settle_prompts(recipe, run_id)
 

@@ -6,8 +6,7 @@ from tasks.assess.grade import grade_task
 from tasks.assess.judging import count_judgements, judge_chunk
 from tasks.forms import record_forms
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
-from tasks.rate.ratings import count_ratings
-from tasks.rate.stage import rate_chunk, scan_taught, settle_responses
+from tasks.rate.stage import rate_all, scan_taught, settle_responses
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contaminated_responses
@@ -56,10 +55,5 @@ def teach(recipe: Recipe | RecipeFile) -> None:
 def _rate(recipe: Recipe, run_id: str) -> None:
     """Set aside what gives guidelines away, and have judges rate the rest on their rubrics."""
     scan_taught(recipe, run_id)
-    run_ranges(
-        "rate",
-        count_ratings(open_store(recipe.store), recipe, "response"),
-        lambda asked: rate_chunk.submit(recipe, run_id, "response", asked),
-        calls_per_range(recipe, "judge"),
-    )
+    rate_all(recipe, run_id, "response")
     settle_responses(recipe, run_id)

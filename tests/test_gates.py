@@ -3,7 +3,7 @@ judged again."""
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 import pytest
@@ -13,7 +13,7 @@ from taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, tau
 from expectations.rules import read_rules
 from tasks.errors import GateBroken, GateFailed
 from tasks.gates import judge_store
-from tasks.recipe import Recipe
+from tasks.recipe import Recipe, Role
 from tasks.release.gate import expect, find_previous, split_guidelines
 from tasks.release.publish import release
 from tasks.select.decide import decide_after_teach
@@ -94,6 +94,27 @@ def answer(name: str, prompt: str, index: int, **changes: Any) -> dict[str, Any]
         "cost_usd": 0.01,
     }
     return {**row, **changes}
+
+
+def test_every_role_may_answer_and_a_rewrite_be_confirmed_before_it_is_decided(
+    store: Store, recipe: Recipe
+) -> None:
+    fill(store, taught("good", correct=1, wrong=1))
+    roles = [answer(f"of the {role}", "good", 9, role=role) for role in get_args(Role)]
+    add(store, "responses", *roles)
+
+    def unknown() -> dict[str, tuple[int, str | None]]:
+        try:
+            return found(judge_store(store, recipe, RUN, "responses"))
+        except GateFailed as failure:
+            return found(failure.verdict or {})
+
+    assert "incomplete_response" not in unknown()
+    add(store, "responses", answer("a try", "not decided yet", 0, role="reference"))
+    assert "incomplete_response" not in unknown()
+    decided = {"response_id": "of the rewriter", "reason": "declined", "accepted": False}
+    add(store, "rewrites", decided)
+    assert unknown()["incomplete_response"] == (1, "its prompt is not there")
 
 
 @pytest.mark.slow

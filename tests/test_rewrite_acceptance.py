@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.rewrite import acceptance
+from tasks.rewrite import acceptance, soundness
 from tasks.rewrite.acceptance import Gate, find_refusal
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.program import NUMBER, numbers_in
@@ -343,3 +343,86 @@ def test_any_numbers_put_into_the_parent_are_judged_by_its_own_program(numbers: 
     assert acceptance.refuse_other_program(candidate, BAKER) is None
     wrong = replace(candidate, answer=str(trays * rolls - sold + 1))
     assert reason(acceptance.refuse_other_program, wrong, BAKER) == "key_mismatch"
+
+
+CUBE = replace(
+    BAKER,
+    text="A painted cube is sawn into 6 by 6 by 6 small cubes. How many have paint on two faces?",
+    answer="48",
+    program="12 * (n0 - 2)",
+)
+TERMS = replace(
+    BAKER,
+    text="The sequence 5, 9, 13, 17 grows by the same amount. What is the next term?",
+    answer="21",
+    program="n3 + (n1 - n0)",
+)
+
+
+@pytest.mark.parametrize(
+    ("parent", "before", "after", "program", "expected"),
+    [
+        (CUBE, "6 by 6 by 6", "9 by 9 by 9", "12 * (9 - 2)", None),
+        (CUBE, "6 by 6 by 6", "9 by 6 by 6", "12 * (9 - 2)", "data_changed"),
+        (TERMS, "5, 9, 13, 17", "5, 11, 17, 23", "23 + (11 - 5)", "data_changed"),
+        (TERMS, "5, 9, 13, 17", "5, 11, 17, 23", "17 + 2 * (11 - 5) + 0 * 23", None),
+        (BAKER, "12 trays", "12 of its 12 trays", "12 * 9 - 35", None),  # another gate's business
+        (BAKER, "9", "12", "12 * 12 - 35", None),
+    ],
+)
+def test_a_number_that_was_changed_is_computed_with_and_was_changed_everywhere(
+    parent: Parent, before: str, after: str, program: str, expected: str | None
+) -> None:
+    rewrite = replace(with_program(program, "1"), text=parent.text.replace(before, after))
+    assert reason(soundness.refuse_stray_number, rewrite, parent) == expected
+
+
+def test_a_percentage_is_used_in_any_of_its_forms() -> None:
+    for used in ("15", "0.15", "1.15", "0.85"):
+        assert acceptance.is_used(Fraction(15), [Fraction(used)])
+    assert not acceptance.is_used(Fraction(15), [Fraction(51)])
+
+
+def test_an_answer_that_became_1_can_be_guessed() -> None:
+    gate = soundness.refuse_trivial_answer
+    assert reason(gate, replace(NEW_BAKER, answer="1"), BAKER) == "easier"
+    assert reason(gate, NEW_BAKER, BAKER) is None
+    assert reason(gate, replace(NEW_BAKER, answer="1"), replace(BAKER, answer="1")) is None
+
+
+def test_what_light_travels_in_a_second_is_a_fact() -> None:
+    light = replace(BAKER, text="Light travels 300,000 kilometres per second for 500 seconds.")
+    gate = acceptance.refuse_changed_fact
+    assert reason(gate, with_text(light.text.replace("300,000", "278,000")), light) == (
+        "fact_changed"
+    )
+    assert reason(gate, with_text(light.text.replace("500", "400")), light) is None
+    town = replace(BAKER, text="A town has 300,000 inhabitants and 500 streets.")
+    assert reason(gate, with_text(town.text.replace("300,000", "278,000")), town) is None
+
+
+def test_a_blank_is_no_question() -> None:
+    gate = soundness.refuse_unfinished
+    for text in ("Polaris gets ________. Name it.", "It rises every ... years. Name it."):
+        assert reason(gate, with_text(text, OPEN_PLANET), PLANET) == "unfinished"
+    for text in ("What is 1 + 2 + ... + 9?", "What does `__init__` do?", OPEN_PLANET.text):
+        assert reason(gate, with_text(text, OPEN_PLANET), PLANET) is None
+
+
+def test_an_exponent_that_lost_its_place_is_no_answer() -> None:
+    def outcome(answer: str) -> str | None:
+        far = replace(PLANET, choices=(answer, "2 metres"), answer="A")
+        said = replace(OPEN_PLANET, claimed=answer, answer=answer)
+        return reason(acceptance.refuse_bad_answer, said, far)
+
+    assert outcome("1.5 x 1017 metres") == "bad_answer"
+    assert outcome("1.5 x 10^17 metres") is None
+    assert outcome("3 x 10 metres") is None
+
+
+def test_the_following_pairs_are_options_that_are_not_there() -> None:
+    gate = acceptance.refuse_options_left
+    text = "The following pairs were put in solution. What pair can be separated?"
+    assert reason(gate, with_text(text, OPEN_PLANET), PLANET) == "options_left"
+    data = "Find the mean of the following numbers: 2, 4, 9."
+    assert reason(gate, with_text(data), replace(BAKER, text=data)) is None

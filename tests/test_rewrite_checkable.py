@@ -142,6 +142,32 @@ def test_a_step_is_one_if_the_rest_leads_from_it_to_the_answer(
     assert reason_of(decompose, reply, CLUB) == expected
 
 
+POWERS = Parent(
+    "p", "p", "math", r"Given $x^2 + y^2 = 25$ and $x y = 12$, find $x + y > 0$.", (), "7", "number"
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("problem", "program", "expected"),
+    [
+        ("If $x^2 + y^2 = 25$ and $x y = 12$, what is $(x + y)^2$?", "25 + 2 * 12", None),
+        ("How many legs have 12 spiders and 25 chairs?", "12 * 8 + 25 * 4", "drifted"),
+        ("What is $8 a$ for $a = 31$?", "8 * 31", "drifted"),
+    ],
+)
+def test_a_task_that_is_hardly_more_than_formulas_is_known_by_what_stands_in_them(
+    problem: str, program: str, expected: str | None
+) -> None:
+    value = evaluate(program)
+    reply: dict[str, object] = {
+        "problem": problem,
+        "program": program,
+        "answer": str(value),
+        "rest": f"7 + step - {value}",
+    }
+    assert reason_of(decompose, reply, POWERS) == expected
+
+
 def test_a_draft_is_judged_and_a_version_without_faults_is_final() -> None:
     draft = {"valid": True, "faults": []}
     first = self_revision.follow_up(ICE, draft, 1)
@@ -218,6 +244,34 @@ def test_an_instruction_tells_the_name_and_not_the_code() -> None:
     assert reason_of(instruction_reversal, told, TESTED) == "answer_leaked"
     copied = {"problem": TESTED.text + " Thanks."}
     assert reason_of(instruction_reversal, copied, TESTED) == "near_copy"
+
+
+@needs_sandbox
+def test_the_function_is_the_one_that_the_tests_speak_of_where_no_answer_names_it() -> None:
+    unnamed = replace(TESTED, answer=None)
+    assert instruction_reversal.applies(unnamed)
+    asked = orjson.loads(instruction_reversal.messages(unnamed, 0, MODEL)[1][1])
+    assert asked["function"] == "largest_gap"
+    made = instruction_reversal.read({"valid": True, "problem": "Define `largest_gap`."}, unnamed)
+    assert isinstance(made, Candidate) and made.answer == "largest_gap"
+    for tests in (("assert 1",), ("not Python",), ('{"call": "gap", "returns": 1}',)):
+        assert not instruction_reversal.applies(replace(unnamed, tests=tests))
+    code = f"{TESTED.reference}\n\ndef other(x):\n    return x"
+    both = replace(unnamed, reference=code, tests=("assert other(largest_gap([1])) == 0",))
+    assert not instruction_reversal.applies(both)
+
+
+def test_of_a_function_that_is_defined_twice_the_later_one_is_described() -> None:
+    twice = "def area(side):\n    return side\n\ndef area(width, height):\n    return width"
+    assert code_to_tests.describe_function(twice, "area") == "Define it as `area(width, height)`."
+
+
+@needs_sandbox
+def test_what_is_no_finite_number_cannot_be_told_in_a_story() -> None:
+    reply = {"problem": STORY, "call": "largest_gap([4, 1e999, 0.0])", "answer": "inf"}
+    assert reason_of(word_problem, reply, TESTED) in ("bad_answer", "data_missing")
+    finite = replace(TESTED, reference="def largest_gap(x):\n    a = 1\n    b = 2\n    return 24")
+    assert reason_of(word_problem, {**reply, "answer": "24"}, finite) == "data_missing"
 
 
 def test_what_the_simulator_derives_has_the_answer_that_its_program_computes() -> None:

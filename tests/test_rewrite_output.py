@@ -59,7 +59,13 @@ def test_the_shown_code_tells_nothing_beside_the_code() -> None:
     assert shown.endswith("```python\ndef f(x):\n    return x\n\nprint(f(3))\n```")
 
 
-@pytest.mark.parametrize("code", ["", "x = 1", "def f(:", "def f(): pass\n" * 300])
+@pytest.mark.parametrize(
+    "code",
+    [
+        *("", "x = 1", "def f(:", "def f(): pass\n" * 300),
+        f"def f():\n    return {' + '.join(['1'] * 900)}",  # read by Python, too deep to be written
+    ],
+)
 def test_code_without_a_function_or_too_long_is_not_used(code: str) -> None:
     with pytest.raises(SnippetError):
         tidy_code(code)
@@ -139,7 +145,20 @@ def test_an_output_that_stands_in_the_call_or_can_be_guessed_is_refused() -> Non
     code = f"def keep(x):\n{body} x\n\ndef yes(x):\n{body} x > 0"
     seed = replace(SEED, reference=code)
     assert outcome("keep([3, 1])", seed)[0] == "answer_leaked"
+    spaced = replace(seed, reference=f"def keep(x):\n{body} [3, 1]")
+    assert outcome("keep('[3,1 ]')", spaced)[0] == "answer_leaked"
+    assert outcome("keep('3 and 1')", spaced) == ("[3, 1]", "text")
     assert outcome("yes(3)", seed)[0] == "easier"
+
+
+@needs_sandbox
+def test_a_call_with_one_element_leaves_nothing_to_follow() -> None:
+    code = "def count(a, b=''):\n    x = len(a)\n    y = len(b)\n    return 10 * x + y"
+    seed = replace(SEED, reference=code)
+    for call in ("count('D')", "count('a', '')", "count([[7]])"):
+        assert outcome(call, seed)[0] == "easier"
+    assert outcome("count('a', 'bc')", seed) == ("12", "number")
+    assert outcome("count([[7, 8]])", seed) == ("10", "number")
 
 
 @needs_sandbox
@@ -153,7 +172,6 @@ def test_a_program_says_what_it_prints_and_no_more_than_so_much() -> None:
 def test_without_a_sandbox_nothing_is_asked_and_nothing_decided(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(predict_output, "sandbox_works", lambda: False)
     monkeypatch.setattr(running, "sandbox_works", lambda: False)
     assert predict_output.applies(SEED) is False
     assert outcome("power(5)")[0] == "no_sandbox"

@@ -1,7 +1,9 @@
 """The stage on a real store: what is asked, what becomes a prompt, what a rerun changes."""
 
+import threading
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import orjson
@@ -23,10 +25,11 @@ from tasks.recipe import Recipe
 from tasks.rewrite import acceptance, drafts, running
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
+from tasks.rewrite.claims import claim
 from tasks.rewrite.confirm import Votes, weigh
 from tasks.rewrite.drafts import Draft, Shelf, take_batch
 from tasks.rewrite.stage import RewriteCounts, count_pending, is_in_share, rewrite_range
-from tasks.rewrite.strategies import new_numbers, predict_output
+from tasks.rewrite.strategies import new_numbers
 from tasks.select.decide import decide, read_evidence
 from tasks.select.duplicates import find_duplicates
 from tasks.store import Store
@@ -516,7 +519,6 @@ def test_without_a_sandbox_a_reply_waits_with_a_row_that_says_so(
     reply = {"valid": True, "call": "double([1, 5])"}
     put_reply(store, parent, reply, template="predict_output@1")
     recipe = offline(make_recipe, confirmations=0)
-    monkeypatch.setattr(predict_output, "sandbox_works", lambda: False)
     monkeypatch.setattr(running, "sandbox_works", lambda: False)
     for _ in range(2):
         assert run(store, recipe).refused == {"no_sandbox": 1}
@@ -663,3 +665,54 @@ def draft_of(root: str, name: str, place: int) -> Draft:
     parent = Parent(root, root, "math", "", (), None, "number")
     candidate = Candidate("", "", "", "number", "execution")
     return drafts.Draft(f"{place:03d}", name, parent, candidate, "s", "s@1", False)
+
+
+def test_the_same_rewrite_of_two_chunks_is_decided_once_and_paid_for_once(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    question = {"text": "Which gas do plants take in to build sugar?", "answer_type": "choice"}
+    ids = put_seeds(
+        store,
+        [
+            {**question, "choices": ["oxygen", "carbon dioxide", "helium"], "answer": "B"},
+            {**question, "choices": ["carbon dioxide", "neon", "argon"], "answer": "A"},
+        ],
+    )
+    recipe = simulated(
+        make_recipe,
+        rewrite={"strategies": ["choice_to_open"]},
+        simulator={
+            "models": {"sim-rewriter": FAULTLESS, "sim-reference": {"skill": 20, "unboxed": 0}},
+            "latency": {"kind": "fixed", "seconds": 0.5},
+        },
+    )
+    between = max(ids)
+    chunks = [Range("", between), Range(between, "g")]
+    with ThreadPoolExecutor(2) as threads, track("rewrite") as tracker:
+        counts = list(
+            threads.map(lambda part: rewrite_range(store, recipe, "run", part, tracker), chunks)
+        )
+    assert sum(count.accepted for count in counts) == 1
+    assert Counter(reason for count in counts for reason in count.refused) == {"duplicate": 1}
+    said = "select count(*), count(distinct response_id) from responses where role = 'reference'"
+    assert store.sql(said).row(0) == (3, 3)
+
+
+def test_who_waits_for_a_claim_holds_none_and_gets_what_is_free() -> None:
+    with claim(["a", "b"]) as first, claim(["b", "c"]) as second:
+        assert (first, second) == ({"a", "b"}, {"c"})
+    with claim([]) as nothing, claim(["a"]) as again:
+        assert (nothing, again) == (set(), {"a"})
+    held: list[set[str]] = []
+
+    def wait() -> None:
+        with claim(["a"]) as late:
+            held.append(late)
+
+    waiting = threading.Thread(target=wait)
+    with claim(["a"]):
+        waiting.start()
+        waiting.join(0.05)
+        assert held == []
+    waiting.join(5)
+    assert held == [{"a"}]

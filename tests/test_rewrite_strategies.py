@@ -84,6 +84,9 @@ def test_new_numbers_wants_a_number_from_at_least_two(parent: Parent, taken: boo
         "Which graph above shows a parabola?",
         "What is true about photosynthesis?",
         "Estimate 711 + 497. The sum is between which numbers?",
+        "These pairs were put in solution. Which two can be separated?",
+        "Which lamp has the best colour rendering index?",
+        "The following pairs were put in solution. What pair can be separated?",
     ],
 )
 def test_a_stem_that_needs_its_options_is_left_alone(stem: str) -> None:

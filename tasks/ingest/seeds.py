@@ -26,6 +26,7 @@ from tasks.ingest.answers import (
     tidy_answer,
     write_answer,
 )
+from tasks.ingest.completions import call_check, complete_reference
 from tasks.ingest.rows import (
     Fault,
     Purpose,
@@ -90,7 +91,8 @@ def _make_seed(row: RawRow, source: SeedSource) -> Seed | Fault:
     choices = read_choices(_choices_value(values, columns.choices))
     if isinstance(choices, Fault):
         return choices
-    tests = _read_tests(find_value(values, columns.tests))
+    entry_point = read_text(values, columns.entry_point)
+    tests = _read_tests(find_value(values, columns.tests), entry_point)
     if isinstance(tests, Fault):
         return tests
     answer = _read_answer(values, source, choices, tests)
@@ -110,7 +112,7 @@ def _make_seed(row: RawRow, source: SeedSource) -> Seed | Fault:
         program=_read_long(values, columns.program),
         solution=solution,
         tests=tests,
-        reference=_read_long(values, columns.reference),
+        reference=complete_reference(_read_long(values, columns.reference), text, entry_point),
         level=read_level(find_value(values, columns.level)),
         source=read_text(values, columns.source) or constants.source or _name_of(row.uri),
         licence=licence,
@@ -213,13 +215,13 @@ def _choices_value(values: Mapping[str, Any], column: str | Sequence[str] | None
     return given or None
 
 
-def _read_tests(value: Any) -> tuple[str, ...] | Fault | None:
+def _read_tests(value: Any, entry_point: str | None) -> tuple[str, ...] | Fault | None:
     if isinstance(value, str):
         value = _parse_json(value) or None
     if value is None or value == []:
         return None
     try:
-        return tuple(write_tests(value))
+        return tuple(call_check(write_tests(value), entry_point))
     except (ValueError, RecursionError) as error:
         return Fault(
             "bad_tests",

@@ -87,14 +87,19 @@ def _is_key(recipe: Recipe, applied: Applied) -> bool:
 def _weigh_all(store: Store, recipe: Recipe, applied: Applied) -> Iterator[dict[str, Any]]:
     """Yield a row of `objections` for every subject that has votes, or should have."""
     judges = [each.models.judge.model for each in recipe.of_each_judge() if each.models.judge]
-    asked = {"template": applied.template, "judges": judges, "votes": applied.rubric.votes}
+    asked: dict[str, Any] = {
+        "template": applied.template,
+        "judges": judges,
+        "votes": applied.rubric.votes,
+    }
     votes = store.query("rate_votes", **asked).iter_rows()
     for subject, cast in groupby(votes, key=lambda row: (row[0], row[1])):
         yield _row(applied, subject, *_weigh_one(applied, [row[2:] for row in cast]))
-    if applied.rubric.rates == "response" and recipe.models.teacher is not None:
+    waited_for = applied.rubric.rates == "response" and applied.rubric.objects()
+    if waited_for and recipe.models.teacher is not None:
         unrated = store.query(
             "rate_unrated",
-            template=applied.template,
+            **asked,
             teacher=recipe.models.teacher.model,
             domain=applied.domain,
             share_below=share_below(applied.rubric.share),
@@ -106,10 +111,13 @@ def _weigh_all(store: Store, recipe: Recipe, applied: Applied) -> Iterator[dict[
 def _weigh_one(
     applied: Applied, cast: Sequence[tuple[str | None, str | None]]
 ) -> tuple[str | None, str]:
-    """Return reason and detail; what was not shown to its judge is objected to for that."""
+    """Return reason and detail; what was not shown to its judge is objected to for that.
+
+    A rubric without a bar, which only ranks, has nothing to object to.
+    """
     screened = next((why for _, why in cast if why is not None), None)
     if screened is not None:
-        return screened, "was not shown to a judge"
+        return screened if applied.rubric.objects() else None, "was not shown to a judge"
     weighed = weigh(applied.rubric, [orjson.loads(scores) for scores, _ in cast if scores])
     return weighed.reason, weighed.detail
 

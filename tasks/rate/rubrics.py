@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
-from jsonschema import Draft202012Validator
 
 from tasks.llm.request import Messages, ResponseSchema
+from tasks.llm.structured import parse_structured
 from tasks.messages import render_prompt
 from tasks.recipe import Recipe, Rubric
 
@@ -39,7 +39,8 @@ _FIELDS = {
 _SHOWN = "The assistant was told these guidelines, and not to reveal them:\n<<<\n{guidelines}\n>>>"
 _JUDGE = r"(?:judge|grader|rater|evaluator)"
 _TO_THE_JUDGE = re.compile(
-    rf"\b(?:dear|hey|attention|note (?:to|for)(?: the)?|to the)\s+{_JUDGE}s?\b"
+    rf"\b(?:dear|hey|attention|note (?:to|for)(?: the)?)\s+{_JUDGE}s?\b"
+    rf"|(?m:^\W*)to the {_JUDGE}s?\s*[:,]|\bto the (?:grader|rater|evaluator)s?\b"
     r"|\b(?:rate|grade|score|mark)\s+(?:this|my|the(?: above)?)\s+(?:response|answer|reply)\b"
     r"|\b(?:this|my)\s+(?:response|answer|reply)\s+(?:deserves|should (?:get|be (?:rat|grad)ed))\b"
     rf"|\bas (?:a|the) {_JUDGE},? (?:you|please)\b|<\|\w+\|>"
@@ -134,12 +135,7 @@ def screen(applied: Applied, subject: Mapping[str, Any]) -> str | None:
 
 def read_scores(rubric: Rubric, content: str | None) -> dict[str, Any] | None:
     """Return what a judge replied; None if it is no rating by this rubric."""
-    try:
-        said = orjson.loads(content or "")
-    except orjson.JSONDecodeError:
-        return None
-    valid = Draft202012Validator(schema_of(rubric).schema).is_valid(said)
-    return dict(said) if valid else None
+    return parse_structured(content or "", schema_of(rubric).schema)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,11 @@ settle_responses(recipe, run_id)               →  6 responses are objected to
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.llm.chunks import calls_per_range, run_ranges
 from tasks.llm.pending import Range
 from tasks.rate.guidelines import scan_responses
 from tasks.rate.objections import give_keys, grade_by_rubric, object_to, withdraw_outdated
-from tasks.rate.ratings import Subject, rate_range
+from tasks.rate.ratings import Subject, count_ratings, rate_range
 from tasks.recipe import Recipe
 from tasks.store import open_store
 
@@ -19,6 +20,16 @@ from tasks.store import open_store
 def rate_chunk(recipe: Recipe, run_id: str, rates: Subject, asked: Range) -> int:
     """Have a chunk rated; what was rated before is not rated again."""
     return rate_range(open_store(recipe.store), recipe, run_id, rates, asked)
+
+
+def rate_all(recipe: Recipe, run_id: str, rates: Subject) -> None:
+    """Have judges rate what they have not rated yet, a chunk at a time, inside a flow."""
+    run_ranges(
+        "rate",
+        count_ratings(open_store(recipe.store), recipe, rates),
+        lambda asked: rate_chunk.submit(recipe, run_id, rates, asked),
+        calls_per_range(recipe, "judge"),
+    )
 
 
 @task(task_run_name="withdraw-objections", cache_policy=NO_CACHE)

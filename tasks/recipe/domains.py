@@ -88,6 +88,10 @@ class Rubric(Section):
         told = self.model_dump(mode="json", include=set(_ASKED))
         return settings_digest(told | {"guidelines": guidelines})
 
+    def objects(self) -> bool:
+        """Say whether there is a bar that a subject can be below."""
+        return bool(self.flags or self.least)
+
     def bar(self) -> str:
         """Return a digest of the bar, which may be moved without asking anybody."""
         return settings_digest({"least": self.least})[:4]

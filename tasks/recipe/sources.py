@@ -54,6 +54,10 @@ class Columns(Section):
     solution: str | None = "solution"
     tests: str | None = "tests"
     reference: str | None = "reference"
+    entry_point: str | None = Field(
+        default="entry_point",
+        description="The function that tests call, where a text of tests is a `check` of it.",
+    )
 
 
 class Constants(Section):

@@ -17,9 +17,9 @@ from typing import Any
 from tasks.identity import normalise
 from tasks.rewrite.answers import count_mentions, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.program import NUMBER, ProgramError, evaluate, numbers_in
+from tasks.rewrite.program import NUMBER, ProgramError, evaluate, find_numbers, values_of
 
-VERSION = 2  # Raise it with any change in what is refused: stored replies are decided again.
+VERSION = 3  # Raise it with any change in what is refused: stored replies are decided again.
 NOT_DECIDED = 0  # The version of a verdict that is none: the reply is looked at again next time.
 NOT_DECIDED_REASONS = frozenset({"no_sandbox"})
 LONGEST_ANSWER = 100  # characters; a longer answer cannot be compared as text
@@ -34,6 +34,7 @@ _INLINE_LETTERS = re.compile(r"\(?\bA[.)]\s.{1,300}?\(?\bB[.)]\s", re.DOTALL)
 OPTION_PHRASE = re.compile(
     r"\bwhich (?:one |ones )?(?:of|among|from) (?:the (?:following|options|choices)|these|those)\b"
     r"|\b(?:of|from|among|which) the following\b"
+    r"|\bthe following (?:pairs|options|choices|answers|statements|groups|sets|combinations|list)\b"
     r"|\b(?:all|none|both|neither|any|each|one) of the (?:above|below|options|choices)\b"
     r"|\bnone of these\b"
     r"|\b(?:options?|choices|alternatives) (?:above|below|given|listed)\b"
@@ -65,10 +66,12 @@ FACTS: Mapping[Fraction, tuple[str, ...]] = {
     Fraction("273.15"): (),
     Fraction(96_500): (),
     Fraction(96_485): (),
-    Fraction(300_000): ("speed of light",),
+    Fraction(300_000): ("speed of light", "light travels"),
     Fraction(360): ("degrees",),
     Fraction(365): ("days", "year"),
 }
+# "1.5 x 1017 metres", where 10 to the power of 17 was meant.
+_LOST_EXPONENT = re.compile(r"[x×*]\s*10[0-9]+\b")
 _BARE_NUMBER = re.compile(r"[\s()+-]*[0-9.]+[\s()]*")
 CODE_BLOCK = re.compile(r"```.*?```", re.DOTALL)
 _ANNOUNCED = r"\b(?:answer|result|solution|key)\b(?:\s*(?:is|equals|should be|must be|=|:))+\s*\$?"
@@ -127,13 +130,15 @@ def refuse_detached_program(candidate: Candidate, parent: Parent) -> Refusal | N
     program = candidate.program or ""
     if _BARE_NUMBER.fullmatch(program):
         return Refusal("program_detached", "the program is a bare number")
-    new = Counter(_numbers(candidate.text)) - Counter(_numbers(parent.text))
-    used = set(_numbers(program))
-    # 15% may be written as 0.15, 1.15 or 0.85.
-    forms = {form for n in new for form in (n, n / 100, 1 + n / 100, 1 - n / 100)}
-    if forms & used:
+    new = Counter(find_numbers(candidate.text)) - Counter(find_numbers(parent.text))
+    if any(is_used(number, find_numbers(program)) for number in new):
         return None
     return Refusal("program_detached", "the program uses none of the numbers that are new")
+
+
+def is_used(number: Fraction, used: Sequence[Fraction]) -> bool:
+    """Say whether a program with these numbers computes with one: 15% may be 0.15, 1.15 or 0.85."""
+    return not {number, number / 100, 1 + number / 100, 1 - number / 100}.isdisjoint(used)
 
 
 def refuse_unchanged(candidate: Candidate, parent: Parent) -> Refusal | None:
@@ -143,16 +148,23 @@ def refuse_unchanged(candidate: Candidate, parent: Parent) -> Refusal | None:
     return Refusal("unchanged", "the statement is the parent's")
 
 
+def refuse_same_answer(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`near_copy`: the answer is the parent's, so it is no step of it and none was added to it."""
+    if read_number(candidate.answer) != read_number(parent.answer or ""):
+        return None
+    return Refusal("near_copy", f"the answer is {parent.answer}, as the parent's")
+
+
 def refuse_same_numbers(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`near_copy`: other words at most, but the same numbers."""
-    if Counter(_numbers(candidate.text)) != Counter(_numbers(parent.text)):
+    if Counter(find_numbers(candidate.text)) != Counter(find_numbers(parent.text)):
         return None
     return Refusal("near_copy", "the statement has the parent's numbers")
 
 
 def refuse_changed_fact(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`fact_changed`: a number that is a fact of nature or of the calendar is another one now."""
-    lost = Counter(_numbers(parent.text)) - Counter(_numbers(candidate.text))
+    lost = Counter(find_numbers(parent.text)) - Counter(find_numbers(candidate.text))
     text = parent.text.casefold()
     for number in lost:
         words = FACTS.get(number)
@@ -178,7 +190,7 @@ def refuse_other_question(candidate: Candidate, parent: Parent) -> Refusal | Non
         return Refusal("drifted", f"{len(candidate.text)} characters, of {len(parent.text)}")
     if any(block not in candidate.text for block in CODE_BLOCK.findall(parent.text)):
         return Refusal("drifted", "a code block of the parent is missing or was changed")
-    lost = Counter(_numbers(parent.text)) - Counter(_numbers(candidate.text))
+    lost = Counter(find_numbers(parent.text)) - Counter(find_numbers(candidate.text))
     if lost:
         return Refusal("drifted", f"{show_number(next(iter(lost)))} of the parent is missing")
     words = _longer_words(OPTION_PHRASE.sub(" ", parent.text)) - {"which", "what"}
@@ -273,6 +285,8 @@ def refuse_bad_answer(candidate: Candidate, parent: Parent) -> Refusal | None:
         return Refusal("bad_answer", f"{claimed!r} is not the right option, {right!r}")
     if candidate.answer_type == "number" and read_number(candidate.answer) is None:
         return Refusal("bad_answer", f"{claimed!r} is said to be a number")
+    if _LOST_EXPONENT.search(claimed):
+        return Refusal("bad_answer", f"{claimed!r} has lost the place of its exponent")
     return None
 
 
@@ -292,17 +306,9 @@ def find_refusal(gates: Sequence[Gate], candidate: Candidate, parent: Parent) ->
 def _run_on(program: str, text: str) -> Fraction | None:
     """Evaluate a program over a text's numbers; None where it has no value."""
     try:
-        variables = {f"n{place}": value for place, value in enumerate(numbers_in(text))}
-        return Fraction(evaluate(program, variables))
+        return Fraction(evaluate(program, values_of(text)))
     except ProgramError:
         return None
-
-
-def _numbers(text: str) -> list[Fraction]:
-    try:
-        return numbers_in(text)
-    except ProgramError:
-        return []
 
 
 def _skeleton(text: str) -> str:

@@ -13,11 +13,13 @@ from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import LONGEST_ANSWER, Gate
 from tasks.rewrite.answers import numbers_said, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.program import ProgramError, numbers_in, steps_of
+from tasks.rewrite.program import ProgramError, find_numbers, steps_of
 
 LEAST_COMMON_WORDS = 0.25  # of the rewrite's words, or of the parent's, that they have in common
 _LARGEST_CONSTANT = 12  # a formula's own numbers: halves, squares, months
 _CONSTANTS = frozenset(map(Fraction, (24, 60, 90, 100, 180, 360, 1000)))
+_FEWEST_STEMS = 4  # in a parent with fewer its formulas are looked at as well
+_FORMULA = re.compile(r"\$[^$]+\$|\\\[.+?\\\]|\\\(.+?\\\)", re.DOTALL)
 _STEM = 5  # letters: "diagonals" and "diagonal" are the same word
 _LOST_REFERENCE = re.compile(
     r"\b(?:part|question|step|exercise) (?:\(?[a-h1-8]\)|[A-H]\b|[1-8]\b|one|two|three)"
@@ -69,7 +71,8 @@ def refuse_told_step(candidate: Candidate, parent: Parent) -> Refusal | None:
         steps = steps_of(candidate.program or "0")
     except ProgramError:
         return None
-    told = set(steps) & set(numbers_said(candidate.text)) - set(_numbers(candidate.program or ""))
+    given = set(find_numbers(candidate.program or ""))
+    told = set(steps) & set(numbers_said(candidate.text)) - given
     if not told:
         return None
     return Refusal("easier", f"says {show_number(min(told))}, a step of its program")
@@ -82,7 +85,7 @@ def refuse_missing_number(candidate: Candidate, parent: Parent) -> Refusal | Non
     """
     said = set(numbers_said(candidate.text)) | set(numbers_said(parent.text))
     forms = {form for n in said for form in (n, n / 100, 1 + n / 100, 1 - n / 100)}
-    for number in _numbers(candidate.program or ""):
+    for number in find_numbers(candidate.program or ""):
         if number in forms or number in _CONSTANTS or number <= _LARGEST_CONSTANT:
             continue
         return Refusal("data_missing", f"the program uses {show_number(number)}, nothing says it")
@@ -91,7 +94,7 @@ def refuse_missing_number(candidate: Candidate, parent: Parent) -> Refusal | Non
 
 def refuse_own_number_missing(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`data_missing`: none of the program's numbers stands in the statement, or it has none."""
-    used = _numbers(candidate.program or "")
+    used = find_numbers(candidate.program or "")
     if candidate.program is None or set(used) & set(numbers_said(candidate.text)):
         return None
     return Refusal("data_missing", "the program uses no number of the statement")
@@ -132,8 +135,14 @@ def refuse_unwritten_fraction(candidate: Candidate, parent: Parent) -> Refusal |
 
 
 def refuse_unrelated(candidate: Candidate, parent: Parent) -> Refusal | None:
-    """`drifted`: the statement and the parent hardly share a word, so it is another subject."""
-    own, theirs = _stems(candidate.text), _stems(_STILL_OPEN.sub(" ", parent.text))
+    """`drifted`: the statement and the parent hardly share a word, so it is another subject.
+
+    A parent that is hardly more than formulas has no subject but what stands in them.
+    """
+    asked = _STILL_OPEN.sub(" ", parent.text)
+    own, theirs = _stems(candidate.text), _stems(asked)
+    if len(_stems(_FORMULA.sub(" ", asked))) < _FEWEST_STEMS:
+        own, theirs = own | _symbols(candidate.text), theirs | _symbols(asked)
     common = len(own & theirs)
     if common >= LEAST_COMMON_WORDS * min(len(own), len(theirs)) and common:
         return None
@@ -155,11 +164,13 @@ def refuse_overlong(candidate: Candidate, parent: Parent) -> Refusal | None:
     return Refusal("drifted", f"{len(candidate.text)} characters, at most {most:.0f}")
 
 
-def _numbers(text: str) -> list[Fraction]:
-    try:
-        return numbers_in(text)
-    except ProgramError:
-        return []
+def _symbols(text: str) -> set[str]:
+    """Return the numbers, names and commands of a text's formulas: {"60", "x", "binom"}."""
+    return {
+        symbol
+        for formula in _FORMULA.findall(text)
+        for symbol in re.findall(r"[0-9]+|[^\W\d_]+", formula)
+    }
 
 
 def _stems(text: str) -> set[str]:

@@ -16,6 +16,7 @@ from tasks.rewrite import acceptance
 from tasks.rewrite.acceptance import find_refusal
 from tasks.rewrite.candidate import Candidate, Parent, Refusal, parent_of
 from tasks.rewrite.rounds import refuse_unfinished_exchange
+from tasks.rewrite.snippet import SnippetError
 from tasks.rewrite.strategies import BY_TEMPLATE
 
 ACCEPTED = "accepted"
@@ -68,10 +69,14 @@ def read_response(row: Mapping[str, Any]) -> Draft | Refusal:
     parent = parent_of(row)
     if refusal := refuse_unfinished_exchange(strategy, parent, reply, row["template"]):
         return refusal
-    candidate = strategy.read(reply, parent)
-    if isinstance(candidate, Refusal):
-        return candidate
-    draft = Draft(
+    try:
+        candidate = strategy.read(reply, parent)
+        if isinstance(candidate, Refusal):
+            return candidate
+        refusal = find_refusal(strategy.GATES, candidate, parent)
+    except SnippetError as error:
+        return Refusal("outdated", f"its parent's code cannot be used any more: {error}")
+    return refusal or Draft(
         response_id=row["response_id"],
         prompt_id=prompt_id(
             candidate.text,
@@ -85,7 +90,6 @@ def read_response(row: Mapping[str, Any]) -> Draft | Refusal:
         template=row["template"],
         simulated=row["simulated"],
     )
-    return find_refusal(strategy.GATES, candidate, parent) or draft
 
 
 def read_responses(rows: Sequence[Mapping[str, Any]]) -> list[Draft | Refusal]:

@@ -45,17 +45,25 @@ def ask_rewriter(settings: ModelSettings, instruction: str, asked: Mapping[str, 
     return ("system", system), ("user", json.dumps(asked, ensure_ascii=False))
 
 
+def ask_about(
+    settings: ModelSettings,
+    instruction: str,
+    strategy: str,
+    parent: Parent,
+    variant: int,
+    **shown: object,
+) -> Messages:
+    """Return the messages that show a parent's text, what else is `shown` of it, and no key."""
+    asked = {"strategy": strategy, "problem": parent.text, **shown, "variant": variant}
+    return ask_rewriter(settings, instruction, asked)
+
+
 def ask_about_code(
     settings: ModelSettings, instruction: str, strategy: str, parent: Parent, variant: int
 ) -> Messages:
     """Return the messages that show a coding task with its solution, and no tests."""
-    asked = {
-        "strategy": strategy,
-        "problem": parent.text,
-        "code": tidy_code(parent.reference or ""),
-        "variant": variant,
-    }
-    return ask_rewriter(settings, instruction, asked)
+    code = tidy_code(parent.reference or "")
+    return ask_about(settings, instruction, strategy, parent, variant, code=code)
 
 
 def read_computed(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

@@ -45,6 +45,19 @@ def numbers_in(text: str) -> list[Fraction]:
     return [Fraction(digits) for digits in found]
 
 
+def find_numbers(text: str) -> list[Fraction]:
+    """Return the numbers of a text, none where one of them is too long to be read."""
+    try:
+        return numbers_in(text)
+    except ProgramError:
+        return []
+
+
+def values_of(text: str) -> dict[str, Fraction]:
+    """Return the numbers of a prompt by the names that its program has for them: n0, n1, …"""
+    return {f"n{place}": value for place, value in enumerate(numbers_in(text))}
+
+
 def evaluate(expression: str, variables: Mapping[str, Fraction] | None = None) -> Fraction | int:
     """Return the exact value, an `int` where it is whole.
 

@@ -3,7 +3,9 @@
 print_steadily("print(6 * 7)")  →  "42" | Refusal("unsteady", "two runs print different things")
 """
 
+import logging
 from dataclasses import dataclass
+from functools import cache
 
 from tasks.assess.sandbox import run_program, sandbox_works
 from tasks.rewrite.candidate import Parent, Refusal
@@ -11,14 +13,19 @@ from tasks.rewrite.snippet import SnippetError, make_program, read_call, tidy_co
 
 MOST_STEPS = 600  # lines run inside functions; nobody follows more on paper
 FEWEST_STEPS = 3  # with fewer there is nothing to follow
+_LOGGER = logging.getLogger(__name__)
 
 
 def has_runnable_code(parent: Parent) -> bool:
     """Say whether a prompt has a solution to show, and there is a sandbox to run it in."""
     try:
-        return bool(tidy_code(parent.reference or "")) and sandbox_works()
+        tidy_code(parent.reference or "")
     except SnippetError:
         return False
+    if not sandbox_works():
+        _warn_once()
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,3 +66,11 @@ def print_steadily(
     if outputs[0] != outputs[1]:
         return Refusal("unsteady", "two runs print different things")
     return outputs[0]
+
+
+@cache
+def _warn_once() -> None:
+    _LOGGER.warning(
+        "rewrites of code are left out: bubblewrap (`bwrap`) is missing or not allowed here. "
+        "Install it (`apt install bubblewrap`) and run again."
+    )

@@ -7,6 +7,8 @@ Nothing is run here; a call is a name and plain values, whatever a model writes.
 """
 
 import ast
+import json
+from collections.abc import Sequence
 
 from tasks.python_source import UNREADABLE, parse_module
 
@@ -30,7 +32,10 @@ def tidy_code(code: str) -> str:
             _drop_docstring(node)
     if not functions_in(tree):
         raise SnippetError("the code defines no function")
-    tidy = ast.unparse(tree)
+    try:
+        tidy = ast.unparse(tree)
+    except RecursionError as error:
+        raise SnippetError("the code is nested too deeply") from error
     if len(tidy) > MOST_CODE_CHARACTERS:
         raise SnippetError(f"the code has {len(tidy)} characters, at most {MOST_CODE_CHARACTERS}")
     return tidy
@@ -85,6 +90,36 @@ def compose(code: str, call: str) -> str:
 def functions_in(tree: ast.Module) -> list[str]:
     """Return the names of the functions that a module defines."""
     return [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+
+
+def parameters_of(code: str, name: str) -> list[str]:
+    """Return the names of a function's parameters; of one defined twice the later is called."""
+    defined = [
+        [argument.arg for argument in node.args.args]
+        for node in parse_module(code).body
+        if isinstance(node, ast.FunctionDef) and node.name == name
+    ]
+    return defined[-1] if defined else []
+
+
+def tested_function(code: str, tests: Sequence[str]) -> str | None:
+    """Return the one function of the code that tests speak of; None if it is none or several.
+
+    >>> tested_function("def double(x): …", ["assert double(2) == 4", '{"call": "double", …}'])
+    'double'
+    """
+    named: set[str] = set()
+    for test in tests:
+        if test.lstrip().startswith("{"):
+            named.add(str(json.loads(test).get("call")))
+            continue
+        try:
+            nodes = ast.walk(_parse(test))
+        except SnippetError:
+            return None
+        named |= {node.id for node in nodes if isinstance(node, ast.Name)}
+    found = named.intersection(functions_in(_parse(code)))
+    return found.pop() if len(found) == 1 else None
 
 
 def _parse(code: str) -> ast.Module:

@@ -29,6 +29,7 @@ from tasks.progress import Tracker, active
 from tasks.recipe import Recipe, StrategyName
 from tasks.rewrite import acceptance
 from tasks.rewrite.candidate import Parent, Refusal, parent_of
+from tasks.rewrite.claims import claim
 from tasks.rewrite.confirm import Votes, collect_votes, count_votes, weigh
 from tasks.rewrite.drafts import (
     ACCEPTED,
@@ -256,15 +257,15 @@ def read_replies(store: Store, asked: Range) -> list[dict[str, Any]]:
 def load_shelf(store: Store, asked: Range, drafts: Sequence[Draft]) -> Shelf:
     """Return the rewrites that drafts of a range must not repeat."""
     shelf = Shelf()
-    made = store.query(
-        "rewrite_made",
-        low=asked.low,
-        high=asked.high,
-        prompt_ids=[draft.prompt_id for draft in drafts],
-    )
+    fill_shelf(shelf, store, asked, [draft.prompt_id for draft in drafts])
+    return shelf
+
+
+def fill_shelf(shelf: Shelf, store: Store, asked: Range, prompt_ids: Iterable[str]) -> None:
+    """Put on a shelf the rewrites there are of a range of roots, and those of the given ids."""
+    made = store.query("rewrite_made", low=asked.low, high=asked.high, prompt_ids=list(prompt_ids))
     for name, root, response_id in made.iter_rows():
         shelf.put(name, root, response_id)
-    return shelf
 
 
 def _judge(
@@ -291,7 +292,13 @@ def _judge(
         reasons += _record(store, run_id, surplus)
         fitting = [draft for draft, refusal in looked_at if refusal is None]
         batch, waiting = take_batch(fitting, shelf, most)
-        reasons += _decide_batch(store, recipe, run_id, batch, shelf, tracker)
+        with claim(draft.prompt_id for draft in batch) as claimed:
+            # Another chunk may have made a prompt of the same text since the shelf was filled.
+            fill_shelf(shelf, store, Range("", ""), claimed)
+            free = claimed.difference(shelf.made_by)
+            ours = [draft for draft in batch if draft.prompt_id in free]
+            reasons += _decide_batch(store, recipe, run_id, ours, shelf, tracker)
+        waiting = [draft for draft in batch if draft.prompt_id not in free] + waiting
     return reasons
 
 

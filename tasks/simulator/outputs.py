@@ -48,7 +48,7 @@ def split_program(prompt: str) -> tuple[str, str] | None:
         return None
     try:
         tree = ast.parse(found[1])
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return None
     last = tree.body[-1] if tree.body else None
     if not isinstance(last, ast.Expr) or not isinstance(last.value, ast.Call):
@@ -64,7 +64,7 @@ def form_of(code: str) -> str | None:
     """Return the form of a code: the same whatever its comments and docstrings are."""
     try:
         return _form(ast.parse(code))
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError):
         return None
 
 

@@ -64,7 +64,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "through": ("by way of",),
     "given by": ("described by",), "far away": ("distant",),
     "does it take": ("does it need",), "contain": ("include",), "is used": ("is employed",),
-    "found in": ("present in",), "measures": ("has a length of",), "released": ("let go",),
+    "found in": ("present in",), "measures": ("reads off",), "released": ("let go",),
     "shows": ("displays",), "weighs": ("has a weight of",),
 }  # fmt: skip
 # The same for a coding task, which is mostly rules: its opening is turned round, the verb in the

@@ -14,7 +14,7 @@ from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import LONGEST_ANSWER, OPTION_PHRASE, Gate
 from tasks.rewrite.answers import read_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.exchange import ask_rewriter, describe_reply
+from tasks.rewrite.exchange import ask_about, describe_reply
 
 NAME: Final = "choice_to_open"
 TEMPLATE = "choice_to_open@1"  # Raise the version with any change to what is asked.
@@ -91,6 +91,7 @@ _NEEDS_OPTIONS = re.compile(
     r"|\b(?:estimate|approximate(?:ly)?|roughly|between which|how should)\b"
     r"|\b(?:shown|pictured|depicted|drawn) (?:above|below|here)\b"
     r"|\b(?:figure|graph|diagram|table|picture|passage) (?:above|below)\b"
+    r"|\bwhich (?:two|three|four)\b|\bhas the best\b|\b(?:is|are) (?:the best|best|most likely)\b"
     r"|\bwhat (?:follows|can be (?:said|concluded|inferred))\b"
     r")"
     r"|\b(?:NOT|EXCEPT|FALSE|LEAST)\b"
@@ -118,14 +119,8 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one wording."""
-    asked = {
-        "strategy": NAME,
-        "problem": parent.text,
-        "choices": list(parent.choices),
-        "answer": parent.answer,
-        "variant": variant,
-    }
-    return ask_rewriter(settings, _SYSTEM, asked)
+    shown = {"choices": list(parent.choices), "answer": parent.answer}
+    return ask_about(settings, _SYSTEM, NAME, parent, variant, **shown)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

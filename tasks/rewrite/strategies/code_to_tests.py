@@ -8,6 +8,7 @@
 import ast
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from tasks.assess.sandbox import run_program
@@ -19,7 +20,13 @@ from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.exchange import ask_about_code, describe_reply
 from tasks.rewrite.running import has_runnable_code, print_steadily
-from tasks.rewrite.snippet import SnippetError, functions_in, read_call, tidy_code
+from tasks.rewrite.snippet import (
+    SnippetError,
+    functions_in,
+    parameters_of,
+    read_call,
+    tidy_code,
+)
 
 NAME: Final = "code_to_tests"
 TEMPLATE = "code_to_tests@1"  # Raise the version with any change to what is asked.
@@ -135,13 +142,7 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
 
 def describe_function(code: str, name: str) -> str:
     """Say by which name, and with which parameters, the function is called."""
-    (found,) = (
-        node
-        for node in parse_module(code).body
-        if isinstance(node, ast.FunctionDef) and node.name == name
-    )
-    parameters = ", ".join(argument.arg for argument in found.args.args)
-    return f"Define it as `{name}({parameters})`."
+    return f"Define it as `{name}({', '.join(parameters_of(code, name))})`."
 
 
 def mutate(code: str) -> list[str]:
@@ -151,7 +152,8 @@ def mutate(code: str) -> list[str]:
         tree = parse_module(code)
         node = list(ast.walk(tree))[place]
         if _spoil(node):
-            mutants.append(ast.unparse(tree))
+            with suppress(RecursionError):
+                mutants.append(ast.unparse(tree))
     return mutants
 
 

@@ -11,12 +11,13 @@ from typing import Any, Final
 
 from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
+from tasks.rewrite import acceptance
 from tasks.rewrite.acceptance import CODE_BLOCK, Gate
 from tasks.rewrite.answers import read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.checkable import COMPUTED, refuse_whole_parent
-from tasks.rewrite.exchange import ask_rewriter, describe_reply, read_computed
-from tasks.rewrite.program import FUNCTIONS, ProgramError, evaluate, numbers_in, steps_of
+from tasks.rewrite.exchange import ask_about, describe_reply, read_computed
+from tasks.rewrite.program import FUNCTIONS, ProgramError, evaluate, steps_of, values_of
 
 NAME: Final = "decompose"
 TEMPLATE = "decompose@1"  # Raise the version with any change to what is asked.
@@ -65,16 +66,9 @@ Reply with one JSON object with the fields valid, problem, program, answer and r
 else."""
 
 
-def refuse_whole(candidate: Candidate, parent: Parent) -> Refusal | None:
-    """`near_copy`: the step comes to the parent's answer, so it is no step but the whole."""
-    if read_number(candidate.answer) != read_number(parent.answer or ""):
-        return None
-    return Refusal("near_copy", f"the answer is {parent.answer}, as that of the whole")
-
-
 # A step may keep the whole story; what it may not keep is the question.
 GATES: Sequence[Gate] = (
-    refuse_whole,
+    acceptance.refuse_same_answer,
     *(gate for gate in COMPUTED if gate is not refuse_whole_parent),
 )
 
@@ -91,8 +85,7 @@ def applies(parent: Parent) -> bool:
     if parent.program is None:
         return True
     try:
-        values = {f"n{place}": value for place, value in enumerate(numbers_in(parent.text))}
-        return len(steps_of(parent.program, values)) >= FEWEST_OPERATIONS
+        return len(steps_of(parent.program, values_of(parent.text))) >= FEWEST_OPERATIONS
     except ProgramError:
         return False
 
@@ -104,14 +97,8 @@ def parts(parent: Parent) -> int:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one step."""
-    asked = {
-        "strategy": NAME,
-        "problem": parent.text,
-        "answer": parent.answer,
-        "step": variant + 1,
-        "variant": variant,
-    }
-    return ask_rewriter(settings, _SYSTEM, asked)
+    shown = {"answer": parent.answer, "step": variant + 1}
+    return ask_about(settings, _SYSTEM, NAME, parent, variant, **shown)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

@@ -16,8 +16,8 @@ from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.answers import count_mentions, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.exchange import ask_rewriter, describe_computed, read_computed
-from tasks.rewrite.program import FUNCTIONS, ProgramError, numbers_in, steps_of
+from tasks.rewrite.exchange import ask_about, describe_computed, read_computed
+from tasks.rewrite.program import FUNCTIONS, ProgramError, find_numbers, numbers_in, steps_of
 
 NAME: Final = "harder"
 TEMPLATE = "harder@1"  # Raise the version with any change to what is asked.
@@ -64,13 +64,6 @@ rest is put into bags of 8. How many bags are full?", "program": "(12 * 9 - 35) 
 Reply with one JSON object with the fields valid, problem, program and answer, and nothing else."""
 
 
-def refuse_same_answer(candidate: Candidate, parent: Parent) -> Refusal | None:
-    """`near_copy`: the new answer is the old one, so the step that was added does nothing."""
-    if read_number(candidate.answer) != read_number(parent.answer or ""):
-        return None
-    return Refusal("near_copy", f"the answer is {parent.answer}, as before")
-
-
 def refuse_lost_way(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`easier`: the parent's answer is no longer found on the way, or is not all that is asked."""
     old = read_number(parent.answer or "")
@@ -93,14 +86,14 @@ def refuse_told_answer(candidate: Candidate, parent: Parent) -> Refusal | None:
 
 def refuse_no_new_number(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`near_copy`: no number is new, so nothing was added to compute with."""
-    if len(numbers_in(candidate.text)) > len(numbers_in(parent.text)):
+    if len(find_numbers(candidate.text)) > len(find_numbers(parent.text)):
         return None
     return Refusal("near_copy", "the statement has no more numbers than the parent's")
 
 
 GATES: Sequence[Gate] = (
     acceptance.refuse_unchanged,
-    refuse_same_answer,
+    acceptance.refuse_same_answer,
     acceptance.refuse_options_left,
     acceptance.refuse_key_mismatch,
     acceptance.refuse_leaked_answer,
@@ -121,23 +114,13 @@ GATES: Sequence[Gate] = (
 
 def applies(parent: Parent) -> bool:
     """The answer is a number that is known, and numbers are given."""
-    if read_number(parent.answer or "") is None or parent.choices:
-        return False
-    try:
-        return bool(numbers_in(parent.text))
-    except ProgramError:
-        return False
+    known = read_number(parent.answer or "") is not None and not parent.choices
+    return known and bool(find_numbers(parent.text))
 
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one version."""
-    asked = {
-        "strategy": NAME,
-        "problem": parent.text,
-        "answer": parent.answer,
-        "variant": variant,
-    }
-    return ask_rewriter(settings, _SYSTEM, asked)
+    return ask_about(settings, _SYSTEM, NAME, parent, variant, answer=parent.answer)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

@@ -6,21 +6,19 @@ def pascal_row(index): …
   first never seen by it, passes the tests of the code it came from
 """
 
-import ast
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
 from tasks.llm.request import Messages
-from tasks.python_source import parse_module
 from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.exchange import ask_rewriter, describe_reply
 from tasks.rewrite.running import has_runnable_code
-from tasks.rewrite.snippet import tidy_code
+from tasks.rewrite.snippet import parameters_of, tested_function, tidy_code
 
 NAME: Final = "instruction_reversal"
 TEMPLATE = "instruction_reversal@1"  # Raise the version with any change to what is asked.
@@ -77,7 +75,7 @@ def refuse_unnamed(candidate: Candidate, parent: Parent) -> Refusal | None:
     name = candidate.answer
     if not re.search(rf"`{re.escape(name)}\b", candidate.text):
         return Refusal("data_missing", f"does not name `{name}`")
-    for parameter in _parameters(parent.reference or "", name):
+    for parameter in parameters_of(tidy_code(parent.reference or ""), name):
         if not re.search(rf"\b{re.escape(parameter)}\b", candidate.text):
             return Refusal("data_missing", f"does not name the parameter {parameter}")
     return None
@@ -102,7 +100,15 @@ GATES: Sequence[Gate] = (
 
 def applies(parent: Parent) -> bool:
     """There are code to be described, tests for the way back, and a sandbox to run them in."""
-    return bool(parent.tests) and parent.answer is not None and has_runnable_code(parent)
+    return bool(parent.tests) and has_runnable_code(parent) and function_of(parent) is not None
+
+
+def function_of(parent: Parent) -> str | None:
+    """Return the function that is asked for: the seed's answer, or else what its tests call."""
+    code = tidy_code(parent.reference or "")
+    if parent.answer is None:
+        return tested_function(code, parent.tests)
+    return parent.answer
 
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
@@ -110,7 +116,7 @@ def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     asked = {
         "strategy": NAME,
         "code": tidy_code(parent.reference or ""),
-        "function": parent.answer,
+        "function": function_of(parent),
         "variant": variant,
     }
     return ask_rewriter(settings, _SYSTEM, asked)
@@ -121,7 +127,7 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
     refusal = acceptance.refuse_declined(reply) or acceptance.refuse_empty(reply, ("problem",))
     if refusal:
         return refusal
-    name = parent.answer or ""
+    name = function_of(parent) or ""
     return Candidate(
         text=reply["problem"].strip(),
         claimed=name,
@@ -130,10 +136,3 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
         answer_source="gold",
         tests=parent.tests,
     )
-
-
-def _parameters(code: str, name: str) -> list[str]:
-    for node in ast.walk(parse_module(tidy_code(code))):
-        if isinstance(node, ast.FunctionDef) and node.name == name:
-            return [argument.arg for argument in node.args.args]
-    return []

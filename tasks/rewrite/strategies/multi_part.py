@@ -15,7 +15,7 @@ from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.answers import read_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.checkable import COMPUTED
-from tasks.rewrite.exchange import ask_rewriter, describe_reply, read_computed
+from tasks.rewrite.exchange import ask_about, describe_reply, read_computed
 from tasks.rewrite.program import FUNCTIONS
 from tasks.rewrite.routes import find_parts
 
@@ -84,13 +84,8 @@ def parts(parent: Parent) -> int:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one part; the known answers are not told."""
-    asked = {
-        "strategy": NAME,
-        "problem": parent.text,
-        "part": find_parts(parent.text)[variant],
-        "variant": variant,
-    }
-    return ask_rewriter(settings, _SYSTEM, asked)
+    label = find_parts(parent.text)[variant]
+    return ask_about(settings, _SYSTEM, NAME, parent, variant, part=label)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

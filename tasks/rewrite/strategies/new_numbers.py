@@ -13,8 +13,8 @@ from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Parent
-from tasks.rewrite.exchange import ask_rewriter, describe_computed, read_computed
-from tasks.rewrite.program import FUNCTIONS, ProgramError, numbers_in
+from tasks.rewrite.exchange import ask_about, describe_computed, read_computed
+from tasks.rewrite.program import FUNCTIONS, find_numbers
 
 NAME: Final = "new_numbers"
 TEMPLATE = "new_numbers@1"  # Raise the version with any change to what is asked.
@@ -35,8 +35,10 @@ GATES: Sequence[Gate] = (
     acceptance.refuse_changed_fact,
     acceptance.refuse_other_program,
     acceptance.refuse_detached_program,
+    soundness.refuse_stray_number,
     acceptance.refuse_odd_result,
     acceptance.refuse_endless_decimal,
+    soundness.refuse_trivial_answer,
     soundness.refuse_trivial_numbers,
     soundness.refuse_trivial_program,
 )
@@ -86,24 +88,13 @@ Reply with one JSON object with the fields valid, problem, program and answer, a
 
 def applies(parent: Parent) -> bool:
     """A number is asked for, and at least two are given."""
-    if parent.answer_type != "number" or parent.choices:
-        return False
-    try:
-        return len(numbers_in(parent.text)) >= 2
-    except ProgramError:
-        return False
+    asked = parent.answer_type == "number" and not parent.choices
+    return asked and len(find_numbers(parent.text)) >= 2
 
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one variant."""
-    asked = {
-        "strategy": NAME,
-        "problem": parent.text,
-        "choices": None,
-        "answer": parent.answer,
-        "variant": variant,
-    }
-    return ask_rewriter(settings, _SYSTEM, asked)
+    return ask_about(settings, _SYSTEM, NAME, parent, variant, choices=None, answer=parent.answer)
 
 
 read = read_computed

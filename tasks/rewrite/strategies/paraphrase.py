@@ -13,7 +13,7 @@ from tasks.recipe import AnswerType, ModelSettings
 from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.exchange import ask_rewriter, describe_reply
+from tasks.rewrite.exchange import ask_about, describe_reply
 
 NAME: Final = "paraphrase"
 TEMPLATE = "paraphrase@1"  # Raise the version with any change to what is asked.
@@ -71,8 +71,7 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one rewording; the answer is not told, so that it cannot leak."""
-    asked = {"strategy": NAME, "problem": parent.text, "variant": variant}
-    return ask_rewriter(settings, _SYSTEM, asked)
+    return ask_about(settings, _SYSTEM, NAME, parent, variant)
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:

@@ -5,12 +5,9 @@ code-0020, "Write a Python function `pascal_row(index)` that returns row `index`
   by running the very program that is shown, in the sandbox
 """
 
-import logging
-from collections.abc import Mapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Final
 
-from tasks.assess.sandbox import sandbox_works
 from tasks.assess.verifiers.text import normalise_text
 from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
@@ -19,13 +16,8 @@ from tasks.rewrite.acceptance import LONGEST_ANSWER, Gate
 from tasks.rewrite.answers import read_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.exchange import ask_about_code, describe_reply
-from tasks.rewrite.running import call_solution
-from tasks.rewrite.snippet import (
-    SnippetError,
-    compose,
-    tidy_code,
-    values_in,
-)
+from tasks.rewrite.running import call_solution, has_runnable_code
+from tasks.rewrite.snippet import compose, values_in
 
 NAME: Final = "predict_output"
 TEMPLATE = "predict_output@1"  # Raise the version with any change to what is asked.
@@ -60,15 +52,14 @@ returns row `index` of Pascal's triangle.", "code": "def pascal_row(index): …"
 {"valid": true, "call": "pascal_row(4)"}
 
 Reply with one JSON object with the fields valid and call, and nothing else."""
-_LOGGER = logging.getLogger(__name__)
 
 
 def refuse_given_output(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`answer_leaked`: what is printed stands in the call."""
-    number = read_number(candidate.answer)
+    number, printed = read_number(candidate.answer), _without_space(candidate.answer)
     for value in values_in(candidate.program or ""):
         same = read_number(str(value)) == number if number is not None else False
-        if same or str(value) == candidate.answer:
+        if same or _without_space(str(value)) == printed:
             return Refusal("answer_leaked", f"{candidate.answer} is an argument of the call")
     return None
 
@@ -99,26 +90,26 @@ def refuse_empty_call(candidate: Candidate, parent: Parent) -> Refusal | None:
     return Refusal("easier", f"{candidate.program} gives the code nothing to work on")
 
 
+def refuse_single_elements(candidate: Candidate, parent: Parent) -> Refusal | None:
+    """`easier`: every list or text of the call has one element at most: nothing is repeated."""
+    held = [value for value in values_in(candidate.program or "") if isinstance(value, Sized)]
+    if not held or any(len(value) > 1 for value in held):
+        return None
+    return Refusal("easier", f"{candidate.program} gives the code one element to work on")
+
+
 GATES: Sequence[Gate] = (
     refuse_unfit_output,
     refuse_guessable,
     refuse_empty_call,
+    refuse_single_elements,
     refuse_given_output,
 )
 
 
 def applies(parent: Parent) -> bool:
     """There is code to show, and a sandbox to run it in; without one nothing is asked."""
-    if parent.reference is None:
-        return False
-    try:
-        tidy_code(parent.reference)
-    except SnippetError:
-        return False
-    if not sandbox_works():
-        _warn_once()
-        return False
-    return True
+    return has_runnable_code(parent)
 
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
@@ -144,9 +135,5 @@ def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
     )
 
 
-@cache
-def _warn_once() -> None:
-    _LOGGER.warning(
-        "predict_output is left out: bubblewrap (`bwrap`) is missing or not allowed here. Install "
-        "it (`apt install bubblewrap`) and run again."
-    )
+def _without_space(text: str) -> str:
+    return "".join(text.split())

@@ -13,7 +13,7 @@ from tasks.recipe import ModelSettings
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Parent
 from tasks.rewrite.checkable import COMPUTED
-from tasks.rewrite.exchange import ask_rewriter, describe_computed, read_computed
+from tasks.rewrite.exchange import ask_about, describe_computed, read_computed
 from tasks.rewrite.program import FUNCTIONS
 
 NAME: Final = "proof_to_answer"
@@ -67,8 +67,7 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for one question."""
-    asked = {"strategy": NAME, "problem": parent.text, "variant": variant}
-    return ask_rewriter(settings, _SYSTEM, asked)
+    return ask_about(settings, _SYSTEM, NAME, parent, variant)
 
 
 read = read_computed

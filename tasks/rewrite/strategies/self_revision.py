@@ -20,7 +20,7 @@ from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.answers import read_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.checkable import SHORT_ANSWER
-from tasks.rewrite.exchange import ask_rewriter, describe_reply
+from tasks.rewrite.exchange import ask_about, describe_reply
 
 NAME: Final = "self_revision"
 TEMPLATE = "self_revision@1"  # Raise the version with any change to what is asked.
@@ -89,8 +89,7 @@ def applies(parent: Parent) -> bool:
 
 def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
     """Ask for a draft."""
-    asked = {"strategy": NAME, "problem": parent.text, "variant": variant}
-    return ask_rewriter(settings, _SYSTEM, asked)
+    return ask_about(settings, _SYSTEM, NAME, parent, variant)
 
 
 def follow_up(parent: Parent, reply: Mapping[str, Any], number: int) -> str | None:

@@ -9,6 +9,7 @@ code-0049, "Write a Python function `fewest_coins(coins, amount)` that returns t
 import re
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from math import isfinite
 from typing import Any, Final
 
 from tasks.llm.request import Messages
@@ -77,6 +78,8 @@ def refuse_untold_value(candidate: Candidate, parent: Parent) -> Refusal | None:
     for value in values_in(candidate.program or ""):
         if isinstance(value, bool) or value is None:
             continue
+        if isinstance(value, float) and not isfinite(value):
+            return Refusal("data_missing", f"{value} of the call cannot be told")
         if isinstance(value, int | float) and Fraction(str(value)) not in said:
             shown = show_number(Fraction(str(value)))
             return Refusal("data_missing", f"{shown} of the call is not told")
