@@ -58,6 +58,12 @@ class Words:
         """The text that each word is of."""
         return np.repeat(np.arange(len(self.starts) - 1), self.lengths)
 
+    def of(self, texts: Places) -> "Words":
+        """Return the words of these texts, as those of texts 0, 1, …"""
+        starts = start_at(self.lengths[texts])
+        places = np.repeat(self.starts[texts] - starts[:-1], np.diff(starts))
+        return Words(self.hashes[places + np.arange(len(places))], starts)
+
 
 def join_choices(texts: pl.DataFrame) -> pl.Series:
     """Return the lower-case text of each row of `text` and `choices`, the options at its end."""
