@@ -162,12 +162,10 @@ def test_near_duplicates_are_found_numbers_apart_and_settings_apply_anew(store: 
     assert find_duplicates(store, MINHASH, "run-2") == 0
     assert store.sql(signed)["n"][0] == 7  # nothing is signed twice
     find_duplicates(store, DuplicateSettings(numbers="ignore"), "run-3")
-    alike = {identify(name) for name in ("seed", "near", "numbers")}
-    twins = store.sql(TWINS)
-    assert len(alike - {*twins["prompt_id"]}) == 1 and alike >= {*twins["representative_id"]} - {
-        identify("plus"),
-        identify("minus"),
-    }
+    # Whether `words`, at a similarity of about 0.7, is among them too is a matter of chance.
+    stands_for = dict(store.sql(TWINS)["prompt_id", "representative_id"].iter_rows())
+    alike = [identify(name) for name in ("seed", "near", "numbers")]
+    assert len({stands_for.get(prompt_id, prompt_id) for prompt_id in alike}) == 1
     find_duplicates(store, EXACT, "run-4")
     assert store.sql(TWINS).is_empty()
 

@@ -28,6 +28,7 @@ from tasks.store import open_store
 catalog, table = sys.argv[1:]
 store = open_store(StoreSettings(catalog=catalog))
 contamination.ROWS_AT_A_TIME = duplicates.SIGNED_AT_A_TIME = duplicates.SIGNATURES_PER_COMMIT = 8
+contamination.TEXTS_PER_COMMIT = 8
 commits, append = [], store.append
 
 def append_and_die(name, *arguments, **named):

@@ -1,4 +1,4 @@
-"""Chunks: one function over frame after frame, on all cores, in order, few in memory at a time.
+"""Chunks: one function over part after part, on all cores, in order, few in memory at a time.
 
 for signed in map_chunks(sign, store.stream("select_unsigned_prompts", 20_000)):
     ...
@@ -11,27 +11,24 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
-import polars as pl
-
+Part = TypeVar("Part")
 Result = TypeVar("Result")
 
 
-def map_chunks(
-    function: Callable[[pl.DataFrame], Result], frames: Iterable[pl.DataFrame]
-) -> Iterator[Result]:
-    """Yield function(frame) of every frame in their order, at most a core's worth ahead.
+def map_chunks(function: Callable[[Part], Result], parts: Iterable[Part]) -> Iterator[Result]:
+    """Yield function(part) of every part in their order, at most a core's worth ahead.
 
     numpy and polars let go of the interpreter while they compute, so threads use all cores.
     """
     workers = count_workers()
-    remaining = iter(frames)
+    remaining = iter(parts)
     with ThreadPoolExecutor(workers) as pool:
         running: deque[Future[Result]] = deque(
-            pool.submit(function, frame) for frame in islice(remaining, workers + 1)
+            pool.submit(function, part) for part in islice(remaining, workers + 1)
         )
         while running:
             yield running.popleft().result()
-            running.extend(pool.submit(function, frame) for frame in islice(remaining, 1))
+            running.extend(pool.submit(function, part) for part in islice(remaining, 1))
 
 
 def count_workers() -> int:

@@ -16,7 +16,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from tasks.recipe import DuplicateSettings
-from tasks.select.minhash import Signatures, estimate_similarity
+from tasks.select.chunks import map_chunks
+from tasks.select.minhash import Signatures, as_signatures, estimate_similarity
 from tasks.select.words import as_array
 
 METHOD, MEANING = "minhash", "embedding"
@@ -44,7 +45,7 @@ def gather_signed(batches: Iterable[pl.DataFrame], permutations: int) -> Signed:
     frames, signatures = [], [np.empty((0, permutations), np.uint8)]
     for batch in batches:
         frames.append(batch.drop("signature"))
-        signatures.append(_as_rows(batch["signature"], permutations))
+        signatures.append(as_signatures(batch["signature"], permutations))
     if not frames:
         return Signed(pl.Series(dtype=pl.String), np.empty(0, np.uint64), signatures[0])
     ordered = (
@@ -115,29 +116,30 @@ def find_pairs(signed: Signed, settings: DuplicateSettings) -> tuple[Numbers, Nu
 
     In a band's bucket everyone is compared with the one who stands first and with the one before.
     """
-    nothing = np.empty(0, np.int64)
-    found: list[tuple[Numbers, Numbers]] = [(nothing, nothing)]
-    for band in range(settings.bands):
-        keys = _hash_band(signed, band, settings.rows)
-        order = np.argsort(keys, kind="stable")
-        same = np.flatnonzero(keys[order][1:] == keys[order][:-1]) + 1
-        if len(same) == 0:
-            continue
-        begins = np.ones(len(order), np.bool_)
-        begins[same] = False
-        heads = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
-        pairs = np.concatenate(
-            [
-                np.stack([order[heads[same]], order[same]]),
-                np.stack([order[same - 1], order[same]]),
-            ],
-            axis=1,
-        )
-        pairs = np.unique(pairs, axis=1)
+    bands = _as_bands(signed.signatures, settings.bands, settings.rows)
+
+    def match_band(band: int) -> Numbers:
+        pairs = _meet(_hash_band(signed.numbers, bands[:, band]))
         similar = _estimate(signed.signatures, pairs[0], pairs[1]) >= settings.threshold
-        found.append((pairs[0][similar], pairs[1][similar]))
-    firsts, others = zip(*found, strict=True)
-    return np.concatenate(firsts), np.concatenate(others)
+        return pairs[:, similar]
+
+    firsts, others = np.concatenate([*map_chunks(match_band, range(settings.bands))], axis=1)
+    return firsts, others
+
+
+def _meet(keys: NDArray[np.uint64]) -> Numbers:
+    """Return two rows: pairs of places that have the same key."""
+    met = _find_recurring(keys)
+    sorting = np.argsort(keys[met], kind="stable")
+    order, keys = met[sorting], keys[met[sorting]]
+    begins = np.ones(len(order), np.bool_)
+    begins[1:] = keys[1:] != keys[:-1]
+    heads = np.maximum.accumulate(np.where(begins, np.arange(len(order)), 0))
+    same = np.flatnonzero(~begins)
+    with_first = np.stack([order[heads[same]], order[same]])
+    with_last = np.stack([order[same - 1], order[same]])
+    pairs: Numbers = np.unique(np.concatenate([with_first, with_last], axis=1), axis=1)
+    return pairs
 
 
 def _stand_for(firsts: Numbers, others: Numbers, count: int) -> Numbers:
@@ -150,13 +152,28 @@ def _stand_for(firsts: Numbers, others: Numbers, count: int) -> Numbers:
     return standing_for
 
 
-def _hash_band(signed: Signed, band: int, rows: int) -> NDArray[np.uint64]:
+def _as_bands(signatures: Signatures, bands: int, rows: int) -> NDArray[np.uint64]:
+    """Return each row's bands as numbers, eight bytes in each and zeros where bytes lack."""
+    apart = signatures.reshape(-1, bands, rows)
+    if lacking := -rows % 8:
+        apart = np.pad(apart, ((0, 0), (0, 0), (0, lacking)))
+    return apart.view("<u8")
+
+
+def _hash_band(numbers: NDArray[np.uint64], band: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the key of a band's bucket: its bytes and the numbers, so other numbers never meet."""
-    keys = signed.numbers * _NUMBERS_FACTOR
-    for row in range(band * rows, (band + 1) * rows):
-        keys = (keys + signed.signatures[:, row]) * _BAND_FACTOR
+    keys = numbers * _NUMBERS_FACTOR
+    for part in band.T:
+        keys = (keys + part) * _BAND_FACTOR
         keys ^= keys >> np.uint64(32)
     return keys
+
+
+def _find_recurring(keys: NDArray[np.uint64]) -> Numbers:
+    """Return the places of the keys that are there more than once: few of them, as a rule."""
+    ordered = np.sort(keys)
+    twice = pl.Series(ordered[1:][ordered[1:] == ordered[:-1]])
+    return np.flatnonzero(as_array(pl.Series(keys).is_in(twice.implode())))
 
 
 def _estimate(signatures: Signatures, firsts: Numbers, others: Numbers) -> NDArray[np.float64]:
@@ -168,9 +185,3 @@ def _estimate(signatures: Signatures, firsts: Numbers, others: Numbers) -> NDArr
         for start in range(0, len(firsts), PAIRS_AT_A_TIME)
     ]
     return np.concatenate([np.empty(0), *parts])
-
-
-def _as_rows(signatures: pl.Series, permutations: int) -> Signatures:
-    """Return equally long binary values as the rows of a matrix."""
-    values = b"".join(signatures.to_list())
-    return np.frombuffer(values, np.uint8).reshape(-1, permutations)

@@ -20,7 +20,7 @@ from scipy.sparse import csr_array, hstack
 
 from tasks.select.similarity import FEWEST_STEMS, Matrix, Vocabulary, learn, weigh
 from tasks.select.stems import find_stems
-from tasks.select.words import as_array, hash_runs, hash_words, split_words
+from tasks.select.words import as_array, hash_runs, hash_words
 
 RUNS = (2, 3, 4)
 FEWEST_RUNS = 12  # different ones; what is shorter is a formula or a line that many would write
@@ -151,7 +151,7 @@ def _find_features(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
         pl.DataFrame({"text": each.owners, "key": each.hashes ^ np.uint64(size)})
         for size, each in zip(RUNS, runs, strict=True)
     ]
-    return find_stems(split_words(apart)), pl.concat(keys).unique()
+    return find_stems(apart), pl.concat(keys).unique()
 
 
 def _describe(

@@ -8,19 +8,20 @@ declares now and the score from which each method sets a text aside. A text is c
 each set of items and settings; new texts and new benchmarks are compared with all that is there.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import polars as pl
 from prefect import task
 
 from tasks.events import announce
-from tasks.progress import track
+from tasks.progress import Tracker, track
 from tasks.recipe import ContaminationSettings, Recipe
 from tasks.select.chunks import map_chunks
 from tasks.select.screen import bound_scores, build_screen, name_screen, screen_texts
 from tasks.store import Store, open_store
 
 ROWS_AT_A_TIME = 20_000
+TEXTS_PER_COMMIT = 100_000  # a commit takes as long as 20,000 texts' 13-grams
 _GUARD = {"benchmark": pl.String, "method": pl.String, "drops_from": pl.Float64}
 
 
@@ -108,18 +109,47 @@ def _find(
     screen = build_screen(items, settings)
 
     def compare(rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        return rows, screen_texts(screen, rows, quoting_only=of == "responses")
+        evidence = screen_texts(screen, rows, quoting_only=of == "responses")
+        return rows.select("text_id", "prompt_id", "response_id"), evidence
 
     past = store.query("select_past_hits", screen=name, benchmarks=list(benchmarks))
     new = 0
     with track(f"contamination of {of}", total=int(pending["texts"][0])) as tracker:
         texts = store.stream(f"select_unscreened_{of}", ROWS_AT_A_TIME, screen=name)
-        for rows, evidence in map_chunks(compare, texts):
-            new += store.append("contamination", _describe(rows, evidence, past), run_id=run_id)
+        for rows, evidence in _gather(map_chunks(compare, texts), tracker):
+            new += _record(store, _describe(rows, evidence, past), past, run_id)
             screened = rows.select("text_id", pl.lit(name).alias("screen"))
             store.append("screened", screened, run_id=run_id, known_new=True)
-            tracker.advance(rows.height)
     return new
+
+
+def _gather(
+    compared: Iterator[tuple[pl.DataFrame, pl.DataFrame]], tracker: Tracker
+) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
+    """Put texts and their evidence together to what is committed at once."""
+    gathered: list[tuple[pl.DataFrame, pl.DataFrame]] = []
+    for rows, evidence in compared:
+        gathered.append((rows, evidence))
+        tracker.advance(rows.height)
+        if sum(each.height for each, _ in gathered) >= TEXTS_PER_COMMIT:
+            yield _concat(gathered)
+            gathered = []
+    if gathered:
+        yield _concat(gathered)
+
+
+def _concat(parts: list[tuple[pl.DataFrame, pl.DataFrame]]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    return pl.concat([rows for rows, _ in parts]), pl.concat([evidence for _, evidence in parts])
+
+
+def _record(store: Store, said: pl.DataFrame, past: pl.DataFrame, run_id: str) -> int:
+    """Add the evidence that is new. A text on which there is none yet needs no look at the rest."""
+    text = pl.coalesce("response_id", "prompt_id")
+    known = said.select(text.is_in(past["text_id"].implode()).alias("known"))["known"]
+    added = store.append("contamination", said.filter(~known), run_id=run_id, known_new=True)
+    if known.any():
+        added += store.append("contamination", said.filter(known), run_id=run_id)
+    return added
 
 
 def _describe(rows: pl.DataFrame, evidence: pl.DataFrame, past: pl.DataFrame) -> pl.DataFrame:

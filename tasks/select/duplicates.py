@@ -47,11 +47,9 @@ _TYPOGRAPHY = {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–"
 def loosen(text: pl.Expr) -> pl.Expr:
     """Return the form under which two texts ask the same, looser than `identity.normalise`."""
     is_ascii = text.str.len_bytes() == text.str.len_chars()  # and so in form C already
-    composed = pl.when(~is_ascii).then(text).str.normalize("NFC")
+    foreign = pl.when(~is_ascii).then(text).str.normalize("NFC").str.to_lowercase()
     return (
-        pl.coalesce(composed, text)
-        .str.to_lowercase()
-        .str.replace_many(_TYPOGRAPHY)
+        pl.coalesce(foreign.str.replace_many(_TYPOGRAPHY), text.str.to_lowercase())
         .str.replace_all(_SENTENCE_MARK, "${1} ")
         .str.replace_all(_EXCLAMATION, "${1} ")
         .str.replace_all(_WIDE_SPACE, " ")

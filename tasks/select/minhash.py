@@ -10,17 +10,19 @@ that share a share s of their runs agree in a byte with probability s + (1 - s) 
 
 import numpy as np
 import polars as pl
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.identity import content_id
 from tasks.recipe import DuplicateSettings
-from tasks.select.words import Words, hash_runs, hash_short, hash_words, split_words
+from tasks.select.words import Words, hash_runs, hash_short, read_words, split_words
 
 RUN = 5  # words in a row, as FineWeb has it (arXiv 2406.17557)
 CHANCE = 1 / 256  # two bytes agree by chance
-_VERSION = 1
+_VERSION = 2
 _SEED = 14 * 8
 _MIX = np.uint32(0x2C1B3C6D)
+_RUNS_AT_A_TIME = 64_000  # as many numbers as the processor's cache holds
 Signatures = NDArray[np.uint8]
 _NUMBER_WORDS = (
     "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen"
@@ -49,16 +51,14 @@ def sign_prompts(
     same in duplicates: the numbers in their order, in formulas every sign, and whether there are
     options. Where the recipe says that numbers make no difference it only tells of the options.
     """
-    lists = split_words(texts)
-    if settings.numbers == "ignore":
-        lists = _mask_numbers(lists)
-    signatures, signed = sign(hash_words(lists), settings.bands * settings.rows)
+    wording = texts if settings.numbers == "distinct" else _mask_numbers(split_words(texts))
+    signatures, signed = sign(read_words(wording), settings.bands * settings.rows)
     guards = guard_numbers(texts, prompts["choices"], numbers=settings.numbers == "distinct")
     return pl.DataFrame(
         {
             "prompt_id": prompts["prompt_id"],
             "numbers": guards,
-            "signature": pl.Series([row.tobytes() for row in signatures], dtype=pl.Binary),
+            "signature": as_binary(signatures),
         }
     ).filter(pl.Series(signed))
 
@@ -78,23 +78,48 @@ def sign(words: Words, permutations: int) -> tuple[Signatures, NDArray[np.bool_]
     return signatures, words.lengths > 0
 
 
+def as_binary(signatures: Signatures) -> pl.Series:
+    """Return the rows of a matrix as binary values."""
+    rows, width = signatures.shape
+    fixed = pa.FixedSizeBinaryArray.from_buffers(
+        pa.binary(width), rows, [None, pa.py_buffer(np.ascontiguousarray(signatures))]
+    )
+    return pl.Series("signature", fixed, dtype=pl.Binary)
+
+
+def as_signatures(values: pl.Series, permutations: int) -> Signatures:
+    """Return equally long binary values as the rows of a matrix."""
+    arrow = values.to_arrow(compat_level=pl.CompatLevel.oldest())
+    _, offsets, data = arrow.buffers()
+    if data is None or len(values) == 0:
+        return np.empty((0, permutations), np.uint8)
+    first = int(np.frombuffer(offsets, np.int64)[arrow.offset])
+    whole = np.frombuffer(data, np.uint8)[first : first + len(values) * permutations]
+    return whole.reshape(-1, permutations)
+
+
 def guard_numbers(texts: pl.Series, choices: pl.Series, *, numbers: bool) -> pl.Series:
     """Return a hash of what two duplicates must have in common beside their words."""
     options = pl.col("choices").list.len().fill_null(0) > 0
     frame = pl.DataFrame({"text": texts, "choices": choices})
     if not numbers:
         return frame.select(options.cast(pl.UInt64).alias("guard"))["guard"]
+    signs = _find_signs(texts)
+    return frame.select(
+        pl.struct(signs.alias("text"), options.alias("options")).hash(seed=0).alias("guard")
+    )["guard"]
+
+
+def _find_signs(texts: pl.Series) -> pl.Series:
+    """Return what must be the same: of a text with a formula all signs, of others the numbers."""
     formula = pl.col("text").str.contains(_FORMULA)
-    signs = (
-        pl.when(formula)
-        .then(pl.col("text").str.extract_all(_FORMULA_SIGNS))
-        .otherwise(pl.col("text").str.extract_all(_NUMBERS))
-        .list.join(" ")
-        .str.replace_all(r"(\d),(\d{3})", "${1}${2}")
+    # An expression looks at every text that is no null, whichever branch it is in.
+    found = pl.coalesce(
+        pl.when(formula).then(pl.col("text")).str.extract_all(_FORMULA_SIGNS),
+        pl.when(~formula).then(pl.col("text")).str.extract_all(_NUMBERS),
     )
-    return frame.select(pl.struct(signs, options.alias("options")).hash(seed=0).alias("guard"))[
-        "guard"
-    ]
+    signs = found.list.join(" ").str.replace_all(r"(\d),(\d{3})", "${1}${2}")
+    return pl.DataFrame({"text": texts}).select(signs)["text"]
 
 
 def estimate_similarity(one: Signatures, other: Signatures) -> NDArray[np.float64]:
@@ -116,20 +141,37 @@ def expect_recall(similarity: float, bands: int = 14, rows: int = 8) -> float:
 
 
 def _minima(hashes: NDArray[np.uint32], starts: NDArray[np.int64], permutations: int) -> Signatures:
+    """Return a row of bytes for each stretch of hashes that starts at one of `starts`.
+
+    Stretches of about the same length stand side by side in a table, the shorter ones filled up
+    with their last run, so that a minimum is one of long rows and not of each text's few runs.
+    """
     draw = np.random.Generator(np.random.PCG64(_SEED))
     factors, terms = draw.integers(0, 2**32, size=(2, permutations), dtype=np.uint32)
+    factors |= np.uint32(1)
+    lengths = np.diff(starts, append=len(hashes))
+    order = np.argsort(lengths, kind="stable")
     signatures = np.empty((len(starts), permutations), np.uint8)
-    mapped = np.empty_like(hashes)
-    for number, (factor, term) in enumerate(zip(factors | np.uint32(1), terms, strict=True)):
-        np.multiply(hashes, factor, out=mapped)
-        np.add(mapped, term, out=mapped)
-        minima = np.minimum.reduceat(mapped, starts)
+    begin = 0
+    while begin < len(order):
+        most = max(1, _RUNS_AT_A_TIME // int(lengths[order[begin]]))
+        texts = order[begin : begin + most]
+        begin += most
+        steps = np.arange(int(lengths[texts[-1]]))[:, None]
+        runs = hashes[starts[texts] + np.minimum(steps, lengths[texts] - 1)]
+        mapped = np.empty_like(runs)
+        minima = np.empty((permutations, len(texts)), np.uint32)
+        for number, (factor, term) in enumerate(zip(factors, terms, strict=True)):
+            np.multiply(runs, factor, out=mapped)
+            mapped += term
+            np.minimum.reduce(mapped, axis=0, out=minima[number])
         minima ^= minima >> np.uint32(15)
         minima *= _MIX
-        signatures[:, number] = minima >> np.uint32(24)
+        signatures[texts] = (minima >> np.uint32(24)).T
     return signatures
 
 
 def _mask_numbers(lists: pl.Series) -> pl.Series:
     word = pl.element()
-    return lists.list.eval(pl.when(word.str.contains(r"^\d")).then(pl.lit("0")).otherwise(word))
+    masked = pl.when(word.str.contains(r"^\d")).then(pl.lit("0")).otherwise(word)
+    return lists.list.eval(masked).list.join(" ")

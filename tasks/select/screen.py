@@ -19,7 +19,7 @@ from tasks.recipe import ContaminationSettings
 from tasks.select import code, grams, similarity
 from tasks.select.duplicates import loosen, loosen_choices
 from tasks.select.stems import STOP_WORDS
-from tasks.select.words import WORD, Hashes, Words, hash_runs, hash_words, join_choices, split_words
+from tasks.select.words import WORD, Hashes, Words, hash_runs, join_choices, read_words, split_words
 
 EXACT, SIMILAR, CODE, EMBEDDING = "exact", "similar", "code", "embedding"
 EXACT_BELOW = 13  # words; what is longer has 13-grams
@@ -76,17 +76,16 @@ def build_screen(items: pl.DataFrame, settings: ContaminationSettings) -> Screen
     """Index items (item_id, benchmark, text, choices) for the methods of the settings."""
     wanted = settings.methods
     texts = join_choices(items)
-    lists = split_words(texts)
     indexes = []
     for rule in grams.RULES:
         if rule.method not in wanted:
             continue
-        words = hash_words(lists if rule.pattern == WORD else split_words(texts, rule.pattern))
+        words = read_words(texts, rule.pattern)
         allowed = _allow(rule, words, items["benchmark"], settings)
         indexes.append(grams.index_items(rule, words, allowed))
     return Screen(
         items=items,
-        lists=lists,
+        lists=split_words(texts),
         gram_indexes=tuple(indexes),
         similar=similarity.index_items(texts) if SIMILAR in wanted else None,
         code=code.index_items(items["text"]) if CODE in wanted else None,
@@ -109,26 +108,24 @@ def screen_texts(screen: Screen, rows: pl.DataFrame, *, quoting_only: bool = Fal
     problem itself but may quote one.
     """
     texts = join_choices(rows)
-    lists = split_words(texts)
-    words = hash_words(lists)
+    words = read_words(texts)
     found = [pl.DataFrame(schema=_EVIDENCE)]
     for index in screen.gram_indexes:
         rule = index.rule
-        own = lists if rule.pattern == WORD else split_words(texts, rule.pattern)
-        counted = words if own is lists else hash_words(own)
+        counted = words if rule.pattern == WORD else read_words(texts, rule.pattern)
         matches = grams.match_grams(index, counted, screen.more_than[rule.method], ITEMS_PER_TEXT)
-        found.append(_as_evidence(screen, rows, _quote(matches, own, rule.size), rule.method))
+        found.append(_as_evidence(screen, rows, _quote(matches, texts, rule), rule.method))
     if screen.forms is not None and not quoting_only:
         found.append(_match_exact(screen, screen.forms, rows, words))
     if screen.similar is not None and not quoting_only:
         bound = screen.more_than[SIMILAR]
         matches = similarity.match_similar(screen.similar, texts, bound, ITEMS_PER_TEXT)
-        found.append(
-            _as_evidence(screen, rows, _name_shared(matches, lists, screen.lists), SIMILAR)
-        )
+        named = _name_shared(matches, texts, screen.lists)
+        found.append(_as_evidence(screen, rows, named, SIMILAR))
     if screen.code is not None and not quoting_only:
         matches = code.match_code(screen.code, rows["text"], screen.more_than[CODE], ITEMS_PER_TEXT)
-        found.append(_as_evidence(screen, rows, _name_shared(matches, lists, screen.lists), CODE))
+        named = _name_shared(matches, texts, screen.lists)
+        found.append(_as_evidence(screen, rows, named, CODE))
     return pl.concat(found).sort(
         ["text_id", "method", "score", "item_id"], descending=[False, False, True, False]
     )
@@ -139,9 +136,9 @@ def _allow(
 ) -> Hashes:
     """Return the 13-grams that anybody may have; Algorithm 1 knows such a list for them alone."""
     if rule.method != "13-gram":
-        return hash_runs(hash_words(pl.Series([[]], dtype=pl.List(pl.String))), rule.size).hashes
+        return np.empty(0, np.uint64)
     phrases = pl.Series(settings.allowed, dtype=pl.String).str.to_lowercase()
-    declared = hash_runs(hash_words(split_words(phrases)), rule.size).hashes
+    declared = hash_runs(read_words(phrases), rule.size).hashes
     if settings.common_after is None:
         return declared
     common = grams.find_common(words, benchmarks, rule.size, settings.common_after)
@@ -175,20 +172,27 @@ def _find_forms(texts: pl.DataFrame, numbered: str) -> pl.DataFrame:
     )
 
 
-def _quote(matches: pl.DataFrame, lists: pl.Series, size: int) -> pl.DataFrame:
+def _quote(matches: pl.DataFrame, texts: pl.Series, rule: grams.GramRule) -> pl.DataFrame:
     """Add the words of the longest stretch of shared runs."""
-    of_text = pl.Series("words", lists.gather(matches["text"]))
-    stretch = pl.col("words").list.slice(pl.col("start"), pl.col("length") + size - 1)
+    of_text = pl.Series("words", _spell(matches["text"], texts, rule.pattern))
+    stretch = pl.col("words").list.slice(pl.col("start"), pl.col("length") + rule.size - 1)
     return matches.with_columns(of_text).with_columns(stretch.list.join(" ").alias("span"))
 
 
-def _name_shared(matches: pl.DataFrame, lists: pl.Series, item_lists: pl.Series) -> pl.DataFrame:
+def _spell(matched: pl.Series, texts: pl.Series, pattern: str = WORD) -> pl.Series:
+    """Return the words of each of the texts that were matched; of all others nobody asks."""
+    different = matched.unique().sort()
+    lists = split_words(texts.gather(different), pattern)
+    return lists.gather(different.search_sorted(matched))
+
+
+def _name_shared(matches: pl.DataFrame, texts: pl.Series, item_lists: pl.Series) -> pl.DataFrame:
     """Add the words, fillers left out, that a text has in common with the item, in its order."""
     of_items = pl.Series("of_item", item_lists.gather(matches["item"]))
     common = pl.col("words").list.set_intersection("of_item")
     shared = (
         matches.with_row_index("hit")
-        .with_columns(pl.Series("words", lists.gather(matches["text"])), of_items)
+        .with_columns(pl.Series("words", _spell(matches["text"], texts)), of_items)
         .select("hit", "words", common.alias("common"))
     )
     in_order = (

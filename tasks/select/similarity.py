@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, hstack, vstack
 
 from tasks.select.stems import find_numbers, find_stems, leave_out_markup
-from tasks.select.words import as_array, split_words
+from tasks.select.words import as_array, read_words
 
 NUMBERS_WEIGHT = 0.7  # this and the priors: chosen on one half of paraphrases (docs/overlap.md)
 WORDS_PRIOR = (
@@ -30,6 +30,7 @@ RARE_SHARE, RARE_AT_LEAST = 0.01, 200  # a word of more items than this proposes
 MOST_FROM_COMMON = 0.45  # what common words and numbers were seen to add to a score
 CANDIDATES = 10  # pairs of a text that are looked at in full, those that share most of what is rare
 TEXTS_AT_A_TIME = 2_000
+ITEMS_AT_A_TIME = 6_000  # a sum for each of them stays in the processor's cache
 _ROUNDING = 1e-9
 Matrix: TypeAlias = Any  # a csr_array; scipy comes without types
 Floats = NDArray[np.float64]
@@ -72,7 +73,7 @@ class SimilarityIndex:
     words: Vocabulary
     numbers: Vocabulary
     items: Features
-    rare: Matrix  # words above numbers
+    rare: tuple[Matrix, ...]  # words above numbers, so many items at a time
     common_words: NDArray[np.bool_]  # by column: too common to propose a candidate
     common_numbers: NDArray[np.bool_]
     common_lengths: Floats  # by item: the length of its common words' part
@@ -100,12 +101,14 @@ def index_items(texts: pl.Series) -> SimilarityIndex:
         words,
         number_vocabulary,
         items,
-        vstack(
-            [
-                _keep_rare(items.words, common_words),
-                _keep_rare(_count(items.numbers), common_numbers),
-            ],
-            format="csr",
+        _split_items(
+            vstack(
+                [
+                    _keep_rare(items.words, common_words),
+                    _keep_rare(_count(items.numbers), common_numbers),
+                ],
+                format="csc",
+            )
         ),
         common_words,
         common_numbers,
@@ -168,8 +171,8 @@ _NO_MATCHES = pl.DataFrame(
 
 def _find_features(texts: pl.Series) -> tuple[pl.DataFrame, pl.DataFrame]:
     plain = leave_out_markup(texts)
-    lists = split_words(plain)
-    return find_stems(lists), find_numbers(plain, lists)
+    words = read_words(plain)
+    return find_stems(plain, words), find_numbers(plain, words)
 
 
 def _match_some(index: SimilarityIndex, features: Features, at_least: float) -> pl.DataFrame:
@@ -199,26 +202,54 @@ def _propose(
     per_weight = NUMBERS_WEIGHT / (features.number_weights + NUMBERS_PRIOR)
     numbers = features.numbers.copy()
     numbers.data *= np.repeat(per_weight, np.diff(numbers.indptr))
-    near = hstack([features.words, numbers], format="csr") @ index.rare
     lengths = np.sqrt(_add_common(features.words.power(2), index.common_words))
     common = _add_common(numbers, index.common_numbers)
     # Nearly all pairs fall here, before what is asked of each of them alone is looked up.
     rest = lengths * index.common_lengths.max(initial=0.0) + common
     fewest = np.maximum(at_least - MOST_FROM_COMMON, at_least - rest - _ROUNDING)
     fewest[features.stems < FEWEST_STEMS] = np.inf
-    shares = np.diff(near.indptr)
-    likely = np.flatnonzero(near.data >= np.repeat(fewest, shares))
-    rows = np.repeat(np.arange(len(shares)), shares)[likely]
-    items, values = near.indices[likely], near.data[likely]
+    rows, items, values = _find_nearer(
+        _narrow(hstack([features.words, numbers], format="csr")), index.rare, fewest
+    )
     bound = values + lengths[rows] * index.common_lengths[items]
     bound += common[rows]
     enough = (bound >= at_least) & (index.items.stems[items] >= FEWEST_STEMS)
     rows, items, values = rows[enough], items[enough], values[enough]
-    order = np.lexsort((items, -values, rows))
+    # Sums that differ by rounding alone are ties, and the smaller item is looked at.
+    order = np.lexsort((items, -np.round(values, 9), rows))
     rows, items = rows[order], items[order]
     firsts = np.searchsorted(rows, rows)
     best = np.arange(len(rows)) - firsts < CANDIDATES
     return rows[best].astype(np.int64), items[best].astype(np.int64)
+
+
+def _find_nearer(
+    texts: Matrix, rare: tuple[Matrix, ...], fewest: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.int64], Floats]:
+    """Return text, item and sum of the products, where that is as much as the text needs."""
+    found = []
+    before = 0
+    for items in rare:
+        near = texts @ items
+        shares = np.diff(near.indptr)
+        likely = np.flatnonzero(near.data >= np.repeat(fewest, shares))
+        rows = np.searchsorted(near.indptr, likely, side="right") - 1
+        found.append((rows, near.indices[likely].astype(np.int64) + before, near.data[likely]))
+        before += items.shape[1]
+    rows, columns, values = (np.concatenate(each) for each in zip(*found, strict=True))
+    return rows, columns, values
+
+
+def _split_items(rare: Matrix) -> tuple[Matrix, ...]:
+    """Return the matrix in parts of so many columns."""
+    starts = range(0, max(rare.shape[1], 1), ITEMS_AT_A_TIME)
+    return tuple(_narrow(csr_array(rare[:, at : at + ITEMS_AT_A_TIME])) for at in starts)
+
+
+def _narrow(matrix: Matrix) -> Matrix:
+    """Return the matrix with places of 32 bits, which is half as much to read."""
+    places = matrix.indices.astype(np.int32), matrix.indptr.astype(np.int32)
+    return csr_array((matrix.data, *places), shape=matrix.shape)
 
 
 def learn(found: pl.DataFrame, texts: int) -> Vocabulary:

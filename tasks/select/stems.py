@@ -3,17 +3,21 @@
 "Janet sells 16 eggs, twice a week"  ->  stems janet sell egg twic week   numbers 16 2
 """
 
+import threading
 from functools import cache
 
+import numpy as np
 import polars as pl
 
-from tasks.select.words import as_array, hash_words
+from tasks.select.words import Words, as_array, read_words, split_words
 
 _ENDINGS = ("ings", "ing", "edly", "ed", "es", "s", "ly", "e", "al", "ment")
 _SHORTEST = 3  # letters that an ending leaves
+_TEXT_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _DIGITS = r"\d+(?:,\d{3})*(?:\.\d+)?"
 _DRAWING = r"(?s)\[asy\].*?\[/asy\]"
 _MARKUP = r"\\(?:begin|end)\s*\{[^{}]*\}|\\[\p{L}]+"
+_MOST_KEPT = 4_000_000  # words; then it begins anew, for there is no end of misspellings
 _MOST_OF_ONE = 4  # a number written more often counts so often
 _UNITS = (
     "zero . two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
@@ -54,23 +58,59 @@ def leave_out_markup(texts: pl.Series) -> pl.Series:
     return texts.str.replace_all(_DRAWING, " ").str.replace_all(_MARKUP, " ")
 
 
-def find_stems(lists: pl.Series) -> pl.DataFrame:
+class StemBook:
+    """The stems of the words met so far, so that a word is stemmed once and not once a chunk.
+
+    Words and keys are hashes: what was met before changes no result, only how soon it is there.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known = pl.DataFrame(schema={"word": pl.UInt64, "key": pl.UInt64, "met": pl.Boolean})
+
+    def look_up(self, words: Words, texts: pl.Series) -> pl.Series:
+        """Return the key of every word's stem; numbers and fillers have none."""
+        flat = pl.DataFrame({"word": words.hashes})
+        known = self._known if self._known.height <= _MOST_KEPT else self._known.clear()
+        found = flat.join(known, on="word", how="left", maintain_order="left")
+        if found["met"].null_count():
+            new = np.unique(words.owners[as_array(found["met"].is_null())])
+            spelt = split_words(texts.gather(new)).explode(empty_as_null=False)
+            known = self._learn(known, pl.DataFrame({"word": words.of(new).hashes, "spelt": spelt}))
+            found = flat.join(known, on="word", how="left", maintain_order="left")
+        return found["key"]
+
+    def _learn(self, known: pl.DataFrame, read: pl.DataFrame) -> pl.DataFrame:
+        """Stem the words that are new, and return them with those that were known."""
+        spelt = pl.col("spelt")
+        filler = spelt.str.contains(r"\p{N}") | spelt.is_in(list(STOP_WORDS))
+        new = (
+            read.unique("word")
+            .join(known, on="word", how="anti")
+            .select(
+                "word",
+                pl.when(~filler).then(_stem(spelt).hash(seed=0)).alias("key"),
+                pl.lit(value=True).alias("met"),
+            )
+        )
+        with self._lock:  # What another thread has learned meanwhile is lost, and learned again.
+            self._known = pl.concat([known, new])
+            return self._known
+
+
+def find_stems(texts: pl.Series, words: Words | None = None) -> pl.DataFrame:
     """Return text and key: a row for every different stem of a text, numbers and fillers left out.
 
-    A key is the hash of a stem. Stemming is done once a different word.
+    A key is the hash of a stem. `texts` are in lower case, `words` theirs if they were read before.
     """
-    words = hash_words(lists)
-    flat = pl.DataFrame(
-        {"text": words.owners, "word": words.hashes, "spelt": lists.explode(empty_as_null=False)}
-    )
-    known = flat.group_by("word").agg(pl.col("spelt").first())
-    stemmed = known.filter(
-        ~pl.col("spelt").str.contains(r"\p{N}"), ~pl.col("spelt").is_in(list(STOP_WORDS))
-    ).select("word", _stem(pl.col("spelt")).hash(seed=0).alias("key"))
-    return flat.select("text", "word").join(stemmed, on="word").select("text", "key").unique()
+    words = read_words(texts) if words is None else words
+    found = pl.DataFrame({"text": words.owners, "key": _BOOK.look_up(words, texts)}).drop_nulls()
+    # Text and key as one number: to compare pairs of columns takes ten times as long.
+    pairs = as_array(found["key"]) ^ (as_array(found["text"]).astype(np.uint64) * _TEXT_FACTOR)
+    return found.filter(pl.Series(pairs).is_first_distinct())
 
 
-def find_numbers(texts: pl.Series, lists: pl.Series) -> pl.DataFrame:
+def find_numbers(texts: pl.Series, words: Words) -> pl.DataFrame:
     """Return text, key and value: a row for every number, in digits or words, of a text.
 
     The key tells the first 16 of a text from its second one.
@@ -78,7 +118,6 @@ def find_numbers(texts: pl.Series, lists: pl.Series) -> pl.DataFrame:
     digits = texts.str.extract_all(_DIGITS).fill_null([])
     owners = pl.Series(range(len(texts)), dtype=pl.Int64)
     written = pl.DataFrame({"text": owners, "value": digits}).explode("value", empty_as_null=False)
-    words = hash_words(lists)
     spelt = pl.DataFrame({"text": words.owners, "word": words.hashes}).join(
         _number_words(), on="word"
     )
@@ -102,7 +141,7 @@ def find_numbers(texts: pl.Series, lists: pl.Series) -> pl.DataFrame:
 def _number_words() -> pl.DataFrame:
     spelt = pl.Series(list(NUMBER_WORDS), dtype=pl.String)
     values = pl.Series(list(NUMBER_WORDS.values()), dtype=pl.Float64)
-    return pl.DataFrame({"word": as_array(spelt.hash(seed=0)), "value": values})
+    return pl.DataFrame({"word": read_words(spelt).hashes, "value": values})
 
 
 def _stem(word: pl.Expr) -> pl.Expr:
@@ -120,3 +159,6 @@ def _stem(word: pl.Expr) -> pl.Expr:
     return (
         pl.when(single.str.len_chars() > 3).then(single.str.replace(r"y$", "i")).otherwise(single)
     )
+
+
+_BOOK = StemBook()
