@@ -182,9 +182,10 @@ def _draw_samples(tree: Tree, story: dict[str, Any]) -> None:
         for sample in samples:
             this = " ◀ this one" if sample["response_id"] == story["response_id"] else ""
             verdict = sample["verdict"] or "not graded"
+            old = ", asked in another way than now" if sample["superseded"] else ""
             why = f" ({sample['reason']})" if sample["reason"] else ""
             answer = f" {sample['extracted']}" if sample["extracted"] is not None else ""
-            branch.add(_text(f"{sample['response_id']} {verdict}{answer}{why}{this}"))
+            branch.add(_text(f"{sample['response_id']} {verdict}{answer}{why}{old}{this}"))
             if this:
                 branch.children[-1].add(_text(sample["content"] or ""))
     for failure in story["failures"]:

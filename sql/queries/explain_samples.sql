@@ -4,7 +4,10 @@ select
     responses.server, responses.sample_index, responses.finish_reason, responses.content,
     responses.reasoning, responses.prompt_tokens, responses.completion_tokens, responses.cost_usd,
     current_grades.verdict, current_grades.extracted, current_grades.verifier,
-    current_grades.version, current_grades.reason, responses.simulated, responses.created_at
+    current_grades.version, current_grades.reason, responses.simulated, responses.created_at,
+    responses.response_id in (
+        select response_id from superseded_responses where prompt_id = $prompt_id
+    ) as superseded
 from responses
 left join current_grades on responses.response_id = current_grades.response_id
 where responses.prompt_id = $prompt_id and responses.role <> 'embedder'
