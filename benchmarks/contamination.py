@@ -101,7 +101,7 @@ def measure_scale(folder: Path, prompts: int) -> Iterator[dict[str, Any]]:
     yield measure("near_duplicates_to_datatrove", ratio, "times as fast", ">= 20", None, told)
     again = run_apart("near", folder, prompts)
     yield measure("near_duplicates_again", again["seconds"], "s", None, None, "nothing is new")
-    worst = max(abs(row["recall"] - row["theory"]) for row in near["curve"])
+    worst = max((abs(row["recall"] - row["theory"]) for row in near["curve"]), default=0.0)
     curve = ", ".join(
         f"{row['similarity']:.2f}: {row['recall']:.3f} of {row['theory']:.3f}"
         for row in near["curve"]
