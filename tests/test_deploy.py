@@ -37,7 +37,7 @@ def test_the_compose_file_is_one_by_the_schema_of_compose() -> None:
     assert [error.message for error in validator.iter_errors(declared)] == []
     declared["services"]["prefect"]["depend_on"] = {}
     (error,) = validator.iter_errors(declared)
-    assert "'depend_on' was unexpected" in error.message
+    assert "'depend_on' does not match" in error.message
 
 
 def test_what_is_mounted_or_waited_for_is_declared() -> None:
