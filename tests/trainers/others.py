@@ -1,6 +1,6 @@
 """What LLaMA-Factory and axolotl make of a release, by the code with which they read data.
 
-    others.py RELEASE  →  {"llamafactory sharegpt": {"rows": 3, "seen": "Human: …", "learnt": "…"}, …}
+    others.py RELEASE  →  {"axolotl jsonl": {"rows": 3, "seen": "<user>…", "learnt": "…"}, …}
 
 The lines that docs/releases.md gives for each are read with their own loaders; their trainers are
 not run. `learnt` is the part of a row that the loss is taken of. Nothing of Teachset is imported.
@@ -18,14 +18,14 @@ from typing import Any
 sys.modules["torchaudio"] = types.ModuleType("torchaudio")
 sys.modules["torchaudio"].__spec__ = importlib.machinery.ModuleSpec("torchaudio", None)
 
-from axolotl.utils.data.wrappers import get_dataset_wrapper
-from axolotl.utils.dict import DictDefault
-from datasets import load_dataset
-from llamafactory.data.loader import get_dataset
-from llamafactory.data.template import get_template_and_fix_tokenizer
-from llamafactory.hparams import DataArguments, ModelArguments
-from train import make_tokenizer
-from transformers import Seq2SeqTrainingArguments
+from axolotl.utils.data.wrappers import get_dataset_wrapper  # noqa: E402
+from axolotl.utils.dict import DictDefault  # noqa: E402
+from datasets import load_dataset  # noqa: E402
+from llamafactory.data.loader import get_dataset  # noqa: E402
+from llamafactory.data.template import get_template_and_fix_tokenizer  # noqa: E402
+from llamafactory.hparams import DataArguments, ModelArguments  # noqa: E402
+from train import make_tokenizer  # noqa: E402
+from transformers import Seq2SeqTrainingArguments  # noqa: E402
 
 NOT_LEARNT = -100
 LLAMA_FACTORY: dict[str, dict[str, Any]] = {
