@@ -1,4 +1,4 @@
-"""A real release in the hands of TRL's trainers and of two others' loaders, in an environment of their own.
+"""A real release in the hands of TRL's trainers and of two others' loaders, apart from Teachset.
 
 The first run makes it, in `.venv-trainers` (1.2 GB where an index has a torch without CUDA, a
 minute or more); TEACHSET_TRAINERS names another place. Where it cannot be installed these tests
@@ -10,7 +10,6 @@ import json
 import os
 import subprocess
 import venv
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
