@@ -20,6 +20,7 @@ from importlib.metadata import version
 
 import polars as pl
 from prefect.context import FlowRunContext
+from prefect.exceptions import Pause
 
 from tasks.errors import BudgetReached, RunInterrupted, StoreError
 from tasks.events import announce
@@ -55,7 +56,12 @@ def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
     if outer is not None:
         outer.check()
         open_store(recipe.store).fit_threads()  # The stages before this one may have filled it.
-        yield outer.run_id
+        try:
+            yield outer.run_id
+        except (RunInterrupted, Pause) as error:
+            if outer.steering is not None:
+                outer.steering.leave_stage(error)
+            raise
         return
     run_id = _root_run_id()
     with only_writer(recipe.store), steered() as steering:
@@ -72,8 +78,8 @@ def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
             RUNS.labels(recipe.name, flow, _state_after(error)).inc()
             if isinstance(error, BudgetReached):
                 announce(recipe, "budget.reached", run_id)
-            if steering is not None and isinstance(error, RunInterrupted):
-                steering.leave()
+            if steering is not None and isinstance(error, RunInterrupted | Pause):
+                steering.leave(error)
             raise
         else:
             _end(store, run_id, "completed", None)
@@ -127,7 +133,7 @@ def _begin(store: Store, recipe: Recipe, flow: str, run_id: str) -> None:
 def _state_after(error: BaseException) -> str:
     if isinstance(error, BudgetReached):
         return "budget_reached"
-    stopped = isinstance(error, RunInterrupted) or not isinstance(error, Exception)
+    stopped = isinstance(error, RunInterrupted) or not isinstance(error, Exception)  # as Pause
     return "interrupted" if stopped else "failed"
 
 

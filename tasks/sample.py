@@ -17,6 +17,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.assess.membership import FAULTLESS
 from tasks.assess.stopping import Edges, leads_for_good, next_look, plan_stopping
+from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
@@ -260,6 +261,7 @@ def samples_of(recipe: Recipe, role: SampledRole) -> int:
 
 
 @task(task_run_name="{role} {asked.name}", cache_policy=NO_CACHE)
+@interruptible
 def sample_chunk(recipe: Recipe, run_id: str, role: SampledRole, asked: Range) -> Completion:
     """Draw a chunk of samples; what was drawn before is not drawn again."""
     return sample_range(open_store(recipe.store), recipe, run_id, role, asked)

@@ -21,8 +21,10 @@ from prefect.client.orchestration import SyncPrefectClient, get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
+from prefect.states import Cancelled
 
 from tasks.errors import RunInterrupted
+from tasks.llm.chunks import INTERRUPTED
 from tasks.llm.engine import hold_calling, stop_calling
 
 LOOKS_EVERY_S = 3.0
@@ -56,10 +58,34 @@ class Steering:
         if self._suspended is not None:
             raise RunInterrupted(_PAUSED)
 
-    def leave(self) -> None:
+    def leave_stage(self, error: BaseException) -> None:
+        """End the flow run of the stage under way as cancelled, if the whole run is suspended.
+
+        Prefect's server lets no subflow be suspended, and nothing of this one has failed.
+        """
+        if self._suspension(error) is None:
+            return
+        state: State = Cancelled(name=INTERRUPTED, message=_PAUSED)
+        context = FlowRunContext.get()
+        if context is not None and context.flow_run is not None:
+            try:
+                with get_client(sync_client=True) as client:
+                    client.set_flow_run_state(context.flow_run.id, state, force=True)
+            except Exception:  # The run stays suspended, whatever its stage is shown as.
+                _LOGGER.debug("the stage's state cannot be set", exc_info=True)
+        raise Pause(_PAUSED, state=state) from error
+
+    def leave(self, error: BaseException) -> None:
         """Raise what Prefect knows a suspended run by, so that the run stays suspended."""
-        if self._suspended is not None:
-            raise Pause(_PAUSED, state=self._suspended)
+        if (state := self._suspension(error)) is not None:
+            raise Pause(_PAUSED, state=state) from error
+
+    def _suspension(self, error: BaseException) -> State | None:
+        """Return the state that suspends the run; Prefect's own observer may have seen it first."""
+        seen = getattr(error, "state", None) if isinstance(error, Pause) else None
+        if self._suspended is None and seen is not None and seen.is_paused():
+            self._suspended = seen
+        return self._suspended
 
     def watch(self) -> None:
         """Look at the run's state until it is over; that nobody can be asked stops nothing."""

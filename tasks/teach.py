@@ -9,6 +9,7 @@ from typing import Any
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
 from tasks.llm.pending import Range, split_prompts
@@ -63,6 +64,7 @@ def pupils(store: Store, recipe: Recipe) -> dict[str, Any]:
 
 
 @task(task_run_name="teacher {asked.name}", cache_policy=NO_CACHE)
+@interruptible
 def teach_chunk(recipe: Recipe, run_id: str, asked: Range) -> Completion:
     """Draw a chunk of teacher responses; what was drawn before is not drawn again."""
     return teach_range(open_store(recipe.store), recipe, run_id, asked)

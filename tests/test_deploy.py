@@ -7,6 +7,7 @@ from typing import Any
 
 import prefect
 import yaml
+from jsonschema import Draft201909Validator
 
 WORKERS = (
     Path(prefect.__file__).parent
@@ -25,6 +26,33 @@ def known_variables(kind: str) -> set[str]:
     """What the job template that Prefect brings for a kind of work pool can be told."""
     workers = json.loads(WORKERS.read_text())[f"prefect-{kind}"][kind]
     return set(workers["default_base_job_configuration"]["variables"]["properties"])
+
+
+def test_the_compose_file_is_one_by_the_schema_of_compose() -> None:
+    """The schema is docker-compose 1.29.2's (Apache-2.0), which knows no `name` yet."""
+    schema = json.loads((ROOT / "tests" / "schemas" / "compose_spec.json").read_text())
+    validator = Draft201909Validator(schema)
+    declared = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    assert re.fullmatch("[a-z0-9][a-z0-9_-]*", declared.pop("name"))
+    assert [error.message for error in validator.iter_errors(declared)] == []
+    declared["services"]["prefect"]["depend_on"] = {}
+    (error,) = validator.iter_errors(declared)
+    assert "'depend_on' does not match" in error.message
+
+
+def test_what_is_mounted_or_waited_for_is_declared() -> None:
+    declared = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    named = [
+        mount.split(":")[0]
+        for service in declared["services"].values()
+        for mount in service.get("volumes", [])
+        if not mount.startswith((".", "${"))
+    ]
+    assert sorted(named) == sorted(declared["volumes"])
+    for service in declared["services"].values():
+        for other, condition in service.get("depends_on", {}).items():
+            assert condition == {"condition": "service_healthy"}
+            assert "healthcheck" in declared["services"][other]
 
 
 def test_only_loopback_is_opened() -> None:

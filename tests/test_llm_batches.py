@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 import pytest
 from conftest import MakeRecipe
+from prometheus_client import REGISTRY
 from simulated import BAKER, send, simulating, stats
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted
@@ -96,6 +97,24 @@ def _count(store: Store, what: str) -> Any:
     return store.sql(f"select {what} as value")["value"][0]
 
 
+def _metrics() -> dict[str, float]:
+    """What Prometheus would get of the student's calls."""
+    who = {"role": "student", "model": "sim-student"}
+    samples = {
+        "completed": ("teachset_calls_total", {"outcome": "completed"}),
+        "failed": ("teachset_calls_total", {"outcome": "failed"}),
+        "retryable": ("teachset_attempt_failures_total", {"failure": "retryable"}),
+        "usd": ("teachset_dollars_total", {}),
+        "prompt": ("teachset_tokens_total", {"kind": "prompt"}),
+        "completion": ("teachset_tokens_total", {"kind": "completion"}),
+    }
+    found = {
+        name: REGISTRY.get_sample_value(sample, {**who, **labels}) or 0.0
+        for name, (sample, labels) in samples.items()
+    }
+    return {**found, "tokens": found["prompt"] + found["completion"]}
+
+
 def test_what_is_asked_live_or_in_a_batch_is_asked_once_and_a_batch_costs_half(
     store: Store,
 ) -> None:
@@ -146,6 +165,7 @@ def test_what_is_asked_live_or_in_a_batch_is_asked_once_and_a_batch_costs_half(
 @pytest.mark.slow
 def test_what_an_expired_batch_did_is_kept_and_the_rest_is_asked_again(store: Store) -> None:
     expiring = {"batches": {"expired": 1.0, "expired_after": 0.75}}
+    before = _metrics()
     with simulating(expiring) as url:
         done = _run(store, _endpoint(url, max_attempts=3), 40)
         seen = stats(url)
@@ -162,6 +182,11 @@ def test_what_an_expired_batch_did_is_kept_and_the_rest_is_asked_again(store: St
     spent = store.query("spent").row(0, named=True)
     assert spent["calls"] == 30 + 2 * 7 + 3 * 3
     assert spent["usd"] == pytest.approx(done.cost_usd)
+    counted = {name: value - before[name] for name, value in _metrics().items()}
+    assert (counted["completed"], counted["failed"]) == (39, 1)
+    assert counted["retryable"] == 10 + 3 + 1
+    assert counted["usd"] == pytest.approx(spent["usd"])
+    assert counted["tokens"] == spent["tokens"] > 0
 
 
 @pytest.mark.slow

@@ -1,8 +1,10 @@
 """What the engine promises, against a real server over real HTTP: see docs/engine.md."""
 
+import gc
 import json
 import threading
 import urllib.request
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +14,7 @@ import pytest
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted
 from tasks.llm.chunks import run_ranges
-from tasks.llm.engine import complete, stop_calling
+from tasks.llm.engine import _MOST_LIMITERS, _limiter_of, complete, stop_calling
 from tasks.llm.money import Purse
 from tasks.llm.pending import leave_out_known, ranges
 from tasks.llm.request import Endpoint, Request, ResponseSchema
@@ -310,3 +312,15 @@ def test_two_ranges_may_begin_at_the_same_moment(
 
     with ThreadPoolExecutor(2) as pool:
         assert list(pool.map(draw, ["a", "b"])) == [40, 40]
+
+
+def test_limiters_are_remembered_as_long_as_they_are_used_or_recent() -> None:
+    in_use = _limiter_of(_endpoint("http://first/v1"))
+    gone = weakref.ref(_limiter_of(_endpoint("http://second/v1")))
+    recent = [
+        _limiter_of(_endpoint(f"http://host-{number}/v1")) for number in range(_MOST_LIMITERS)
+    ]
+    assert _limiter_of(_endpoint("http://host-0/v1")) is recent[0]
+    gc.collect()
+    assert gone() is None
+    assert _limiter_of(_endpoint("http://first/v1")) is in_use

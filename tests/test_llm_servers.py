@@ -1,14 +1,19 @@
 """Where a model's key comes from: the environment or a Secret block, never a file or the store."""
 
+from pathlib import Path
+
 import pytest
 from prefect.blocks.system import Secret
+from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.errors import RecipeError
 from tasks.llm.servers import endpoint_of
 from tasks.recipe import ModelSettings
 from tasks.store import Store
 from tests.conftest import MakeRecipe
+from tests.served import serving
 
+PORT = 45878
 BASE = {"model": "m", "base_url": "http://127.0.0.1:9/v1"}
 
 
@@ -22,6 +27,26 @@ def test_a_key_is_loaded_from_a_secret_block(
     assert endpoint.api_key == "the key of openai"
     assert "the key of" not in repr(endpoint)
     assert "the key of" not in recipe.model_dump_json()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_a_key_is_loaded_from_a_block_of_a_real_server(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    recipe = make_recipe(models={"student": {**BASE, "api_key_block": "openai"}})
+    other = make_recipe(models={"student": {**BASE, "api_key_block": "openai-old"}})
+    with (
+        serving(tmp_path / "prefect", PORT) as served,
+        temporary_settings({PREFECT_API_URL: served.url}),
+    ):
+        Secret(value="sk-from-the-server").save("openai")
+        assert endpoint_of(store, recipe, "student").api_key == "sk-from-the-server"
+        shown = served.ask("/block_documents/filter", {})
+        with pytest.raises(RecipeError, match="openai-old cannot be loaded"):
+            endpoint_of(store, other, "student")
+    assert [each["name"] for each in shown if each["block_type"]["slug"] == "secret"] == ["openai"]
+    assert "sk-from-the-server" not in str(shown)  # Prefect shows it to nobody who lists blocks.
 
 
 @pytest.mark.parametrize(

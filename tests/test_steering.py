@@ -30,6 +30,7 @@ from tests.simulated import simulating, stats
 
 PORT = 45874
 SEEDS, SAMPLES = 30, 8
+DONE, INTERRUPTED = ("COMPLETED", "Completed"), ("CANCELLED", "Interrupted")
 SLOT_S, SLOTS = 0.4, 4
 
 
@@ -43,6 +44,37 @@ def suspended() -> dict[str, Any]:
 def held_slots(served: Served) -> float:
     limits = served.ask("/v2/concurrency_limits/filter", {})
     return float(sum(limit["active_slots"] for limit in limits))
+
+
+def stages_and_chunks(served: Served, run: str) -> dict[str, list[tuple[str, str]]]:
+    """Return type and name of the states of a run's subflows, their task runs in it and chunks."""
+    order = {"sort": "EXPECTED_START_TIME_DESC", "limit": 200}
+    children = {"flow_runs": {"parent_flow_run_id": {"any_": [run]}}}
+    subflows = served.ask("/flow_runs/filter", {**children, "sort": "EXPECTED_START_TIME_ASC"})
+    found: dict[str, list[tuple[str, str]]] = {"stages": [], "tracking": [], "chunks": []}
+    for kind, ids in (("tracking", [run]), ("chunks", [each["id"] for each in subflows])):
+        of_runs = {"flow_runs": {"id": {"any_": ids}}}
+        rows = served.ask("/task_runs/filter", {**of_runs, **order}) if ids else []
+        found[kind] = [(each["state_type"], each["state_name"]) for each in reversed(rows)]
+    found["stages"] = [(each["state_type"], each["state_name"]) for each in subflows]
+    return found
+
+
+def settles(served: Served, run: str, last: tuple[str, str]) -> None:
+    """Fail unless the stage under way ends as `last`, and all else as done or interrupted."""
+
+    def settled() -> bool:
+        found = stages_and_chunks(served, run)
+        assert found["stages"]
+        ended = found["stages"][-1] == found["tracking"][-1] == last
+        chunks = set(found["chunks"])
+        whole = set(found["stages"][:-1]) == set(found["tracking"][:-1]) == {DONE}
+        return ended and whole and chunks <= {DONE, INTERRUPTED}
+
+    try:
+        wait_until(settled, 30, "the stages do not settle")
+    except AssertionError as error:
+        raise AssertionError(stages_and_chunks(served, run)) from error
 
 
 def stays(recipe: Path, for_s: float) -> int:
@@ -90,14 +122,19 @@ def test_a_suspended_run_of_a_deployment_ends_and_stays_suspended(
     steering = steer(deployed=True)
     steering.heed(Running())
     steering.check()
-    steering.leave()
+    stopped = RunInterrupted("stopped")
+    steering.leave(stopped)
+    steering.leave_stage(stopped)
     state: State = Suspended(timeout_seconds=300)
     steering.heed(state)
     with pytest.raises(RunInterrupted, match="paused in Prefect"):
         steering.check()
     with pytest.raises(Pause) as caught:
-        steering.leave()
+        steering.leave(stopped)
     assert caught.value.state is state
+    with pytest.raises(Pause) as caught:
+        steering.leave_stage(stopped)
+    assert caught.value.state.is_cancelled()
     with pytest.raises(RunInterrupted), engine.stoppable():  # Nor does a later stage begin.
         pass
 
@@ -130,6 +167,7 @@ def test_a_long_stage_is_cancelled_paused_resumed_and_loses_nothing(tmp_path: Pa
         cancelled_at = stays(recipe, 2)
         assert cancelled_at < all_calls
         wait_until(lambda: held_slots(served) == 0, 30, "a slot is held")
+        settles(served, run, ("CANCELLED", "Cancelled"))
         assert read_store(recipe, "select state from runs")["state"].to_list() == ["interrupted"]
 
         run = served.start("build/on-demand", recipe)
@@ -146,10 +184,12 @@ def test_a_long_stage_is_cancelled_paused_resumed_and_loses_nothing(tmp_path: Pa
         paused_at = stays(recipe, 4)
         assert paused_at < all_calls
         assert served.state(run)["name"] == "Suspended"
+        settles(served, run, INTERRUPTED)
         assert held_slots(served) == 0
 
         served.ask(f"/flow_runs/{run}/resume", {})
         served.wait_for(run, "COMPLETED", within_s=240)
+        settles(served, run, DONE)
     counted = "select count(*), count(distinct response_id) from responses where role = 'student'"
     assert read_store(recipe, counted).row(0) == (all_calls, all_calls)
     assert read_store(recipe, "select state from runs order by started_at")["state"].to_list() == [

@@ -19,6 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.assess.grade import PLACE
 from tasks.assess.verifiers import Outcome, judge
+from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.pending import Range
 from tasks.llm.request import Endpoint, Request, identify
@@ -162,6 +163,7 @@ def _question(row: Mapping[str, Any]) -> tuple[str, str, str]:
 
 
 @task(task_run_name="judge {asked.name}", cache_policy=NO_CACHE)
+@interruptible
 def judge_chunk(recipe: Recipe, run_id: str, roles: Sequence[str], asked: Range) -> int:
     """Judge a chunk of answers; what was judged before is not judged again."""
     return judge_range(open_store(recipe.store), recipe, run_id, roles, asked)

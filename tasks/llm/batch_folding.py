@@ -15,6 +15,7 @@ from typing import IO, Any
 
 from openai import AsyncOpenAI
 
+from tasks import metrics
 from tasks.errors import ModelServerError
 from tasks.lake import local_folder
 from tasks.llm.batch_api import Remote, download
@@ -204,6 +205,7 @@ def _take_answer(work: _Fold, member: Member, answer: Answer) -> None:
     _settle(work, member, bill.add(answer.usage, endpoint.settings.prices))
     _put(work, "responses", response_row(endpoint, member.request, member.keys, answer, bill))
     work.result.completed += 1
+    _count(work, member, "completed")
     _add_cost(work.result, bill)
 
 
@@ -213,6 +215,7 @@ def _take_failure(work: _Fold, member: Member, failure: CallFailed) -> None:
     has_earlier = bill.attempts > 0
     _settle(work, member, bill.add(failure.usage, endpoint.settings.prices))
     bill.malformed += failure.failure == "malformed"
+    metrics.FAILURES.labels(member.request.role, endpoint.settings.model, failure.failure).inc()
     if (
         failure.can_be_retried
         and bill.attempts < work.job.endpoint.settings.max_attempts
@@ -226,7 +229,14 @@ def _take_failure(work: _Fold, member: Member, failure: CallFailed) -> None:
     _put(work, "failures", failure_row(endpoint, member.request, member.keys, failure, bill))
     work.result.failed += 1
     work.result.given_up.append(member.keys.response_id)
+    _count(work, member, "failed")
     _add_cost(work.result, bill)
+
+
+def _count(work: _Fold, member: Member, outcome: str) -> None:
+    """Count a request that is over; how long a batch took says nothing of the model."""
+    model = work.record.endpoint.settings.model
+    metrics.count_call(member.request.role, model, outcome, member.bill)
 
 
 def _take_unexecuted(work: _Fold, member: Member) -> None:

@@ -14,6 +14,7 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
+from weakref import WeakValueDictionary
 
 from openai import AsyncOpenAI
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
@@ -36,6 +37,7 @@ _HOPELESS = 20  # This many failures before the first success: it is the server,
 _MOST_MALFORMED = 3  # A model that misses the form three times would miss it again.
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 _TICK_S = 1.0
+_MOST_LIMITERS = 64  # A process that serves for months meets a simulator's new port every night.
 _STOPPED = "stopped; run again to continue"
 Advance = Callable[[int, int, float | None], None]
 T = TypeVar("T")
@@ -372,14 +374,23 @@ def _measure(
 
 
 def _limiter_of(endpoint: Endpoint) -> Limiter:
-    """Return the limiter that everything in the process shares for a model at a server."""
+    """Return the limiter that everything in the process shares for a model at a server.
+
+    The ones asked for last are remembered with what they have learned; one that is in use is always
+    found again, however many others came since.
+    """
     with _LIMITERS_LOCK:
         key = (endpoint.base_url, endpoint.settings.model)
-        if key not in _LIMITERS:
-            _LIMITERS[key] = Limiter(endpoint.settings)
+        limiter = _LIMITERS.get(key)
+        if limiter is None:
+            limiter = _LIMITERS[key] = Limiter(endpoint.settings)
         else:
-            _LIMITERS[key].configure(endpoint.settings)
-        return _LIMITERS[key]
+            limiter.configure(endpoint.settings)
+        _LAST_LIMITERS.pop(key, None)
+        _LAST_LIMITERS[key] = limiter
+        if len(_LAST_LIMITERS) > _MOST_LIMITERS:
+            del _LAST_LIMITERS[next(iter(_LAST_LIMITERS))]
+        return limiter
 
 
 def _event_loop() -> asyncio.AbstractEventLoop:
@@ -419,7 +430,8 @@ def run_on_loop(work: Coroutine[Any, Any, T], check: Callable[[], None] = _ignor
         future.cancel()
 
 
-_LIMITERS: dict[tuple[str, str], Limiter] = {}
+_LIMITERS: WeakValueDictionary[tuple[str, str], Limiter] = WeakValueDictionary()
+_LAST_LIMITERS: dict[tuple[str, str], Limiter] = {}
 _LIMITERS_LOCK = threading.Lock()
 _LOOP: list[asyncio.AbstractEventLoop] = []
 _LOOP_LOCK = threading.Lock()

@@ -7,7 +7,7 @@ settle_responses(recipe, run_id)               →  6 responses are objected to
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.llm.chunks import calls_per_range, run_ranges
+from tasks.llm.chunks import calls_per_range, interruptible, run_ranges
 from tasks.llm.pending import Range
 from tasks.rate.guidelines import scan_responses
 from tasks.rate.objections import give_keys, grade_by_rubric, object_to, withdraw_outdated
@@ -17,6 +17,7 @@ from tasks.store import open_store
 
 
 @task(task_run_name="rate-{rates}s {asked.name}", cache_policy=NO_CACHE)
+@interruptible
 def rate_chunk(recipe: Recipe, run_id: str, rates: Subject, asked: Range) -> int:
     """Have a chunk rated; what was rated before is not rated again."""
     return rate_range(open_store(recipe.store), recipe, run_id, rates, asked)

@@ -6,6 +6,7 @@ pair_id  prompt_id  domain  messages                                        spli
 
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from tasks.llm.pending import split_prompts
 from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.formats import FORMATS, ParquetShards, columns_of, ships_what_is_gated
 from tasks.release.layout import INDEX
-from tasks.release.order import put_in_order
+from tasks.release.order import one_ahead, put_in_order
 from tasks.release.preferences import leave_out_unfit
 from tasks.release.shapes import build_pairs, build_preferences, build_tasks, shape_pairs
 from tasks.release.shards import Shards, StagedFile
@@ -28,6 +29,7 @@ from tasks.store import Store
 
 PROMPTS_AT_A_TIME = 20_000
 SAMPLES_PER_DOMAIN = 3
+_MOST_PARTS, _BYTES_AT_A_TIME = 5, 300_000_000  # 100,000 prompts of 3 kB
 GATED = "gated"  # where the gate's Parquet lies if another one is released, or none
 _FACTS = (
     *("split", "domain", "kind", "strategy", "key_source", "licence", "source", "teacher"),
@@ -149,19 +151,32 @@ def _write_pairs(
     shards = {name: _open_shards(folder, name, settings) for name in names}
     try:
         unordered = _read(store, "release_pairs", _pair_parameters(store, recipe))
-        for rows in put_in_order(unordered, _count_kept(store, recipe), folder):
-            pairs = build_pairs(rows, settings)
-            first = pairs.filter(pl.col("copy") == 1)
-            tally.add(first)
-            for split, part in _by_split(first):
-                full.write(split, part)
-            for name, each in shards.items():
-                for split, part in _by_split(shape_pairs(pairs, name, settings)):
-                    each.write(split, part)
+        ordered = put_in_order(unordered, _count_kept(store, recipe), folder)
+        built = one_ahead(build_pairs(rows, settings) for rows in ordered)
+        with ThreadPoolExecutor(1 + len(shards)) as writing:
+            for pairs in built:
+                first = pairs.filter(pl.col("copy") == 1)
+                written = [writing.submit(_write, full, first)]
+                for name, each in shards.items():
+                    written.append(writing.submit(_shape_and_write, each, pairs, name, settings))
+                tally.add(first)
+                for one in written:  # A format's rows are in order: one batch after the other.
+                    one.result()
     finally:
         staged = full.close()
         files = [file for name, each in shards.items() for file in each.close(name)]
     return [*staged, *files] if gated == folder else files
+
+
+def _write(shards: Shards, rows: pl.DataFrame) -> None:
+    for split, part in _by_split(rows):
+        shards.write(split, part)
+
+
+def _shape_and_write(
+    shards: Shards, pairs: pl.DataFrame, name: str, settings: ReleaseSettings
+) -> None:
+    _write(shards, shape_pairs(pairs, name, settings))
 
 
 def _write_tasks(store: Store, recipe: Recipe, folder: Path) -> tuple[StagedFile, ...]:
@@ -172,9 +187,7 @@ def _write_tasks(store: Store, recipe: Recipe, folder: Path) -> tuple[StagedFile
         "validation_below": validation_bound(recipe.release.validation_share),
     }
     for rows in _read(store, "release_tasks", parameters):
-        tasks = build_tasks(rows, recipe.release, recipe.models.student, recipe.domains)
-        for split, part in _by_split(tasks):
-            shards.write(split, part)
+        _write(shards, build_tasks(rows, recipe.release, recipe.models.student, recipe.domains))
     return shards.close("rl")
 
 
@@ -200,8 +213,7 @@ def _write_preferences(
         complete = build_preferences(rows.filter(pl.col("missing").is_null()), settings)
         fit, unfit = leave_out_unfit(complete, rules)
         unpaired.update(unfit)
-        for split, part in _by_split(fit):
-            shards.write(split, part)
+        _write(shards, fit)
     return shards.close("preference"), dict(sorted(unpaired.items()))
 
 
@@ -212,9 +224,16 @@ def _open_shards(folder: Path, name: str, settings: ReleaseSettings) -> Shards:
 
 
 def _read(store: Store, query: str, parameters: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
-    """Yield what a query says of all prompts, range by range of their ids, with bounded memory."""
-    for part in split_prompts(store, PROMPTS_AT_A_TIME):
-        rows = store.query(query, low=part.low, high=part.high, **parameters)
+    """Yield what a query says of all prompts, range by range of their ids, with bounded memory.
+
+    Each range costs a look at all prompts, so the ranges are as long as their texts allow.
+    """
+    parts, at_once = split_prompts(store, PROMPTS_AT_A_TIME), 1
+    while parts:
+        taken, parts = parts[:at_once], parts[at_once:]
+        rows = store.query(query, low=taken[0].low, high=taken[-1].high, **parameters)
+        bytes_a_part = max(1, int(rows.estimated_size()) // len(taken))
+        at_once = min(_MOST_PARTS, max(1, _BYTES_AT_A_TIME // bytes_a_part))
         if not rows.is_empty():
             yield rows
 

@@ -16,6 +16,7 @@ import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import Range
@@ -185,6 +186,7 @@ def read_word(guess: str, content: str | None, finish_reason: str | None) -> dic
 
 
 @task(task_run_name="place {asked.name}", cache_policy=NO_CACHE)
+@interruptible
 def place_chunk(recipe: Recipe, run_id: str, asked: Range) -> int:
     """Place a chunk of the doubtful seeds; what was said before is not asked again."""
     return place_range(open_store(recipe.store), recipe, run_id, asked)

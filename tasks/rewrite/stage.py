@@ -19,6 +19,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.identity import content_id
+from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
@@ -172,6 +173,7 @@ def count_pending(store: Store, recipe: Recipe) -> int:
 
 
 @task(task_run_name="rewrite {asked.name}", cache_policy=NO_CACHE)
+@interruptible
 def rewrite_chunk(recipe: Recipe, run_id: str, asked: Range) -> RewriteCounts:
     """Rewrite a chunk of the seeds; what was asked or judged before is left as it is."""
     store = open_store(recipe.store)

@@ -16,6 +16,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.errors import RecipeError
 from tasks.identity import content_id
+from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.embedding import decode_vector
 from tasks.llm.pending import Range
@@ -80,6 +81,7 @@ def embed_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> int:
 
 
 @task(task_run_name="embed {asked.name}", cache_policy=NO_CACHE)
+@interruptible
 def embed_chunk(recipe: Recipe, run_id: str, asked: Range) -> int:
     """Have a chunk of texts embedded; what was embedded before is not embedded again."""
     return embed_range(open_store(recipe.store), recipe, run_id, asked)

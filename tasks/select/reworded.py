@@ -18,6 +18,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.errors import RecipeError
 from tasks.identity import content_id
+from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.pending import Range
 from tasks.llm.request import Endpoint, Messages, Request, ResponseSchema, identify, parameters_of
@@ -195,6 +196,7 @@ def mark_near_items(recipe: Recipe, run_id: str) -> int:
 
 
 @task(task_run_name="compare {asked.name}", cache_policy=NO_CACHE)
+@interruptible
 def compare_chunk(recipe: Recipe, run_id: str, asked: Range) -> int:
     """Have a chunk of pairs compared; what was compared before is not compared again."""
     return compare_range(open_store(recipe.store), recipe, run_id, asked)
