@@ -10,7 +10,9 @@ from tasks.assess.keys import derive_keys
 from tasks.forms import list_forms, record_forms
 from tasks.ingest import ingest_seeds
 from tasks.llm.servers import stop_simulators
+from tasks.progress import track
 from tasks.recipe import Recipe
+from tasks.rewrite.stage import count_pending, rewrite_range
 from tasks.sample import ALL, count_wanted, sample_range
 from tasks.store import Store
 from tests.conftest import SEEDS, MakeRecipe
@@ -86,6 +88,31 @@ def test_a_new_system_prompt_is_measured_anew_and_the_old_one_comes_back_without
         stop_simulators()
     assert wanted == [12, 15, 0]
     assert store.sql("select count(*) from responses").item() == 27
+
+
+def test_another_temperature_of_the_rewriter_asks_again(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    def recipe_at(**rewriter: Any) -> Recipe:
+        return make_recipe(
+            SEEDS,
+            models={"rewriter": {"model": "sim-rewriter", **rewriter}},
+            rewrite={"strategies": ["paraphrase"], "confirmations": 0},
+        )
+
+    plain = recipe_at()
+    ingest_seeds(store, plain, RUN)
+    try:
+        asked = count_pending(store, plain)
+        assert asked > 0
+        with track("rewrite", asked) as tracker:
+            rewrite_range(store, plain, RUN, ALL, tracker)
+    finally:
+        stop_simulators()
+    assert count_pending(store, plain) == 0
+    assert count_pending(store, recipe_at(sampling={"temperature": 0.1})) > 0
+    assert count_pending(store, recipe_at(system_prompt="Be brief.")) > 0
+    assert count_pending(store, recipe_at(sampling={"max_tokens": 4_000})) == 0
 
 
 def test_frozen_domains_keep_their_forms(store: Store, make_recipe: MakeRecipe) -> None:

@@ -3,6 +3,7 @@
 -- comes back.
 
 alter table responses add column form varchar; -- null if it was made elsewhere
+alter table failures add column form varchar;
 alter table votes add column form varchar;     -- of the samples that voted; null as there
 
 -- The form in which a role asks a model about the prompts of a domain and answer type, as of a run.

@@ -1,10 +1,10 @@
 -- One row per seed in a range of ids that may be rewritten, with what was asked and accepted of it.
 with outcomes as (
-    select prompt_id, template, sample_index
+    select prompt_id, form, sample_index
     from responses
     where role = 'rewriter' and model = $model
     union
-    select prompt_id, template, sample_index
+    select prompt_id, form, sample_index
     from failures
     where role = 'rewriter' and model = $model and list_contains($permanent, failure)
 ),
@@ -12,7 +12,7 @@ with outcomes as (
 asked as (
     select
         prompt_id,
-        list(template) as templates
+        list(form) as forms
     from outcomes
     where prompt_id >= $low and prompt_id < $high
     group by prompt_id
@@ -43,7 +43,7 @@ select
     prompts.reference,
     prompts.tests,
     placed.route,
-    coalesce(asked.templates, []) as asked_templates,
+    coalesce(asked.forms, []) as asked_forms,
     coalesce(made.rewrites, 0)::bigint as rewrites
 from prompts
 semi join spendable_prompts on prompts.prompt_id = spendable_prompts.prompt_id

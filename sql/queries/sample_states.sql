@@ -33,6 +33,7 @@ calls as (
         and model = $model
         and template = $template
         and list_contains($permanent, failure)
+        and (form is null or form in (select form from current_forms))
         and prompt_id >= $low
         and prompt_id < $high
 ),

@@ -41,6 +41,7 @@ CALL_COLUMNS: Mapping[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
         "server": pl.String,
         "template": pl.String,
         "sample_index": pl.Int32,
+        "form": pl.String,
         "failure": pl.String,
         "attempts": pl.Int32,
         "message": pl.String,

@@ -24,7 +24,6 @@ def response_row(
         "reuse_key": keys.reuse_key,
         "resolved_model": answer.model,
         "parameters": orjson.dumps(parameters_of(endpoint.settings)).decode(),
-        "form": form_of(endpoint, request),
         "content": answer.content,
         "reasoning": answer.reasoning,
         "finish_reason": answer.finish_reason,
@@ -67,4 +66,5 @@ def _describe(endpoint: Endpoint, request: Request) -> dict[str, Any]:
         "server": endpoint.server,
         "template": request.template,
         "sample_index": request.sample_index,
+        "form": form_of(endpoint, request),
     }

@@ -24,8 +24,8 @@ from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import Range
-from tasks.llm.request import Endpoint, Request
-from tasks.llm.servers import endpoint_of
+from tasks.llm.request import Endpoint, Request, form_of
+from tasks.llm.servers import endpoint_of, identify_server
 from tasks.progress import Tracker, active
 from tasks.recipe import Recipe, StrategyName
 from tasks.rewrite import acceptance
@@ -88,15 +88,18 @@ def plan_openings(
         parent = parent_of(row)
         for strategy in strategies_for(parent, recipe):
             for variant in range(count_requests(strategy, parent, recipe)):
-                request = Request(
-                    prompt_id=parent.prompt_id,
-                    role="rewriter",
-                    template=strategy.TEMPLATE,
-                    messages=strategy.messages(parent, variant, endpoint.settings),
-                    sample_index=variant,
-                    schema=strategy.SCHEMA,
-                )
-                yield parent, request
+                yield parent, _open_exchange(strategy, parent, variant, endpoint)
+
+
+def _open_exchange(strategy: Strategy, parent: Parent, variant: int, endpoint: Endpoint) -> Request:
+    return Request(
+        prompt_id=parent.prompt_id,
+        role="rewriter",
+        template=strategy.TEMPLATE,
+        messages=strategy.messages(parent, variant, endpoint.settings),
+        sample_index=variant,
+        schema=strategy.SCHEMA,
+    )
 
 
 def count_requests(strategy: Strategy, parent: Parent, recipe: Recipe) -> int:
@@ -156,15 +159,24 @@ def count_pending(store: Store, recipe: Recipe) -> int:
     settings, rewriter = recipe.rewrite, recipe.models.rewriter
     if rewriter is None:
         return 0
+    endpoint = Endpoint(rewriter, "", identify_server(recipe, rewriter), "")
+    forms: dict[str, str] = {}
+
+    def form_by(strategy: Strategy, parent: Parent) -> str:
+        if strategy.TEMPLATE not in forms:  # Whatever the parent, a strategy says the same.
+            opening = _open_exchange(strategy, parent, 0, endpoint)
+            forms[strategy.TEMPLATE] = form_of(endpoint, opening)
+        return forms[strategy.TEMPLATE]
+
     rewrites: int = sum(
-        max(0, count_requests(strategy, parent, recipe) - asked.count(strategy.TEMPLATE))
+        max(0, count_requests(strategy, parent, recipe) - asked.count(form_by(strategy, parent)))
         * (1 + (strategy.ROUNDS if isinstance(strategy, FollowedUp) else 0))
         for parents in store.stream(
             "rewrite_parents", _PARENTS_AT_A_TIME, **parent_filter(store, recipe, _EVERYTHING)
         )
         for row in parents.iter_rows(named=True)
         if row["rewrites"] < settings.max_per_root
-        for parent, asked in ((parent_of(row), row["asked_templates"]),)
+        for parent, asked in ((parent_of(row), row["asked_forms"]),)
         for strategy in strategies_for(parent, recipe)
     )
     unjudged = int(store.query("rewrite_unjudged", acceptance=acceptance.VERSION).row(0)[0])
