@@ -11,17 +11,19 @@ import sys
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 from uuid import UUID
 
 import duckdb
-import polars as pl
 from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
+
+if TYPE_CHECKING:  # A question to the store need not wait for it: a third of a second.
+    import polars as pl
 
 _CELL = 80
 _PIPED_WIDTH = 1_000
@@ -46,7 +48,7 @@ def write_table(result: duckdb.DuckDBPyConnection, limit: int) -> None:
         console.print(Text(f"{len(rows):,} row{'' if len(rows) == 1 else 's'}"))
 
 
-def print_frame(console: Console, rows: pl.DataFrame) -> None:
+def print_frame(console: Console, rows: "pl.DataFrame") -> None:
     """Print a small frame of texts and counts."""
     table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name, kind in rows.schema.items():

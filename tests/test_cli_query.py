@@ -2,6 +2,8 @@
 
 import json
 import sqlite3
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +39,17 @@ def project(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> St
 
 def call(*arguments: str, stdin: str | None = None) -> Any:
     return CliRunner().invoke(app, list(arguments), input=stdin)
+
+
+def test_a_question_waits_for_nothing_that_only_runs_need(project: Store, tmp_path: Path) -> None:
+    script = (
+        "import sys\nfrom cli.main import app\n"
+        "app(['query', 'select 1 as one', '--csv'], standalone_mode=False)\n"
+        "print([name for name in ('polars', 'prefect', 'openai', 'numpy') if name in sys.modules])"
+    )
+    command = [sys.executable, "-c", script]
+    asked = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
+    assert asked.stdout.splitlines() == ["one", "1", "[]"]
 
 
 def test_json_has_every_row_as_it_is(project: Store) -> None:
