@@ -94,8 +94,9 @@ def prefect_server(
         with _environment("PREFECT_API_URL", url):
             if meanwhile:
                 meanwhile()
+            abandoned = count_unfinished(url)
             yield Server(url)
-            settle_records(url)
+            settle_records(url, abandoned)
         return
     home = prefect_home()
     with _lease(home / "teachset-server.lease") as let_go:
@@ -105,10 +106,11 @@ def prefect_server(
                 meanwhile()
             wait_healthy(server)
             check_reachable(server.url)
+            abandoned = count_unfinished(server.url)
             try:
                 yield server
             finally:
-                settle_records(server.url)
+                settle_records(server.url, abandoned)
         let_go()
         if process is not None:
             wait_gone(process)
@@ -239,10 +241,19 @@ def wait_healthy(server: Server) -> None:
     )
 
 
-def settle_records(url: str, patience_s: float = 30) -> None:
+def count_unfinished(url: str) -> int:
+    """Return how many task runs the server takes for unfinished; 0 if it does not say."""
+    try:
+        return _count(url, "task_runs", unfinished=True)
+    except (OSError, ValueError):
+        return 0
+
+
+def settle_records(url: str, abandoned: int = 0, patience_s: float = 30) -> None:
     """Send what this process still holds back for the server and wait until it has recorded it.
 
     Task runs reach the server as events, after the fact; a server stopped at once loses them.
+    `abandoned` is how many were unfinished before: of processes that were killed, and will stay so.
     """
     if "prefect" not in sys.modules:
         return
@@ -260,7 +271,7 @@ def settle_records(url: str, patience_s: float = 30) -> None:
             return
         if counts != last:
             calm_since, last = time.monotonic(), counts
-        elif time.monotonic() - calm_since >= (0.6 if counts[1] == 0 else 5):
+        elif time.monotonic() - calm_since >= (0.6 if counts[1] <= abandoned else 5):
             return
         time.sleep(0.2)
 

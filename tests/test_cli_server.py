@@ -1,12 +1,14 @@
 """A command's Prefect server: found or started, shared, complete in its records, never left."""
 
 import base64
+import http.server
 import json
 import os
 import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -20,6 +22,7 @@ from cli.prefect_server import (
     Server,
     check_reachable,
     configured_url,
+    count_unfinished,
     prefect_server,
     read_state,
     refuse_open_door,
@@ -33,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PREFECT = (sys.executable, "-m", "prefect", "--no-prompt")
 RUN = """
 import sys
+import threading
 from cli.prefect_server import prefect_server
 
 def load():
@@ -382,3 +386,37 @@ def test_server_that_ends_at_its_start_names_its_log() -> None:
 def test_settling_does_nothing_without_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "prefect", raising=False)
     settle_records("http://127.0.0.1:9/api")
+
+
+class _Counts(http.server.BaseHTTPRequestHandler):
+    """Answers as Prefect's counts of task runs: ten, of which three never ended."""
+
+    def do_POST(self) -> None:
+        asked = self.rfile.read(int(self.headers["Content-Length"]))
+        body = b"3" if b"RUNNING" in asked else b"10"
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(("abandoned", "waits"), [(3, False), (0, True)])
+def test_what_a_killed_process_left_unfinished_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, abandoned: int, waits: bool
+) -> None:
+    server = http.server.HTTPServer(("127.0.0.1", 0), _Counts)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("PREFECT_API_URL", url := f"http://127.0.0.1:{server.server_port}/api")
+    import prefect  # noqa: F401
+
+    try:
+        assert count_unfinished(url) == 3
+        began = time.monotonic()
+        settle_records(url, abandoned)
+        assert (time.monotonic() - began > 4.5) == waits
+    finally:
+        server.shutdown()
+        server.server_close()
