@@ -10,6 +10,7 @@ import os
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -46,13 +47,21 @@ class Served:
     headers: Mapping[str, str]
 
     def ask(self, path: str, body: Any = None, method: str | None = None) -> Any:
-        """GET, or POST a JSON body."""
+        """GET, or POST a JSON body. A server whose SQLite is busy says 503, and is asked again,
+        as Prefect's own client does."""
         data = None if body is None else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", **self.headers}
         request = urllib.request.Request(self.url + path, data, headers, method=method)
-        with urllib.request.urlopen(request, timeout=30) as reply:
-            text = reply.read()
-        return json.loads(text) if text else None
+        for patience in (1, 2, 4, 8, 0):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as reply:
+                    text = reply.read()
+                return json.loads(text) if text else None
+            except urllib.error.HTTPError as error:
+                if error.code != 503 or not patience:
+                    raise
+                time.sleep(patience)
+        raise AssertionError("the last try has answered or raised")
 
     def deployment(self, name: str) -> dict[str, Any]:
         """Return a deployment, once it is there."""
