@@ -18,6 +18,8 @@ from typing import Any
 
 import polars as pl
 
+from benchmarks._escapes import ENDLESS, ESCAPES
+from tasks.assess import sandbox
 from tasks.assess.checker import as_latex
 from tasks.assess.extract import extract_answer
 from tasks.assess.grade import Memory, Question, grade_chunk
@@ -51,7 +53,7 @@ def main() -> None:
     decide_symbolic("2x", "x+x")
     answers = load_answers(folder)
     measures = (*measure_speed(answers), measure_labels(folder), measure_hostile())
-    for line in (*measures, measure_shipped()):
+    for line in (*measures, measure_escapes(), measure_shipped()):
         print(json.dumps({"bench": "verdicts", **line}), flush=True)
 
 
@@ -278,6 +280,27 @@ def measure_hostile() -> dict[str, Any]:
         "target": "<= 2",
         "ok": worst <= 2,
         "detail": f"{len(times)} answers, median {statistics.median(times):.3f} s; no run stopped",
+    }
+
+
+def measure_escapes() -> dict[str, Any]:
+    """Return how many programs got out of the sandbox or passed; each must leave a reason."""
+    programs = {**ESCAPES, **ENDLESS}
+    works = sandbox.sandbox_works()
+    runs = {
+        name: sandbox.run_tests(program, ["assert True"], wall_s=5.0)
+        for name, program in programs.items()
+        if works
+    }
+    passed = [name for name, run in runs.items() if run.passed or not run.reason]
+    reasons = Counter(run.reason for run in runs.values())
+    return {
+        "measure": "escape attempts",
+        "value": len(passed) if works else None,
+        "unit": "succeeded",
+        "target": "0",
+        "ok": works and not passed,
+        "detail": f"of {len(runs)}; {dict(reasons)}" if works else "no sandbox works here",
     }
 
 

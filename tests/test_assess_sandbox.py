@@ -2,6 +2,7 @@
 
 import pytest
 
+from benchmarks._escapes import ENDLESS, ESCAPES
 from tasks.assess import sandbox
 from tasks.assess.grade import decide
 from tasks.assess.verifiers import code
@@ -31,31 +32,6 @@ def test_a_program_is_judged_by_its_tests(program: str, outcome: tuple[str, str]
     assert code.check(DOUBLE, program) == outcome
 
 
-ESCAPES = {
-    "network": "import socket; socket.create_connection(('1.1.1.1', 53), 2)",
-    "loopback": "import socket; socket.create_connection(('127.0.0.1', 22), 2)",
-    "passwd": "open('/etc/passwd').read()",
-    "symlink": "import os; os.symlink('/etc/passwd', '/tmp/s'); open('/tmp/s').read()",
-    "process root": "open('/proc/1/root/etc/passwd').read()",
-    "home": "import os; assert [f for f in os.listdir('/') if f in ('home', 'root')]",
-    "environment": (
-        "import os\nassert set(os.environ) - {'HOME', 'PATH', 'PWD', 'LD_LIBRARY_PATH', 'LC_CTYPE'}"
-    ),
-    "write outside": "open('/usr/escaped', 'w').write('x')",
-    "write root": "open('/escaped', 'w').write('x')",
-    "write devices": "open('/dev/shm/escaped', 'w').write('x')",
-    "fill the disk": "[open(f'/tmp/{i}', 'w').write('x' * (1 << 23)) for i in range(9)]",
-    "become root": "import os; os.setuid(0)",
-    "raise a limit": "import resource as r; r.setrlimit(r.RLIMIT_AS, (-1, -1))",
-    "signal the parent": "import os; os.kill(os.getppid(), 9)",
-    "signal the first": "import os; os.kill(1, 9); assert False",
-    "other processes": "import os; assert len([p for p in os.listdir('/proc') if p.isdigit()]) > 3",
-    "mount": (
-        "import ctypes\nassert ctypes.CDLL(None).mount(b'x', b'/tmp', b'tmpfs', 0, None) == 0"
-    ),
-}
-
-
 @needs_sandbox
 @pytest.mark.parametrize("program", ESCAPES.values(), ids=ESCAPES.keys())
 def test_no_escape_succeeds(program: str) -> None:
@@ -73,16 +49,7 @@ def test_no_escape_succeeds_where_programs_read_and_write(program: str) -> None:
 
 
 @needs_sandbox
-@pytest.mark.parametrize(
-    "program",
-    [
-        "while True: pass",
-        "import time; time.sleep(60)",
-        "while True: print('x' * 100_000)",
-        "import os\nwhile True:\n    try: os.fork()\n    except OSError: pass",
-    ],
-    ids=["loop", "sleep", "endless output", "fork bomb"],
-)
+@pytest.mark.parametrize("program", ENDLESS.values(), ids=ENDLESS.keys())
 def test_a_program_that_does_not_end_is_ended(program: str) -> None:
     assert not sandbox.run_tests(program, ["assert True"], wall_s=1.0).passed
     assert sandbox.run_tests("", ["assert True"]).passed
