@@ -27,6 +27,7 @@ from tasks.recipe import StoreSettings
 EXTENSION = "ui"
 _PAGES = "https://ui.duckdb.org"
 _ANSWERS_WITHIN_S = 30
+_LISTENS_WITHIN_S = 5.0
 
 
 def open_ui(recipe: Path | None, port: int) -> None:
@@ -66,15 +67,22 @@ def serving_ui(settings: StoreSettings, port: int) -> Iterator[str]:
 
 def check_pages(address: str) -> None:
     """Raise TeachsetError if the UI has no pages to show, as where there is no network."""
-    try:
-        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
-            address, timeout=_ANSWERS_WITHIN_S
-        ):
-            return
-    except urllib.error.HTTPError as error:
-        reason = error.read(300).decode("utf-8", "replace").strip() or str(error)
-    except OSError as error:
-        reason = str(error)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    deadline = time.monotonic() + _LISTENS_WITHIN_S
+    while True:
+        try:
+            with opener.open(address, timeout=_ANSWERS_WITHIN_S):
+                return
+        except urllib.error.HTTPError as error:
+            reason = error.read(300).decode("utf-8", "replace").strip() or str(error)
+        except OSError as error:
+            # Its thread listens a moment after DuckDB has said that it serves.
+            refused = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
+            if refused and time.monotonic() < deadline:
+                time.sleep(0.05)
+                continue
+            reason = str(error)
+        break
     raise TeachsetError(
         f"DuckDB's UI has no pages to show: it fetches them from {_PAGES}, which does not answer "
         f"({reason}). Without a network there is the prompt: teachset shell"
