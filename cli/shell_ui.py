@@ -12,7 +12,7 @@ import urllib.error
 import urllib.request
 import webbrowser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import duckdb
@@ -60,6 +60,7 @@ def serving_ui(settings: StoreSettings, port: int) -> Iterator[str]:
         except duckdb.Error as error:
             raise TeachsetError(f"DuckDB's UI cannot be served: {error}") from error
         try:
+            _wait_listening(port)
             yield f"http://localhost:{port}"
         finally:
             connection.execute("call stop_ui_server()")
@@ -67,26 +68,28 @@ def serving_ui(settings: StoreSettings, port: int) -> Iterator[str]:
 
 def check_pages(address: str) -> None:
     """Raise TeachsetError if the UI has no pages to show, as where there is no network."""
-    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    deadline = time.monotonic() + _LISTENS_WITHIN_S
-    while True:
-        try:
-            with opener.open(address, timeout=_ANSWERS_WITHIN_S):
-                return
-        except urllib.error.HTTPError as error:
-            reason = error.read(300).decode("utf-8", "replace").strip() or str(error)
-        except OSError as error:
-            # Its thread listens a moment after DuckDB has said that it serves.
-            refused = isinstance(getattr(error, "reason", error), ConnectionRefusedError)
-            if refused and time.monotonic() < deadline:
-                time.sleep(0.05)
-                continue
-            reason = str(error)
-        break
+    try:
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(
+            address, timeout=_ANSWERS_WITHIN_S
+        ):
+            return
+    except urllib.error.HTTPError as error:
+        reason = error.read(300).decode("utf-8", "replace").strip() or str(error)
+    except OSError as error:
+        reason = str(error)
     raise TeachsetError(
         f"DuckDB's UI has no pages to show: it fetches them from {_PAGES}, which does not answer "
         f"({reason}). Without a network there is the prompt: teachset shell"
     )
+
+
+def _wait_listening(port: int) -> None:
+    """Wait for the UI's thread, which listens a moment after DuckDB has said that it serves."""
+    deadline = time.monotonic() + _LISTENS_WITHIN_S
+    while time.monotonic() < deadline:
+        with suppress(OSError), socket.create_connection((LOOPBACK, port), timeout=1):
+            return
+        time.sleep(0.05)
 
 
 def _refuse_taken_port(port: int) -> None:
