@@ -17,7 +17,14 @@ from typing import Any
 from tasks.identity import normalise
 from tasks.rewrite.answers import count_mentions, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.program import NUMBER, ProgramError, evaluate, find_numbers, values_of
+from tasks.rewrite.program import (
+    NUMBER,
+    ProgramError,
+    evaluate,
+    find_numbers,
+    values_of,
+    written_forms,
+)
 
 VERSION = 3  # Raise it with any change in what is refused: stored replies are decided again.
 NOT_DECIDED = 0  # The version of a verdict that is none: the reply is looked at again next time.
@@ -137,8 +144,8 @@ def refuse_detached_program(candidate: Candidate, parent: Parent) -> Refusal | N
 
 
 def is_used(number: Fraction, used: Sequence[Fraction]) -> bool:
-    """Say whether a program with these numbers computes with one: 15% may be 0.15, 1.15 or 0.85."""
-    return not {number, number / 100, 1 + number / 100, 1 - number / 100}.isdisjoint(used)
+    """Say whether a program with these numbers computes with one of the statement's."""
+    return not written_forms(number).isdisjoint(used)
 
 
 def refuse_unchanged(candidate: Candidate, parent: Parent) -> Refusal | None:

@@ -13,7 +13,7 @@ from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import LONGEST_ANSWER, Gate
 from tasks.rewrite.answers import numbers_said, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
-from tasks.rewrite.program import ProgramError, find_numbers, steps_of
+from tasks.rewrite.program import ProgramError, find_numbers, steps_of, written_forms
 
 LEAST_COMMON_WORDS = 0.25  # of the rewrite's words, or of the parent's, that they have in common
 _LARGEST_CONSTANT = 12  # a formula's own numbers: halves, squares, months
@@ -84,7 +84,7 @@ def refuse_missing_number(candidate: Candidate, parent: Parent) -> Refusal | Non
     Small ones and a few others may be a formula's own; so may what the parent says.
     """
     said = set(numbers_said(candidate.text)) | set(numbers_said(parent.text))
-    forms = {form for n in said for form in (n, n / 100, 1 + n / 100, 1 - n / 100)}
+    forms = {form for number in said for form in written_forms(number)}
     for number in find_numbers(candidate.program or ""):
         if number in forms or number in _CONSTANTS or number <= _LARGEST_CONSTANT:
             continue

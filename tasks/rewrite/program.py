@@ -53,6 +53,11 @@ def find_numbers(text: str) -> list[Fraction]:
         return []
 
 
+def written_forms(number: Fraction) -> set[Fraction]:
+    """Return what a program may say for a number of a statement: 15% may be 0.15, 1.15 or 0.85."""
+    return {number, number / 100, 1 + number / 100, 1 - number / 100}
+
+
 def values_of(text: str) -> dict[str, Fraction]:
     """Return the numbers of a prompt by the names that its program has for them: n0, n1, …"""
     return {f"n{place}": value for place, value in enumerate(numbers_in(text))}
