@@ -8,6 +8,7 @@ A number is never taken from the middle of a chain of thought: a response that s
 none. A change here that changes an answer raises the VERSION of every verifier.
 """
 
+import itertools
 import re
 
 import orjson
@@ -200,7 +201,7 @@ def _find_field(content: str) -> str | None:
     text = content.rstrip().removesuffix("```").rstrip()
     if not text.endswith("}"):
         return None
-    for opening in list(_OBJECT.finditer(text))[:_MOST_OBJECTS]:
+    for opening in itertools.islice(_OBJECT.finditer(text), _MOST_OBJECTS):
         for spelling in (text[opening.start() :], _double_backslashes(text[opening.start() :])):
             said = _read_field(spelling)
             if said is not None and not _ESCAPED_BY_CHANCE.search(said):
