@@ -91,7 +91,8 @@ where
             and superseded_responses.prompt_id = responses.prompt_id
     );
 
-create or replace view rateable_responses as
+-- One row per whole response of a teacher that judges may be asked about: it gives no guidelines away.
+create view rateable_responses as
 select
     responses.prompt_id,
     responses.response_id,
