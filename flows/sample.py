@@ -1,6 +1,7 @@
 """Sample: the reference makes keys where none are given, the student shows what it can do."""
 
 from collections.abc import Callable
+from typing import get_args
 
 from prefect import flow
 
@@ -29,10 +30,7 @@ def sample(recipe: Recipe | RecipeFile) -> None:
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "sample") as run_id:
-        store = open_store(recipe.store)
-        record_forms(store, recipe, ("reference", "confirmer"), run_id)
-        for each in recipe.of_each_student():
-            record_forms(store, each, ("student",), run_id)
+        record_forms(open_store(recipe.store), recipe, get_args(SampledRole), run_id)
         _rate(recipe, run_id)
         if recipe.models.reference is not None:
             _draw(recipe, run_id, "reference", lambda: derive_keys_task(recipe, run_id))

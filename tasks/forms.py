@@ -42,11 +42,14 @@ def list_forms(recipe: Recipe, role: Role, kinds: Iterable[tuple[str | None, str
 
 
 def record_forms(store: Store, recipe: Recipe, roles: Iterable[Role], run_id: str) -> int:
-    """Note in which forms these roles ask from now on; return how many have changed.
+    """Note in which forms these roles ask from now on, every student among them; return how many
+    have changed.
 
     Frozen domains are left out: what they have stays what it is.
     """
     kinds = store.query("forms_asked", frozen=list(recipe.select.freeze)).rows()
     return sum(
-        store.append("forms", list_forms(recipe, role, kinds), run_id=run_id) for role in roles
+        store.append("forms", list_forms(each, role, kinds), run_id=run_id)
+        for role in roles
+        for each in (recipe.of_each_student() if role == "student" else (recipe,))
     )

@@ -62,18 +62,12 @@ def forecast_reference(
     if recipe.sample.reference_on == "all":
         # The answers that confirm a rewrite are samples as well and not drawn again.
         more = forecast_answers(settings, coming, max(0.0, usual - tries_of(recipe)))
-    counted = [
-        *count_demands(asked.filter(pl.col("calls") != first), prompts),
-        *(
-            _carry_on(each, usual / first, most / first)
-            for each in count_demands(asked.filter(pl.col("calls") == first), prompts)
-        ),
-    ]
+    begun, fresh = _count_rounds(asked, prompts, first)
     keyless = asked.join(prompts.filter(~pl.col("has_answer"), ~pl.col("has_key")), on="prompt_id")
     prompts_asked = exact(asked["prompt_id"].n_unique())
     forecast = Forecast(
         prompts=add([prompts_asked, *(coming.prompts.values() if more else ())]),
-        demands=(*counted, *more),
+        demands=(*begun, *(_carry_on(each, usual / first, most / first) for each in fresh), *more),
         shares_from=coming.shares_from if more else None,
     )
     return forecast, _as_coming(keyless) if most >= MIN_SAMPLES else Coming()
@@ -136,16 +130,24 @@ def forecast_student(
     adaptive = recipe.sample.adaptive
     first = adaptive.start if adaptive else recipe.sample.student
     more = forecast_answers(recipe.models.student, coming, first)
-    begun = asked.filter(pl.col("calls") != first)
-    fresh = count_demands(asked.filter(pl.col("calls") == first), prompts)
+    begun, fresh = _count_rounds(asked, prompts, first)
     return Forecast(
         prompts=add([exact(asked["prompt_id"].n_unique()), *coming.prompts.values()]),
         demands=(
-            *count_demands(begun, prompts),
+            *begun,
             *(_settle(each, recipe) for each in (*fresh, *more)),
         ),
         shares_from=coming.shares_from,
     )
+
+
+def _count_rounds(
+    asked: pl.DataFrame, prompts: pl.DataFrame, first: int
+) -> tuple[list[Demand], list[Demand]]:
+    """Count the pending calls of prompts that were begun, and of those whose first round it is."""
+    is_first = pl.col("calls") == first
+    begun = count_demands(asked.filter(~is_first), prompts)
+    return begun, count_demands(asked.filter(is_first), prompts)
 
 
 def _settle(demand: Demand, recipe: Recipe) -> Demand:

@@ -7,6 +7,7 @@ make_plan(recipe).stages[3]
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import get_args
 
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.judging import warn_of_kinship
@@ -35,6 +36,7 @@ from tasks.plan.rewriting import forecast_rewriting, forecast_router
 from tasks.rate.objections import give_keys
 from tasks.recipe import ModelSettings, Recipe, Role
 from tasks.rewrite.routes import route_seeds
+from tasks.sample import SampledRole
 from tasks.select.contamination import find_contamination
 from tasks.select.duplicates import find_duplicates
 from tasks.select.embed import name_embedder
@@ -121,9 +123,7 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     names = [benchmark.name for benchmark in recipe.benchmarks]
     find_contamination(store, recipe.select.contamination, names, RUN)
     find_near_items(store, recipe, RUN)
-    record_forms(store, recipe, ("reference", "confirmer", "teacher"), RUN)
-    for each in recipe.of_each_student():
-        record_forms(store, each, ("student",), RUN)
+    record_forms(store, recipe, (*get_args(SampledRole), "teacher"), RUN)
     derive_recipe_keys(store, recipe, RUN)
     give_keys(store, recipe, RUN)
     if recipe.models.router is not None:
