@@ -20,7 +20,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,6 @@ from tasks.errors import InputError, TeachsetError
 LOOPBACK = "127.0.0.1"
 SERVER_PASSWORD, CLIENT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
 STARTS_WITHIN_S = 90
-_STOPS_WITHIN_S = 1
 QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -99,8 +98,8 @@ def prefect_server(
             settle_records(url, abandoned)
         return
     home = prefect_home()
-    with _lease(home / "teachset-server.lease") as let_go:
-        server, process = find_or_start(home, schedules=schedules, port=port, host=host)
+    with _lease(home / "teachset-server.lease"):
+        server = find_or_start(home, schedules=schedules, port=port, host=host)
         with _environment("PREFECT_API_URL", server.url):
             if meanwhile:
                 meanwhile()
@@ -111,9 +110,6 @@ def prefect_server(
                 yield server
             finally:
                 settle_records(server.url, abandoned)
-        let_go()
-        if process is not None:
-            wait_gone(process)
 
 
 def refuse_open_door(host: str) -> None:
@@ -196,10 +192,8 @@ def check_reachable(url: str) -> None:
         ) from error
 
 
-def find_or_start(
-    home: Path, *, schedules: bool, port: int | None, host: str = LOOPBACK
-) -> tuple[Server, subprocess.Popen[bytes] | None]:
-    """Return the server of ours that runs for this home or a new one with its process."""
+def find_or_start(home: Path, *, schedules: bool, port: int | None, host: str = LOOPBACK) -> Server:
+    """Return the server of ours that runs for this home or a new one."""
     state = home / "teachset-server.json"
     with (home / "teachset-server.lock").open("ab") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
@@ -211,7 +205,7 @@ def find_or_start(
             f"a run is using a Prefect server of its own ({running.ui}) that serves no schedules; "
             "try again when it has ended."
         )
-    return running, None
+    return running
 
 
 def read_state(state: Path) -> Server | None:
@@ -276,16 +270,9 @@ def settle_records(url: str, abandoned: int = 0, patience_s: float = 30) -> None
         time.sleep(0.2)
 
 
-def wait_gone(process: subprocess.Popen[bytes]) -> None:
-    """Give our server a moment to end; it does so by itself unless somebody else is using it."""
-    with suppress(subprocess.TimeoutExpired):
-        process.wait(_STOPS_WITHIN_S)
-
-
-def _start(
-    home: Path, state: Path, *, schedules: bool, port: int | None, host: str
-) -> tuple[Server, subprocess.Popen[bytes]]:
-    port = _free_port(host, port)
+def _start(home: Path, state: Path, *, schedules: bool, port: int | None, host: str) -> Server:
+    door = _listen(host, port)
+    port = int(door.getsockname()[1])
     url = f"http://{_address_of(host)}:{port}/api"
     log = home / "teachset-server.log"
     environment = {
@@ -304,11 +291,12 @@ def _start(
     else:
         environment |= {f"PREFECT_SERVER_SERVICES_{name}_ENABLED": "false" for name in SCHEDULING}
     lease = home / "teachset-server.lease"
-    with log.open("wb") as output:
+    with door, log.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", "cli.server_process", host, str(port), str(lease), str(state)],
+            [sys.executable, "-m", "cli.server_process", str(door.fileno()), lease, state],
             cwd=ROOT,
             env=environment,
+            pass_fds=[door.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -319,15 +307,15 @@ def _start(
     written = {"url": url, "pid": process.pid, "log": str(log), "schedules": schedules}
     partial.write_text(json.dumps(written), encoding="utf-8")
     partial.replace(state)
-    return server, process
+    return server
 
 
 @contextmanager
-def _lease(file: Path) -> Iterator[Callable[[], None]]:
+def _lease(file: Path) -> Iterator[None]:
     """Hold a shared lock on the lease file; waits while a server that is ending holds it."""
     with file.open("a+b") as held:
         fcntl.lockf(held, fcntl.LOCK_SH)
-        yield lambda: fcntl.lockf(held, fcntl.LOCK_UN)
+        yield
 
 
 @contextmanager
@@ -350,17 +338,27 @@ def _address_of(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _free_port(host: str, wanted: int | None) -> int:
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, wanted or 0))
-        except OSError as error:
-            raise TeachsetError(
-                f"{host}, port {wanted}: cannot be served on, perhaps another program is; choose "
-                f"others with --host and --port: {error}"
-            ) from error
-        return int(probe.getsockname()[1])
+def _listen(host: str, wanted: int | None) -> socket.socket:
+    """Return a socket that listens, for the server to inherit.
+
+    What is asked before the server is up waits for it. To ask again and again at a free port may
+    end in a connection with oneself, which takes the port from the server.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    door = socket.socket(family)
+    try:
+        door.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            door.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        door.bind((host, wanted or 0))
+        door.listen(2048)
+    except OSError as error:
+        door.close()
+        raise TeachsetError(
+            f"{host}, port {wanted}: cannot be served on, perhaps another program is; choose "
+            f"others with --host and --port: {error}"
+        ) from error
+    return door
 
 
 def _is_alive(pid: int) -> bool:

@@ -5,9 +5,11 @@ go of it when the command ends, however it ends. The server is gone a moment aft
 """
 
 import fcntl
+import gc
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import time
@@ -17,25 +19,27 @@ _LOOKS_EVERY_S = 0.3
 _STOPS_WITHIN_S = 15
 
 
-def main(host: str, port: int, lease: Path, state: Path) -> None:
-    """Serve Prefect's API and UI on a host's port until the lease ends or a signal comes."""
+def main(door: int, lease: Path, state: Path) -> None:
+    """Serve Prefect's API and UI at an inherited socket until the lease ends or a signal comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_lease, args=(lease, state), daemon=True).start()
 
+    gc.disable()  # Nothing that is imported is garbage, and looking through it took a second.
     import uvicorn
     from prefect.server.api.server import create_app
 
     logging.getLogger("prefect.server").setLevel(logging.WARNING)
+    app = create_app(final=True)
+    gc.freeze()
+    gc.enable()
     config = uvicorn.Config(
-        create_app(final=True),
-        host=host,
-        port=port,
+        app,
         log_level="warning",
         timeout_graceful_shutdown=2,
     )
     server = uvicorn.Server(config)
     signal.signal(signal.SIGTERM, lambda *_: setattr(server, "should_exit", True))
-    server.run()
+    server.run([socket.socket(fileno=door)])
 
 
 def end_with_lease(lease: Path, state: Path) -> None:
@@ -59,4 +63,4 @@ def end_with_lease(lease: Path, state: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), Path(sys.argv[3]), Path(sys.argv[4]))
+    main(int(sys.argv[1]), Path(sys.argv[2]), Path(sys.argv[3]))

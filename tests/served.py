@@ -1,6 +1,6 @@
 """What tests of `teachset serve` share: a real one on a port, and Prefect's API as its UI asks it.
 
-with serving(home, 45874) as served:
+with serving(home, 25874) as served:
     run = served.start("build/on-demand", recipe)
     served.wait_for(run, "COMPLETED")
 """

@@ -26,7 +26,7 @@ from tasks.events import announce, announce_closed_gate
 from tasks.store import Store, close_stores
 from tests.conftest import MakeRecipe
 
-PORT = 45873
+PORT = 25873
 DOOR = "teachset pauses the schedule behind a closed gate"
 RUN_NIGHTLY = """
 import sys
@@ -180,7 +180,7 @@ def test_a_closed_gate_pauses_its_schedule_and_is_told(
     paused = "select count(*) from deployment where name = 'nightly' and paused"
     with _listening() as (address, heard):
         serving = subprocess.Popen(
-            [sys.executable, "-m", "cli", "serve", "--port", str(PORT), "--pages-port", "45973"],
+            [sys.executable, "-m", "cli", "serve", "--port", str(PORT), "--pages-port", "25973"],
             cwd=ROOT,
             env=environment,
             stdout=subprocess.PIPE,

@@ -238,7 +238,7 @@ def test_serve_runs_schedules_and_stops_with_everything(
     # A home of its own: another test deploys the same deployments to a work pool.
     home = tmp_path / "prefect"
     process = subprocess.Popen(
-        [sys.executable, "-m", "cli", "serve", "--port", "45871", "--pages-port", "45971"],
+        [sys.executable, "-m", "cli", "serve", "--port", "25871", "--pages-port", "25971"],
         cwd=ROOT,
         env=environment | {"PREFECT_HOME": str(home)},
         text=True,
@@ -247,8 +247,8 @@ def test_serve_runs_schedules_and_stops_with_everything(
     )
     assert process.stdout is not None
     said = process.stdout.readline()
-    pages = "the pages of releases at http://127.0.0.1:45971.\n"
-    assert said == f"Prefect is at http://127.0.0.1:45871, {pages}"
+    pages = "the pages of releases at http://127.0.0.1:25971.\n"
+    assert said == f"Prefect is at http://127.0.0.1:25871, {pages}"
     children = find_children(process.pid)
     assert len(children) == 2  # the server and the process that runs the deployments
     assert wait_for_schedules(home) == 3
@@ -281,14 +281,14 @@ def test_loopback_needs_no_password(monkeypatch: pytest.MonkeyPatch, host: str) 
 @pytest.mark.timeout(600)
 def test_a_password_is_asked_of_everybody_and_given_by_our_own(tmp_path: Path) -> None:
     password = {"PREFECT_SERVER_API_AUTH_STRING": "nightly:a-password"}
-    with serving(tmp_path / "prefect", 45872, "--host", "0.0.0.0", **password) as served:
+    with serving(tmp_path / "prefect", 25872, "--host", "0.0.0.0", **password) as served:
         with pytest.raises(urllib.error.HTTPError) as refused:
             served.ask("/flow_runs/count", {})
         assert refused.value.code == 401
         given = base64.b64encode(b"nightly:a-password").decode()
         welcome = replace(served, headers={"Authorization": f"Basic {given}"})
         assert welcome.deployment("build/nightly")["name"] == "nightly"  # Registered by our own.
-        with urllib.request.urlopen("http://127.0.0.1:45872/ui-settings", timeout=30) as reply:
+        with urllib.request.urlopen("http://127.0.0.1:25872/ui-settings", timeout=30) as reply:
             assert json.load(reply)["api_url"] == "/api"
         environment = {k: v for k, v in os.environ.items() if not k.startswith("PREFECT_")}
         ran = subprocess.run(

@@ -13,7 +13,7 @@ from tasks.store import Store
 from tests.conftest import MakeRecipe
 from tests.served import serving
 
-PORT = 45878
+PORT = 25878
 BASE = {"model": "m", "base_url": "http://127.0.0.1:9/v1"}
 
 

@@ -226,7 +226,7 @@ def test_prefect_and_the_catalog_in_one_postgresql(
     recipe.write_text(yaml.safe_dump({**declared, "store": settings.model_dump()}))
     database = f"{server}/prefect".replace("postgresql://", "postgresql+asyncpg://")
     variables = {"PREFECT_SERVER_DATABASE_CONNECTION_URL": database}
-    with serving(tmp_path / "prefect", 45876, **variables) as served:
+    with serving(tmp_path / "prefect", 25876, **variables) as served:
         served.wait_for(served.start("build/on-demand", recipe), "COMPLETED", within_s=300)
     assert not (tmp_path / "prefect" / "prefect.db").exists()
     store = open_store(settings)

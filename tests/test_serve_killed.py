@@ -8,7 +8,7 @@ from flows.serve import read_deployments
 from tasks.errors import InputError
 from tests.served import count_responses, read_store, serving, wait_until, write_served_project
 
-PORT = 45875
+PORT = 25875
 EVERY_MINUTE = """
 deployments:
   - name: by-the-clock

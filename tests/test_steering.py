@@ -28,7 +28,7 @@ from tests.served import (
 )
 from tests.simulated import simulating, stats
 
-PORT = 45874
+PORT = 25874
 SEEDS, SAMPLES = 30, 8
 DONE, INTERRUPTED = ("COMPLETED", "Completed"), ("CANCELLED", "Interrupted")
 SLOT_S, SLOTS = 0.4, 4
