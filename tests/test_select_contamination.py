@@ -183,6 +183,27 @@ def test_evidence_is_incremental_and_a_benchmark_given_up_taints_no_more(store: 
     assert spendable(store) == {identify("a"), identify("b")}
 
 
+def test_what_other_settings_took_back_returns_with_the_settings_and_what_they_found_goes(
+    store: Store,
+) -> None:
+    half = " ".join(BENCHMARK_TEXT.split()[:20]) + " and so on, but in other words than these"
+    fill(store, taught("whole", text=BENCHMARK_TEXT), taught("half", text=half))
+    add_item(store, BENCHMARK_TEXT)
+    strict = ContaminationSettings(drop=("13-gram",))
+    allowing = ContaminationSettings(drop=("13-gram",), allowed=(half, BENCHMARK_TEXT))
+
+    def look(settings: ContaminationSettings) -> tuple[int, set[str]]:
+        return find_contamination(store, settings, ["exam"], RUN), spendable(store)
+
+    everything = {identify("whole"), identify("half")}
+    assert look(strict) == (2, set())
+    assert look(allowing) == (2, everything)
+    assert look(strict) == (2, set())
+    assert look(strict) == (0, set())  # and it is compared no more
+    assert look(allowing) == (2, everything)
+    assert look(allowing) == (0, everything)
+
+
 def test_a_response_that_quotes_an_item_is_not_used(store: Store) -> None:
     quoting = (f"As in the exam: {BENCHMARK_TEXT}.", "correct")
     fill(

@@ -1,8 +1,9 @@
--- One row per prompt that this screen has not compared with the benchmarks yet.
+-- One row per prompt that this screen has yet to compare with the benchmarks.
 select
-    prompt_id as text_id, prompt_id, null::varchar as response_id, text, choices
+    prompts.prompt_id as text_id,
+    prompts.prompt_id,
+    null::varchar as response_id,
+    prompts.text,
+    prompts.choices
 from prompts
-where
-    not exists (
-        select 1 from screened where screened.text_id = prompts.prompt_id and screened.screen = $screen
-    )
+anti join compared_texts($screen, $benchmarks) as compared on prompts.prompt_id = compared.text_id

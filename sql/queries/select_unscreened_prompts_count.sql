@@ -1,7 +1,4 @@
--- One row: how many prompts this screen has not compared with the benchmarks yet.
+-- One row: how many prompts this screen has yet to compare with the benchmarks.
 select count(*)::bigint as texts
 from prompts
-where
-    not exists (
-        select 1 from screened where screened.text_id = prompts.prompt_id and screened.screen = $screen
-    )
+anti join compared_texts($screen, $benchmarks) as compared on prompts.prompt_id = compared.text_id

@@ -1,13 +1,10 @@
--- One row per teacher's response that this screen has not compared with the benchmarks yet.
+-- One row per teacher's response that this screen has yet to compare with the benchmarks.
 select
-    response_id as text_id,
-    prompt_id,
-    response_id,
-    concat_ws(' ', reasoning, content) as text,
+    responses.response_id as text_id,
+    responses.prompt_id,
+    responses.response_id,
+    concat_ws(' ', responses.reasoning, responses.content) as text,
     null::varchar[] as choices
 from responses
-where
-    role = 'teacher'
-    and not exists (
-        select 1 from screened where screened.text_id = responses.response_id and screened.screen = $screen
-    )
+anti join compared_texts($screen, $benchmarks) as compared on responses.response_id = compared.text_id
+where responses.role = 'teacher'

@@ -1,8 +1,5 @@
--- One row: how many teacher's responses this screen has not compared with the benchmarks yet.
+-- One row: how many teacher's responses this screen has yet to compare with the benchmarks.
 select count(*)::bigint as texts
 from responses
-where
-    role = 'teacher'
-    and not exists (
-        select 1 from screened where screened.text_id = responses.response_id and screened.screen = $screen
-    )
+anti join compared_texts($screen, $benchmarks) as compared on responses.response_id = compared.text_id
+where responses.role = 'teacher'

@@ -5,7 +5,8 @@
 
 Evidence stays for ever. What it leads to is said by `guards`: the benchmarks that the recipe
 declares now and the score from which each method sets a text aside. A text is compared once for
-each set of items and settings; new texts and new benchmarks are compared with all that is there.
+each set of items and settings, and again where another set has changed the evidence on it since;
+new texts and new benchmarks are compared with all that is there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -103,7 +104,8 @@ def _find(
     if items.is_empty():
         return 0
     name = name_screen(settings, items)
-    pending = store.query(f"select_unscreened_{of}_count", screen=name)
+    asked = {"screen": name, "benchmarks": list(benchmarks)}
+    pending = store.query(f"select_unscreened_{of}_count", **asked)
     if not pending["texts"][0]:
         return 0
     screen = build_screen(items, settings)
@@ -112,10 +114,10 @@ def _find(
         evidence = screen_texts(screen, rows, quoting_only=of == "responses")
         return rows.select("text_id", "prompt_id", "response_id"), evidence
 
-    past = store.query("select_past_hits", screen=name, benchmarks=list(benchmarks))
+    past = store.query("select_past_hits", **asked)
     new = 0
     with track(f"contamination of {of}", total=int(pending["texts"][0])) as tracker:
-        texts = store.stream(f"select_unscreened_{of}", ROWS_AT_A_TIME, screen=name)
+        texts = store.stream(f"select_unscreened_{of}", ROWS_AT_A_TIME, **asked)
         for rows, evidence in _gather(map_chunks(compare, texts), tracker):
             new += _record(store, _describe(rows, evidence, past), past, run_id)
             screened = rows.select("text_id", pl.lit(name).alias("screen"))
