@@ -29,15 +29,16 @@ models:
   student: {{model: sim-student, prices: {{input: 0.1, output: 0.4}}}}
   teacher: {{model: sim-teacher, prices: {{input: 1, output: 4}}}}
 rewrite: {{strategies: [new_numbers, choice_to_open]}}
+sample: {{student: 4, reference: 2}}
 simulator: {{latency: {latency}}}
 release: {{folder: releases, validation_share: 0.2}}
 """
 
 
 def _make_project(folder: Path, latency: str = "{}") -> Path:
-    """Write a recipe over the first 40 bundled math seeds, one of which is in a benchmark."""
+    """Write a recipe over the first 24 bundled math seeds, one of which is in a benchmark."""
     folder.mkdir()
-    seeds = (ROOT / "seeds" / "math.jsonl").read_text(encoding="utf-8").splitlines()[:40]
+    seeds = (ROOT / "seeds" / "math.jsonl").read_text(encoding="utf-8").splitlines()[:24]
     first = json.loads(seeds[0])
     (folder / "seeds.jsonl").write_text("\n".join([*seeds, "{not json", ""]), encoding="utf-8")
     item = {"prompt": first["prompt"], "answer": first["answer"]}
