@@ -90,6 +90,7 @@ def test_a_new_system_prompt_is_measured_anew_and_the_old_one_comes_back_without
     assert store.sql("select count(*) from responses").item() == 27
 
 
+@pytest.mark.slow
 def test_another_temperature_of_the_rewriter_asks_again(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -96,6 +96,7 @@ def answer(name: str, prompt: str, index: int, **changes: Any) -> dict[str, Any]
     return {**row, **changes}
 
 
+@pytest.mark.slow
 def test_every_role_may_answer_and_a_rewrite_be_confirmed_before_it_is_decided(
     store: Store, recipe: Recipe
 ) -> None:

@@ -342,6 +342,7 @@ def test_every_slot_has_a_connection(store: Store, items: Path) -> None:
         assert _ask_stats(running.base_url)["peak_in_flight"] == 180
 
 
+@pytest.mark.slow
 def test_a_server_that_goes_away_is_waited_for_and_then_left(store: Store, items: Path) -> None:
     with start_simulator([items], {"latency": {"kind": "fixed", "seconds": 0.02}}) as running:
         endpoint = _endpoint(running.base_url, max_outage_s=2.5, max_attempts=20)

@@ -82,6 +82,7 @@ def open_recipe(make_recipe: MakeRecipe, **rewrite: Any) -> Recipe:
     )
 
 
+@pytest.mark.slow
 def test_a_reply_on_the_way_leaves_its_follow_up_and_one_exchange_to_end(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -128,6 +128,7 @@ def _append_elsewhere(
     return [process.communicate(timeout=100)[1] for process in processes]
 
 
+@pytest.mark.slow
 def test_the_store_is_the_same_with_postgresql(settings: StoreSettings, tmp_path: Path) -> None:
     store = open_store(settings)
     migrations = store.sql("select number from migrations order by number")["number"].to_list()

@@ -200,6 +200,7 @@ def test_a_response_that_gives_guidelines_away_is_objected_to(
     assert store.sql("select usable from teacher_responses where not usable").is_empty()
 
 
+@pytest.mark.slow
 def test_a_safety_pack_from_prompts_without_answers_to_decisions(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -330,6 +331,7 @@ def put_scores(store: Store, **scores: float) -> None:
     store.append("ratings", pl.DataFrame(rows), run_id="run")
 
 
+@pytest.mark.slow
 def test_a_rubric_ranks_what_rates_leave_equal_and_no_more(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -167,6 +167,7 @@ def test_another_release_takes_the_place_of_the_last_one_as_a_whole(
     assert set(hub.tags["lab/math"]) == names
 
 
+@pytest.mark.slow
 def test_what_the_hub_has_stored_is_not_sent_again(project: Project, hub: Hub) -> None:
     target = {"to": "hf://lab/math", "endpoint": hub.url}
     hub.down = "/commit/"  # The network goes after the large files were stored.

@@ -316,6 +316,7 @@ def test_a_candidate_waits_while_reference_answers_fail_for_now(
     assert reasons(store) == {response: "accepted"}
 
 
+@pytest.mark.slow
 def test_a_kill_between_the_prompt_and_its_row_is_mended(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -512,6 +513,7 @@ def test_other_words_and_predicted_outputs_become_prompts_and_are_accounted_for(
     ]
 
 
+@pytest.mark.slow
 def test_without_a_sandbox_a_reply_waits_with_a_row_that_says_so(
     store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -667,6 +669,7 @@ def draft_of(root: str, name: str, place: int) -> Draft:
     return drafts.Draft(f"{place:03d}", name, parent, candidate, "s", "s@1", False)
 
 
+@pytest.mark.slow
 def test_the_same_rewrite_of_two_chunks_is_decided_once_and_paid_for_once(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

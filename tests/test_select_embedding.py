@@ -112,6 +112,7 @@ def calls(store: Store) -> dict[str, int]:
     return dict(store.sql("select role, count(*) from responses group by role").iter_rows())
 
 
+@pytest.mark.slow
 def test_a_reworded_item_is_found_and_a_sibling_with_other_numbers_is_not(
     store: Store, compared: Any
 ) -> None:

@@ -181,6 +181,7 @@ def test_kill_9_loses_no_acknowledged_commit_and_leaves_no_half(tmp_path: Path, 
         close_stores()
 
 
+@pytest.mark.slow
 def test_a_full_disk_is_a_store_error_and_loses_nothing(tmp_path: Path) -> None:
     catalog = tmp_path / "catalog.sqlite"
     with _process(CRAMPED, catalog) as cramped:
