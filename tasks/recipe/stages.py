@@ -1,7 +1,6 @@
 """Stages: how each of them does its work. How selection does it is in select.py."""
 
-from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self, get_args
+from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
@@ -111,10 +110,9 @@ class AdaptiveReference(Section):
 class SampleSettings(Section):
     """How many samples are drawn of whom."""
 
-    student: int = Field(default=8, ge=1, le=1024, description="So many of each, if it is named.")
+    student: int = Field(default=8, ge=1, le=1024)
     adaptive: AdaptiveStudent | None = Field(
-        default=None,
-        description="As many as it takes; what is done unless `student` is named.",
+        default=None, description="Instead of `student` samples each: as many as it takes."
     )
     reference: int = Field(default=4, ge=1, le=1024)
     adaptive_reference: AdaptiveReference | None = Field(
@@ -144,15 +142,6 @@ class SampleSettings(Section):
             "wrong in up to half of what it keeps; it warns."
         ),
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _adapt_unless_told(cls, declared: Any) -> Any:
-        """A fixed number is a choice; a student that votes on the keys leaves no other."""
-        if not isinstance(declared, Mapping):
-            return declared
-        told = {"student", "adaptive"} & declared.keys() or declared.get("keys_by") == "student"
-        return declared if told else {**declared, "adaptive": {}}
 
     @model_validator(mode="after")
     def _check_votes(self) -> Self:
