@@ -32,6 +32,7 @@ STUDENT, TEACHER = "sim-student", "sim-teacher"
 SAMPLES = 2
 _WORDS = 14
 _ROWS = 20_000
+_ARTIFACT = re.compile(r"create_\w+_artifact")
 _PROBLEM = re.compile(r"Case (\d+):.*What is (\d+) \+ (\d+)\?", re.DOTALL)
 
 
@@ -174,6 +175,7 @@ def without_prefect() -> Iterator[None]:
     import prefect
 
     import tasks.artifacts
+    import tasks.pictures
 
     with ThreadPoolExecutor(2) as pool, ExitStack() as patched:
 
@@ -189,8 +191,9 @@ def without_prefect() -> Iterator[None]:
             (prefect.Flow, "__call__", call),
         ):
             patched.enter_context(patch.object(kind, name, instead))
-        for name in ("create_table_artifact", "create_markdown_artifact", "create_link_artifact"):
-            patched.enter_context(patch.object(tasks.artifacts, name, _make_nothing))
+        for module in (tasks.artifacts, tasks.pictures):
+            for name in filter(_ARTIFACT.fullmatch, dir(module)):
+                patched.enter_context(patch.object(module, name, _make_nothing))
         yield
 
 
