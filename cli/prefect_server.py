@@ -18,6 +18,7 @@ import sys
 import time
 import tomllib
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -31,6 +32,8 @@ from tasks.errors import InputError, TeachsetError
 LOOPBACK = "127.0.0.1"
 SERVER_PASSWORD, CLIENT_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING", "PREFECT_API_AUTH_STRING"
 STARTS_WITHIN_S = 90
+_ENDS_WITHIN_S = 3  # A server that nobody uses any more.
+STATE = "teachset-server.json"
 QUIET = {
     "DO_NOT_TRACK": "1",
     "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
@@ -98,6 +101,8 @@ def prefect_server(
             settle_records(url, abandoned)
         return
     home = prefect_home()
+    if schedules:
+        _let_end(home / STATE)
     with _lease(home / "teachset-server.lease"):
         server = find_or_start(home, schedules=schedules, port=port, host=host)
         with _environment("PREFECT_API_URL", server.url):
@@ -194,7 +199,7 @@ def check_reachable(url: str) -> None:
 
 def find_or_start(home: Path, *, schedules: bool, port: int | None, host: str = LOOPBACK) -> Server:
     """Return the server of ours that runs for this home or a new one."""
-    state = home / "teachset-server.json"
+    state = home / STATE
     with (home / "teachset-server.lock").open("ab") as lock:
         fcntl.lockf(lock, fcntl.LOCK_EX)
         running = read_state(state)
@@ -209,11 +214,17 @@ def find_or_start(home: Path, *, schedules: bool, port: int | None, host: str = 
 
 
 def read_state(state: Path) -> Server | None:
-    """Return the server that the state file names if its process is alive."""
+    """Return the server that the state file names if its process is alive and takes calls.
+
+    It listens before its state is written. A killed one keeps its number until its parent has
+    ended, and after a restart of the machine somebody else may have it.
+    """
     try:
         found = json.loads(state.read_text(encoding="utf-8"))
         server = Server(found["url"], found["pid"], Path(found["log"]), found["schedules"])
         os.kill(found["pid"], 0)
+        address = urllib.parse.urlsplit(server.url)
+        socket.create_connection((str(address.hostname), int(address.port or 0)), 5).close()
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return server
@@ -268,6 +279,16 @@ def settle_records(url: str, abandoned: int = 0, patience_s: float = 30) -> None
         elif time.monotonic() - calm_since >= (0.6 if counts[1] <= abandoned else 5):
             return
         time.sleep(0.2)
+
+
+def _let_end(state: Path) -> None:
+    """Wait until a server without schedules is gone, unless somebody goes on using it."""
+    deadline = time.monotonic() + _ENDS_WITHIN_S
+    while time.monotonic() < deadline:
+        running = read_state(state)
+        if running is None or running.schedules:
+            return
+        time.sleep(0.1)
 
 
 def _start(home: Path, state: Path, *, schedules: bool, port: int | None, host: str) -> Server:
@@ -333,9 +354,8 @@ def _environment(name: str, value: str) -> Iterator[None]:
 
 def _address_of(host: str) -> str:
     """Return where we ourselves find a server that listens on a host."""
-    if host in ("0.0.0.0", "::"):
-        return LOOPBACK
-    return f"[{host}]" if ":" in host else host
+    own = {"0.0.0.0": LOOPBACK, "::": "::1"}.get(host, host)
+    return f"[{own}]" if ":" in own else own
 
 
 def _listen(host: str, wanted: int | None) -> socket.socket:

@@ -7,7 +7,9 @@ Kept light: a question to the store should not wait for anything that only runs 
 
 import importlib.util
 import os
+import sqlite3
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from pathlib import Path
 
 import duckdb
@@ -56,6 +58,29 @@ def data_path(settings: StoreSettings) -> str:
     if is_postgres(settings):
         raise StoreError("store.data: a PostgreSQL catalog needs a folder or object store for data")
     return str(Path(settings.catalog).parent / "data")
+
+
+def find_neighbours(settings: StoreSettings) -> list[Path]:
+    """Return the catalogs of other stores that lie in the folder of this one's."""
+    if is_postgres(settings):
+        return []
+    own = Path(settings.catalog)
+    return [
+        file
+        for file in sorted(own.parent.glob("*"))
+        if file.name != own.name and file.is_file() and _is_catalog(file)
+    ]
+
+
+def _is_catalog(file: Path) -> bool:
+    asked = "select 1 from sqlite_master where name = 'ducklake_metadata'"
+    with suppress(OSError, sqlite3.Error):  # What cannot be read is no store of ours.
+        with file.open("rb") as opened:
+            if opened.read(16) != b"SQLite format 3\0":
+                return False
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            return database.execute(asked).fetchone() is not None
+    return False
 
 
 def local_folder(settings: StoreSettings) -> Path:

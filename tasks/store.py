@@ -37,6 +37,7 @@ from tasks.lake import (
     attach_statement,
     connect_duckdb,
     extensions_of,
+    find_neighbours,
     is_postgres,
 )
 from tasks.recipe import StoreSettings
@@ -357,6 +358,11 @@ def _prepare_folder(settings: StoreSettings, *, create: bool) -> None:
         raise StoreError(f"{catalog.parent}: the store's folder cannot be made: {error}") from error
     if not os.access(catalog.parent, os.W_OK):
         raise StoreError(f"{catalog.parent}: the store's folder is read-only for this user")
+    if not catalog.exists() and (neighbours := find_neighbours(settings)):
+        raise StoreError(
+            f"{catalog}: {neighbours[0].name} in this folder is the catalog of another store, and "
+            "their files and journals would be mixed. Name a folder of its own in store.catalog."
+        )
 
 
 def apply_migrations(store: Store, *, apply: bool = True) -> None:

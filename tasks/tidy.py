@@ -16,6 +16,7 @@ from datetime import UTC, datetime, timedelta
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.lake import find_neighbours
 from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.store import Store, open_store
@@ -52,13 +53,13 @@ def tidy_store(store: Store, *, orphans: bool = False) -> Tidied:
     """Merge, expire, empty and remove what the store's settings say. For the only writer.
 
     Files that no snapshot names are removed where the data folder is the store's own, that is,
-    where `store.data` is not set; elsewhere only with `orphans`: another store may have its files
-    there.
+    where `store.data` is not set and no other catalog lies beside; elsewhere only with `orphans`:
+    another store may have its files there.
     """
     before = measure(store)
     bodies = empty_raw_bodies(store)
     store.compact()
-    own_folder = store.settings.data is None
+    own_folder = store.settings.data is None and not find_neighbours(store.settings)
     removed = remove_orphans(store) if orphans or own_folder else 0
     return Tidied(before, measure(store), bodies, removed)
 

@@ -5,6 +5,7 @@ import http.server
 import json
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -374,6 +375,22 @@ def test_state_of_a_dead_server_counts_for_nothing(tmp_path: Path) -> None:
     assert read_state(state) is None
     state.write_text("half a f")
     assert read_state(state) is None
+    with socket.create_server(("127.0.0.1", 0)) as door:
+        said = {"url": f"http://127.0.0.1:{door.getsockname()[1]}/api", "pid": os.getpid()}
+        state.write_text(json.dumps({**said, "log": "l", "schedules": True}))
+        assert read_state(state) is not None
+    assert read_state(state) is None  # Another process has its number now, or it is a zombie.
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+def test_all_addresses_of_a_host_include_our_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "nightly:a-password")
+    with prefect_server(host="::") as server:
+        assert server.url.startswith("http://[::1]:")
 
 
 def test_server_that_ends_at_its_start_names_its_log() -> None:

@@ -244,6 +244,14 @@ def test_another_folder_for_the_data_is_refused(tmp_path: Path) -> None:
         open_store(_settings(tmp_path, data=str(tmp_path / "two")))
 
 
+def test_a_folder_holds_one_store(tmp_path: Path) -> None:
+    open_store(StoreSettings(catalog=str(tmp_path / "one.sqlite")))
+    with pytest.raises(StoreError, match=r"two\.sqlite: one\.sqlite in this folder is the catalog"):
+        open_store(StoreSettings(catalog=str(tmp_path / "two.sqlite")))
+    assert not (tmp_path / "two.sqlite").exists()
+    open_store(StoreSettings(catalog=str(tmp_path / "beside" / "two.sqlite")))
+
+
 def test_compacting_changes_no_row_and_leaves_fewer_files(store: Store) -> None:
     for index in range(6):
         store.append("prompts", _prompts(*(f"{index}-{row}" for row in range(100))))

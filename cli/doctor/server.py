@@ -6,6 +6,7 @@ from functools import partial
 
 from cli.doctor.finding import Finding
 from cli.prefect_server import (
+    STATE,
     check_reachable,
     configured_url,
     prefect_home,
@@ -49,7 +50,7 @@ def _check_server() -> Finding:
         except TeachsetError as error:
             return _finding("server", "problem", str(error), "start it, or unset PREFECT_API_URL")
         return _finding("server", "ok", f"{url} answers")
-    running = read_state(prefect_home() / "teachset-server.json")
+    running = read_state(prefect_home() / STATE)
     if running is None:
         return _finding("server", "ok", "none is running; a run starts one, and so does `serve`")
     what = "`teachset serve` runs" if running.schedules else "a run has a server of its own"
