@@ -45,9 +45,21 @@ def _endpoint(base_url: str) -> Endpoint:
             {"choices": [{"message": {"refusal": HALF}, "finish_reason": "stop"}]},
             ("refused", KEPT),
         ),
-        (400, {"error": {"message": HALF, "code": "content_filter"}}, ("refused", "no ? to that")),
-        (400, {"error": {"message": HALF}}, ("rejected", "status 400: no ? to that")),
-        (503, {"error": {"message": HALF}}, ("retryable", "status 503: no ? to that")),
+        (
+            400,
+            {"error": {"message": HALF, "code": "content_filter"}},
+            ("refused", "Error code: 400 - no ? to that"),
+        ),
+        (
+            400,
+            {"error": {"message": HALF}},
+            ("rejected", "status 400: Error code: 400 - no ? to that"),
+        ),
+        (
+            503,
+            {"error": {"message": HALF}},
+            ("retryable", "status 503: Error code: 503 - no ? to that"),
+        ),
     ],
 )
 def test_a_refusal_is_kept(
