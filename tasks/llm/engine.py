@@ -234,8 +234,8 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
         # for, and a budget that is continued has to know of them.
         if bill.attempts:
             why = str(error) or "the run was stopped"
-            failure = CallFailed("retryable", f"not tried again: {why}")
-            _record_failure(job, request, keys, failure, bill)
+            unfinished = CallFailed("retryable", f"not tried again: {why}")
+            _record_failure(job, request, keys, unfinished, bill)
         if isinstance(error, NotAdmitted):
             return None
         raise
@@ -295,7 +295,8 @@ async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -
             raise
         finally:
             under_way.dec()
-            job.purse.settle(reservation, bill.add(usage, job.endpoint.settings.prices))
+            prices = job.endpoint.settings.prices
+            job.purse.settle(reservation, bill.add(usage, prices, reservation))
 
 
 async def _wait_while_held(job: _Job) -> None:
