@@ -20,7 +20,7 @@ from tasks.llm import drawing
 from tasks.llm.client import Answer
 from tasks.llm.columns import frame_of
 from tasks.llm.engine import Completion
-from tasks.llm.money import Bill, Usage
+from tasks.llm.money import Amount, Bill, Usage
 from tasks.llm.request import Endpoint, Request, identify
 from tasks.llm.rows import response_row
 from tasks.llm.servers import identify_server
@@ -102,7 +102,7 @@ def answer(endpoint: Endpoint, request: Request) -> dict[str, Any]:
         headers={},
     )
     bill = Bill()
-    bill.add(said.usage, endpoint.settings.prices)
+    bill.add(said.usage, endpoint.settings.prices, Amount())
     return response_row(endpoint, request, identify(endpoint, request), said, bill)
 
 

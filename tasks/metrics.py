@@ -54,8 +54,8 @@ def count_call(
 ) -> None:
     """Count a call that is over: what all its attempts cost, how long its answer took."""
     CALLS.labels(role, model, outcome).inc()
-    TOKENS.labels(role, model, "prompt").inc(bill.prompt_tokens)
-    TOKENS.labels(role, model, "completion").inc(bill.completion_tokens)
+    TOKENS.labels(role, model, "prompt").inc(bill.prompt_tokens or 0)
+    TOKENS.labels(role, model, "completion").inc(bill.completion_tokens or 0)
     DOLLARS.labels(role, model).inc(bill.cost_usd or 0.0)
     if seconds is not None:
         CALL_SECONDS.labels(role, model).observe(seconds)

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from hypothesis import given
@@ -15,7 +17,7 @@ from hypothesis import strategies as st
 from tasks.errors import ModelServerError
 from tasks.llm.breaker import Breaker
 from tasks.llm.concurrency import Concurrency
-from tasks.llm.engine import complete
+from tasks.llm.engine import _limiter_of, complete
 from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
 from tasks.llm.limiter import Limiter, NotAdmitted, read_duration
@@ -25,6 +27,7 @@ from tasks.llm.windows import Window
 from tasks.recipe import Budget, ModelSettings, Sampling
 from tasks.simulator.launch import start_simulator
 from tasks.store import Store
+from tests.loopback import QuietHandler, serve
 from tests.virtual_server import VirtualServer
 
 ENDLESS = 10**9
@@ -141,6 +144,32 @@ def test_a_limit_of_nothing_counts_nothing() -> None:
     assert (window.wait_s(10**9, 0.0), window.total) == (0.0, 0)
 
 
+def test_what_ends_while_there_is_no_limit_is_counted_no_longer_than_a_minute() -> None:
+    window = Window(1000)
+    entry = window.spend(900, 0.0)
+    window.declared = None
+    window.settle(entry, 20, 10.0)
+    assert (window.total, window.wait_s(900, 10.0)) == (20, 0.0)
+    window.heard = 1000
+    assert window.total == 20
+    # 960 are 980 less 20, and what is counted of the call is gone 60.5 s after its end.
+    assert window.wait_s(980, 60.0) == pytest.approx(10.0 + 60.5 - 60.0)
+    assert (window.wait_s(980, 70.6), window.total) == (0.0, 0)
+
+
+def test_the_lower_of_what_the_recipe_and_the_server_say_is_the_limit() -> None:
+    window = Window()
+    assert window.limit is None
+    window.heard = 600
+    assert window.limit == 600
+    window.declared = 500
+    assert window.limit == 500
+    window.heard = 400
+    assert window.limit == 400
+    window.declared = None
+    assert window.limit == 400
+
+
 def test_a_breaker_opens_after_twenty_failures_and_closes_with_the_first_answer() -> None:
     now = [100.0]
     breaker = Breaker(clock=lambda: now[0])
@@ -236,6 +265,65 @@ def test_limits_are_read_from_the_servers_headers() -> None:
 
     assert asyncio.run(scenario(counted=20)) is True
     assert asyncio.run(scenario(counted=5_300)) is False
+
+
+class _Strict(QuietHandler):
+    """Says at first that there is nearly no limit, then a low one; answers when it may."""
+
+    may_end: ClassVar[threading.Event]
+    asked: ClassVar[list[int]]
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.append(1)
+        first = len(self.asked) == 1
+        if not first:
+            self.may_end.wait(20)
+        limit = 100_000_000 if first else 60_000
+        body = {
+            "choices": [{"message": {"content": "4"}, "finish_reason": "stop"}],
+            "usage": {"prompt_tokens": 9, "completion_tokens": 1},
+        }
+        self.send(
+            200,
+            json.dumps(body).encode(),
+            {"content-type": "application/json", "x-ratelimit-limit-tokens": str(limit)},
+        )
+
+
+@pytest.mark.timeout(60)
+def test_a_range_that_begins_beside_another_forgets_no_limit_and_leaves_nothing_counted(
+    store: Store,
+) -> None:
+    handler = type("Handler", (_Strict,), {"asked": [], "may_end": threading.Event()})
+    settings = _settings(sampling=Sampling(max_tokens=20_000), max_concurrency=8)
+    with serve(handler) as address, ThreadPoolExecutor(2) as pool:
+        base_url = f"http://{address}/v1"
+        endpoint = Endpoint(settings, base_url, base_url, "key")
+
+        def draw(prompt_id: str, count: int) -> int:
+            requests = [_request(index, prompt_id=prompt_id) for index in range(count)]
+            return complete(store, endpoint, requests, run_id="r", purse=Purse(Budget())).completed
+
+        assert draw("learnt", 1) == 1
+        limits = _limiter_of(endpoint)._limits
+        one = pool.submit(draw, "one", 4)  # 4 × 20,000 tokens and more, while nothing is answered.
+        _wait_until(lambda: len(handler.asked) == 1 + 4)
+        other = pool.submit(draw, "other", 1)
+        _wait_until(lambda: len(handler.asked) == 1 + 4 + 1)
+        assert limits.actuals.limit == 100_000_000
+        handler.may_end.set()
+        assert (one.result(30), other.result(30)) == (4, 1)
+        # The first was not counted, nobody knew of a limit; the five others took 9 + 1 tokens each.
+        assert (limits.actuals.total, limits.actuals.limit) == (50, 60_000)
+        assert draw("more", 1) == 1
+
+
+def _wait_until(there: Callable[[], bool]) -> None:
+    until = time.monotonic() + 20
+    while not there():
+        assert time.monotonic() < until
+        time.sleep(0.02)
 
 
 @pytest.mark.parametrize(

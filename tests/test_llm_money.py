@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import RecipeError
-from tasks.llm.money import Amount, Purse, Usage, check_budget, cost_usd, reserve_for
+from tasks.llm.money import Amount, Bill, Purse, Usage, check_budget, cost_usd, reserve_for
 from tasks.recipe import Budget, ModelSettings, Prices, Sampling
 
 
@@ -35,6 +35,20 @@ def test_cost(usage: Usage, prices: Prices, expected: float) -> None:
 )
 def test_an_unknown_price_or_count_makes_the_cost_unknown(usage: Usage, prices: Prices) -> None:
     assert cost_usd(usage, prices) is None
+
+
+def test_a_budget_counts_what_nobody_has_counted_at_its_most_and_the_books_do_not() -> None:
+    prices, most = Prices(input=1, output=2), Amount(usd=0.5, tokens=128, calls=1)
+    bill = Bill()
+    assert bill.add(None, prices, most) == Amount(calls=1)  # No answer, no bill.
+    assert bill.add(Usage(10, 0, 5, 0), prices, most) == Amount(usd=2e-05, tokens=15, calls=1)
+    assert bill == Bill(2, 0, 10, 5, 2e-05)
+    for usage in (Usage(), Usage(10), Usage(None, 0, 5, 0)):
+        booked = bill.add(usage, prices, most)
+        assert booked == Amount(usd=0.5, tokens=128, calls=1, uncounted=1)
+    assert bill == Bill(5, 0, None, None, None)
+    # Without a price there is no cap in dollars, and what was counted is counted.
+    assert Bill().add(Usage(10, 0, 5, 0), Prices(), most) == Amount(tokens=15, calls=1)
 
 
 def test_a_reservation_covers_the_dearest_outcome() -> None:
@@ -68,7 +82,9 @@ def test_a_purse_is_never_overdrawn(cap: int, calls: list[tuple[int, float]]) ->
 
 def test_a_purse_says_what_is_used_up() -> None:
     purse = Purse(Budget(usd=1.5, calls=10), spent=Amount(usd=1.4, tokens=7, calls=10))
-    assert "usd 1.4 of 1.5, calls 10 of 10" in str(purse.reached())
+    assert "usd 1.4 of 1.5, calls 10 of 10)" in str(purse.reached())
+    purse.settle(Amount(), Amount(uncounted=3))
+    assert "10 of 10; 3 calls are estimated, since their server did not say" in str(purse.reached())
 
 
 def test_a_cap_in_dollars_needs_prices() -> None:

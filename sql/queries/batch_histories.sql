@@ -22,8 +22,12 @@ select
     latest.submission + 1 as submission,
     coalesce(carried_attempts.attempts, 0) as attempts,
     coalesce(carried_attempts.malformed, 0) as malformed,
-    coalesce(carried_attempts.prompt_tokens, 0) as prompt_tokens,
-    coalesce(carried_attempts.completion_tokens, 0) as completion_tokens,
+    case
+        when carried_attempts.response_id is null then 0 else carried_attempts.prompt_tokens
+    end as prompt_tokens,
+    case
+        when carried_attempts.response_id is null then 0 else carried_attempts.completion_tokens
+    end as completion_tokens,
     case
         when carried_attempts.response_id is null then 0.0 else carried_attempts.cost_usd
     end as cost_usd,

@@ -18,7 +18,7 @@ from tenacity.wait import wait_random_exponential
 
 from tasks.errors import ModelServerError, StoreError
 from tasks.llm.batch_lines import ENDPOINT, BatchFault
-from tasks.llm.failures import CallFailed, classify, hide_secrets
+from tasks.llm.failures import CallFailed, classify, hide_secrets, replace_surrogates
 from tasks.llm.request import Endpoint
 
 ENDED = ("completed", "failed", "expired", "cancelled")
@@ -189,10 +189,15 @@ def _read(batch: Batch) -> Remote:
         completed=counts.completed if counts else 0,
         failed=counts.failed if counts else 0,
         faults=tuple(
-            BatchFault(str(fault.code), hide_secrets(str(fault.message))[:500], fault.line)
+            BatchFault(replace_surrogates(str(fault.code)), _clean(fault.message), fault.line)
             for fault in faults
         ),
     )
+
+
+def _clean(said: object) -> str:
+    """Return what a server says as a text that may be shown and kept."""
+    return replace_surrogates(hide_secrets(str(said)))[:500]
 
 
 def _text(value: object, what: str) -> str:

@@ -202,7 +202,7 @@ def _take_rest(work: _Fold, members: Sequence[Member], remote: Remote) -> None:
 def _take_answer(work: _Fold, member: Member, answer: Answer) -> None:
     endpoint, bill = work.record.endpoint, member.bill
     _close(work, member)
-    _settle(work, member, bill.add(answer.usage, endpoint.settings.prices))
+    _settle(work, member, bill.add(answer.usage, endpoint.settings.prices, member.reserved))
     _put(work, "responses", response_row(endpoint, member.request, member.keys, answer, bill))
     work.result.completed += 1
     _count(work, member, "completed")
@@ -213,7 +213,7 @@ def _take_failure(work: _Fold, member: Member, failure: CallFailed) -> None:
     """Have a failed attempt made again, or record the failure if that cannot help any more."""
     endpoint, bill = work.record.endpoint, member.bill
     has_earlier = bill.attempts > 0
-    _settle(work, member, bill.add(failure.usage, endpoint.settings.prices))
+    _settle(work, member, bill.add(failure.usage, endpoint.settings.prices, member.reserved))
     bill.malformed += failure.failure == "malformed"
     metrics.FAILURES.labels(member.request.role, endpoint.settings.model, failure.failure).inc()
     if (

@@ -82,7 +82,8 @@ def read_result(result: Mapping[str, Any], request: Request, endpoint: Endpoint)
     content = _dump(body)
     if not isinstance(status, int) or not 100 <= status <= 599:
         raise CallFailed("retryable", f"a result of status {status!r}", raw_body=content.decode())
-    headers = {"x-request-id": str(response.get("request_id") or "")}
+    named = str(response.get("request_id") or "")
+    headers = {"x-request-id": named.encode("ascii", "replace").decode()}
     received = httpx.Response(
         status, content=content, headers=headers, request=httpx.Request("POST", endpoint.base_url)
     )

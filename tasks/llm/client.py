@@ -15,7 +15,7 @@ import orjson
 from openai import AsyncOpenAI, DefaultAioHttpClient
 
 from tasks.llm.embedding import read_vector, render_embedding
-from tasks.llm.failures import CallFailed, classify, hide_key
+from tasks.llm.failures import CallFailed, classify, hide_key, replace_surrogates
 from tasks.llm.money import Usage
 from tasks.llm.reasoning import read_message
 from tasks.llm.request import EMBEDDER, Endpoint, Request, render_body
@@ -151,11 +151,6 @@ def parse_body(content: bytes) -> Any:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
         return json.loads(content)
-
-
-def replace_surrogates(text: str) -> str:
-    """Replace halves of surrogate pairs, which no file and no store can hold, by U+FFFD."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def read_usage(usage: object) -> Usage:

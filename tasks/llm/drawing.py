@@ -5,7 +5,9 @@ draw(store, recipe, "student", pages, make_requests, run_id=…, tracker=…)
 """
 
 import itertools
+import logging
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from uuid import UUID
 
@@ -17,13 +19,17 @@ from tasks.llm.batch_folding import BatchJob
 from tasks.llm.batch_records import load_reserved
 from tasks.llm.batches import at_batch_prices, complete_in_batches, count_wanted, has_unfinished
 from tasks.llm.engine import Completion, complete
-from tasks.llm.money import Amount, Purse, check_budget
+from tasks.llm.money import Purse, check_budget
 from tasks.llm.pending import leave_out_known
 from tasks.llm.request import Endpoint, Request
 from tasks.llm.servers import endpoint_of
+from tasks.llm.spent import load_spent
 from tasks.progress import Tracker
 from tasks.recipe import Recipe, Role
 from tasks.store import Store
+
+_LEFT_ALONE_S = 30.0
+_LOGGER = logging.getLogger(__name__)
 
 
 def draw(
@@ -89,27 +95,42 @@ def purse_of(store: Store, recipe: Recipe, run_id: str) -> Purse:
     with _LOCK:
         purse = _PURSES.get(run_id)
         if purse is None:
-            spent = store.query("spent").row(0, named=True)
             purse = _PURSES[run_id] = Purse(
-                recipe.budget,
-                spent=Amount(usd=spent["usd"], tokens=spent["tokens"], calls=spent["calls"]),
-                submitted=load_reserved(store),
+                recipe.budget, spent=load_spent(store, recipe), submitted=load_reserved(store)
             )
         return purse
 
 
 class _ProgressArtifact:
-    """The progress of one task run in the Prefect UI; silent outside a task run."""
+    """The progress of one task run in the Prefect UI; silent outside a task run.
+
+    It is a picture of the work and never stops it: calls under way are paid for. A server that does
+    not take it is left alone for a while, since its client may try for a minute each time.
+    """
 
     def __init__(self, role: str, calls: int, tracker: Tracker) -> None:
         self._role, self._calls, self._tracker = role, calls, tracker
         self._artifact: UUID | None = None
+        self._left_alone_until = 0.0
+        self._is_told = False
 
     def show(self, so_far: Completion) -> None:
         """Tell the console and the UI how far the calls are, and what holds them back."""
         self._tracker.note(so_far.note)
         if TaskRunContext.get() is None:
             return
+        if time.monotonic() < self._left_alone_until:
+            return
+        try:
+            self._draw(so_far)
+        except Exception as error:
+            self._left_alone_until = time.monotonic() + _LEFT_ALONE_S
+            if not self._is_told:
+                self._is_told = True
+                why = f"{type(error).__name__} {error}".strip()
+                _LOGGER.warning("%s: Prefect does not take the progress: %s", self._role, why)
+
+    def _draw(self, so_far: Completion) -> None:
         over = so_far.completed + so_far.failed
         percent = min(100.0, round(100.0 * over / max(self._calls, over, 1), 1))
         description = self._describe(so_far, over)

@@ -27,7 +27,15 @@ from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
 from tasks.llm.limiter import Limiter, NotAdmitted
 from tasks.llm.money import Amount, Bill, Purse, Usage, most_prompt_tokens, reserve_for
-from tasks.llm.request import Endpoint, Request, ask_above, ceiling_of, identify, messages_after
+from tasks.llm.request import (
+    Endpoint,
+    Keys,
+    Request,
+    ask_above,
+    ceiling_of,
+    identify,
+    messages_after,
+)
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.writer import Writer
 from tasks.store import Store
@@ -217,15 +225,20 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
         async for attempt in _retrying(job, spoilt):
             with attempt:
                 answer = await _attempt(job, request, bill, spoilt)
-    except NotAdmitted:
-        return None
     except CallFailed as failure:
-        job.writer.put("failures", failure_row(job.endpoint, request, keys, failure, bill))
-        _measure(job, request, "failed", bill)
-        job.progress.count(bill.cost_usd, failed=1)
-        job.advance(0, 1, bill.cost_usd)
+        _record_failure(job, request, keys, failure, bill)
         _give_up_if_hopeless(job, failure)
         return None
+    except BaseException as error:
+        # It was stopped between two attempts or in one: those that were made may have been paid
+        # for, and a budget that is continued has to know of them.
+        if bill.attempts:
+            why = str(error) or "the run was stopped"
+            unfinished = CallFailed("retryable", f"not tried again: {why}")
+            _record_failure(job, request, keys, unfinished, bill)
+        if isinstance(error, NotAdmitted):
+            return None
+        raise
     job.writer.put("responses", response_row(job.endpoint, request, keys, answer, bill))
     ceiling = ceiling_of(job.endpoint, request)
     raised = None
@@ -236,6 +249,16 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
     job.progress.count(bill.cost_usd, completed=over)
     job.advance(over, 0, bill.cost_usd)
     return raised
+
+
+def _record_failure(
+    job: _Job, request: Request, keys: Keys, failure: CallFailed, bill: Bill
+) -> None:
+    """Write a call down that has no answer, with what all its attempts cost."""
+    job.writer.put("failures", failure_row(job.endpoint, request, keys, failure, bill))
+    _measure(job, request, "failed", bill)
+    job.progress.count(bill.cost_usd, failed=1)
+    job.advance(0, 1, bill.cost_usd)
 
 
 async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -> Answer:
@@ -272,7 +295,8 @@ async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -
             raise
         finally:
             under_way.dec()
-            job.purse.settle(reservation, bill.add(usage, job.endpoint.settings.prices))
+            prices = job.endpoint.settings.prices
+            job.purse.settle(reservation, bill.add(usage, prices, reservation))
 
 
 async def _wait_while_held(job: _Job) -> None:

@@ -45,15 +45,18 @@ class CallFailed(Exception):
         timed_out: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> None:
-        super().__init__(message)
         self.failure: Failure = failure
-        self.message = hide_secrets(message)[:2000]
-        self.raw_body = hide_secrets(raw_body)[:_BODY_LIMIT] if raw_body else None
+        self.message = replace_surrogates(hide_secrets(message))[:2000]
+        self.raw_body = (
+            replace_surrogates(hide_secrets(raw_body))[:_BODY_LIMIT] if raw_body else None
+        )
         self.retry_after_s = retry_after_s
         self.usage = usage  # What the attempt is billed for, where the server said so.
-        self.text = text  # The answer, if there was one of the wrong form.
+        # The answer, if there was one of the wrong form.
+        self.text = None if text is None else replace_surrogates(text)
         self.timed_out = timed_out
         self.headers: Mapping[str, str] = headers or {}
+        super().__init__(self.message)  # It is shown, too.
 
     @property
     def can_be_retried(self) -> bool:
@@ -64,6 +67,11 @@ class CallFailed(Exception):
 def hide_secrets(text: str) -> str:
     """Blank what looks like a key: servers repeat the wrong key in their error messages."""
     return _SECRET.sub(_HIDDEN, text)
+
+
+def replace_surrogates(text: str) -> str:
+    """Replace halves of surrogate pairs, which no file and no store can hold, by U+FFFD."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def hide_key(content: bytes, endpoint: Endpoint) -> bytes:

@@ -79,8 +79,9 @@ class _Limits:
     by_ceilings: bool = False
 
     def configure(self, settings: ModelSettings) -> None:
-        self.requests.limit = settings.requests_per_minute
-        self.ceilings.limit = self.actuals.limit = settings.tokens_per_minute
+        """Take over what the recipe says; what the server has said holds as well."""
+        self.requests.declared = settings.requests_per_minute
+        self.ceilings.declared = self.actuals.declared = settings.tokens_per_minute
 
     def wait_s(self, tokens: int, now: float) -> float:
         governing = self.ceilings if self.by_ceilings else self.actuals
@@ -108,7 +109,7 @@ class _Limits:
                 continue
             left = _read_number(headers.get(f"x-ratelimit-remaining-{name}"))
             for window in windows:
-                window.limit = limit if window.limit is None else min(window.limit, limit)
+                window.heard = limit
             if left == 0:
                 hold = max(hold, read_duration(headers.get(f"x-ratelimit-reset-{name}", "")))
             if left is not None and name == "tokens" and limit == self.actuals.limit:

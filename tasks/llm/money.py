@@ -5,12 +5,14 @@ at Prices(input=0.10, output=0.40) costs 0.000132 US dollars.
 """
 
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 from tasks.errors import BudgetReached, RecipeError
 from tasks.recipe import Budget, ModelSettings, Prices
 
-_MESSAGE_OVERHEAD = 64  # Tokens that chat templates put around the messages.
-_UNBOUNDED_COMPLETION = 32_768  # What is reserved for a model without a token ceiling.
+MESSAGE_OVERHEAD = 64  # Tokens that chat templates put around the messages.
+UNBOUNDED_COMPLETION = 32_768  # What is reserved for a model without a token ceiling.
+Known = TypeVar("Known", int, float)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,33 +32,46 @@ class Usage:
 
 @dataclass(slots=True)
 class Bill:
-    """What the attempts of one call add up to; an attempt without an answer is not billed."""
+    """What the attempts of one call add up to; an attempt without an answer is not billed.
+
+    A sum of which a part is unknown is unknown: None.
+    """
 
     attempts: int = 0
     malformed: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: int | None = 0
+    completion_tokens: int | None = 0
     cost_usd: float | None = 0.0
 
-    def add(self, usage: Usage | None, prices: Prices) -> "Amount":
-        """Add an attempt and return what it alone did cost."""
+    def add(self, usage: Usage | None, prices: Prices, most: "Amount") -> "Amount":
+        """Add an attempt and return what a budget has to count for it alone.
+
+        That is what it did cost; where the server did not count its tokens, it is the `most` that
+        it can have cost, since a cap that forgets what it was not told is no cap.
+        """
         self.attempts += 1
         if usage is None:
             return Amount(calls=1)
         cost = cost_usd(usage, prices)
-        self.prompt_tokens += usage.prompt_tokens or 0
-        self.completion_tokens += usage.completion_tokens or 0
-        self.cost_usd = None if cost is None or self.cost_usd is None else self.cost_usd + cost
+        self.prompt_tokens = _add_known(self.prompt_tokens, usage.prompt_tokens)
+        self.completion_tokens = _add_known(self.completion_tokens, usage.completion_tokens)
+        self.cost_usd = _add_known(self.cost_usd, cost)
+        if usage.prompt_tokens is None or usage.completion_tokens is None:
+            return Amount(usd=most.usd, tokens=most.tokens, calls=1, uncounted=1)
         return Amount(usd=cost or 0.0, tokens=usage.tokens, calls=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """An amount of each thing that a budget caps."""
+    """An amount of each thing that a budget caps.
+
+    `uncounted` of the calls are in it with an estimate: nobody said what they took.
+    """
 
     usd: float = 0.0
     tokens: int = 0
     calls: int = 0
+    uncounted: int = 0
 
 
 def cost_usd(usage: Usage, prices: Prices) -> float | None:
@@ -79,7 +94,7 @@ def cost_usd(usage: Usage, prices: Prices) -> float | None:
 
 def most_prompt_tokens(prompt_bytes: int) -> int:
     """Return the most tokens that a prompt can be: a token is at least a byte of text."""
-    return prompt_bytes + _MESSAGE_OVERHEAD
+    return prompt_bytes + MESSAGE_OVERHEAD
 
 
 def reserve_for(settings: ModelSettings, prompt_bytes: int, ceiling: int | None = None) -> Amount:
@@ -87,10 +102,15 @@ def reserve_for(settings: ModelSettings, prompt_bytes: int, ceiling: int | None 
     prompt_tokens = most_prompt_tokens(prompt_bytes)
     if ceiling is None:
         ceiling = settings.sampling.max_tokens
-    completion_tokens = _UNBOUNDED_COMPLETION if ceiling is None else ceiling
-    output = max(settings.prices.output or 0.0, settings.prices.reasoning or 0.0)
-    usd = (prompt_tokens * (settings.prices.input or 0.0) + completion_tokens * output) / 1_000_000
+    completion_tokens = UNBOUNDED_COMPLETION if ceiling is None else ceiling
+    usd = most_usd(settings.prices, prompt_tokens, completion_tokens)
     return Amount(usd=usd, tokens=prompt_tokens + completion_tokens, calls=1)
+
+
+def most_usd(prices: Prices, prompt_tokens: int, completion_tokens: int) -> float:
+    """Return the most that so many tokens can cost; a price that is unknown counts as nothing."""
+    output = max(prices.output or 0.0, prices.reasoning or 0.0)
+    return (prompt_tokens * (prices.input or 0.0) + completion_tokens * output) / 1_000_000
 
 
 @dataclass(slots=True)
@@ -147,6 +167,11 @@ class Purse:
         spent = ", ".join(
             f"{name} {getattr(self.spent, name):,.6g} of {cap:,.6g}" for name, cap in caps.items()
         )
+        if self.spent.uncounted:
+            spent += (
+                f"; {self.spent.uncounted:,} calls are estimated, since their server did not say "
+                "how many tokens they took"
+            )
         return BudgetReached(
             f"the budget is used up ({spent}): the next call could exceed it. "
             "Everything paid for is in the store; raise `budget` in the recipe and run again."
@@ -171,6 +196,10 @@ def check_budget(budget: Budget, settings: ModelSettings) -> None:
         )
 
 
+def _add_known(sum_: Known | None, more: Known | None) -> Known | None:
+    return None if sum_ is None or more is None else sum_ + more
+
+
 def _values(amount: Amount) -> tuple[float, int, int]:
     return amount.usd, amount.tokens, amount.calls
 
@@ -181,4 +210,5 @@ def add_amounts(left: Amount, right: Amount, sign: int = 1) -> Amount:
         usd=left.usd + sign * right.usd,
         tokens=left.tokens + sign * right.tokens,
         calls=left.calls + sign * right.calls,
+        uncounted=left.uncounted + sign * right.uncounted,
     )

@@ -28,12 +28,21 @@ class Entry:
 
 @dataclass(slots=True)
 class Window:
-    """At most `limit` units in any 60 seconds; None is no limit, and nothing is counted."""
+    """At most so many units in any 60 seconds; without a limit nothing is counted.
 
-    limit: int | None = None
+    The limit is the lower of what the recipe has `declared` and what the server has said, `heard`.
+    """
+
+    declared: int | None = None
+    heard: int | None = None
     total: int = 0
     _leaving: deque[Entry] = field(default_factory=deque)
     _pace: float = float("-inf")
+
+    @property
+    def limit(self) -> int | None:
+        """The units that may be sent in any 60 seconds; None if nobody has said."""
+        return min((each for each in (self.declared, self.heard) if each is not None), default=None)
 
     @property
     def usable(self) -> int:
@@ -62,17 +71,21 @@ class Window:
 
     def spend(self, units: int, now: float) -> Entry | None:
         """Count a call that is sent now."""
-        if self.limit is None:
+        usable = self.usable  # Once: another thread may take the limit away.
+        if not usable:
             return None
-        self._pace = max(self._pace, now - _BURST_S) + units * 60.0 / self.usable
+        self._pace = max(self._pace, now - _BURST_S) + units * 60.0 / usable
         self.total += units
         return Entry(units)
 
     def settle(self, entry: Entry | None, units: int, now: float) -> None:
         """Say what a call came to now that it is over."""
-        if entry is None or self.limit is None:
+        if entry is None:
             return
-        self._pace += (units - entry.units) * 60.0 / self.usable
+        # It was counted, so it is corrected, also where there is no limit any more: there may be
+        # one again, and what stayed in the total would stay for ever.
         self.total += units - entry.units
+        if usable := self.usable:
+            self._pace += (units - entry.units) * 60.0 / usable
         entry.units, entry.settled_at = units, now
         self._leaving.append(entry)

@@ -14,7 +14,7 @@ from tasks.assess.judging import warn_of_kinship
 from tasks.assess.keys import derive_recipe_keys
 from tasks.forms import record_forms
 from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, ingest_seeds
-from tasks.llm.money import Amount
+from tasks.llm.spent import load_spent
 from tasks.plan.budget import Verdict, judge_budget
 from tasks.plan.embeddings import forecast_comparisons, forecast_embeddings
 from tasks.plan.forecast import (
@@ -99,9 +99,9 @@ def make_plan(recipe: Recipe) -> Plan:
             if getattr(played.models, role) is not None
             and not (recipe.phase == "explore" and stage == "teach")
         ]
-        spent = store.query("spent").row(0, named=True)
+        spent = load_spent(store, recipe)
     stages = tuple(stage for _, stage in planned)
-    verdict = judge_budget(recipe, Amount(**spent), [(each.role, each.cost) for each in stages])
+    verdict = judge_budget(recipe, spent, [(each.role, each.cost) for each in stages])
     return Plan(
         setting=setting,
         stages=stages,

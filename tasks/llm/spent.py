@@ -1,0 +1,73 @@
+"""What a store has spent of a budget, with an estimate for the calls that nobody has counted.
+
+load_spent(store, recipe) → Amount(usd=1.84, tokens=2_310_000, calls=8_000, uncounted=12)
+
+The books keep null where a server did not say how many tokens a call took, or where its price was
+unknown. A cap has to count it all the same: with the prompt's bytes for its tokens and the ceiling
+for those of the answer, at the prices of today's recipe.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from tasks.llm.money import (
+    MESSAGE_OVERHEAD,
+    UNBOUNDED_COMPLETION,
+    Amount,
+    add_amounts,
+    batch_prices,
+    most_usd,
+)
+from tasks.recipe import ModelSettings, Prices, Recipe
+from tasks.store import Store
+
+_INSTRUCTIONS = 1_000  # Tokens of what was sent around a prompt: the store has no copy of it.
+
+
+def load_spent(store: Store, recipe: Recipe) -> Amount:
+    """Return what a budget has to count of all that the store has recorded."""
+    spent = Amount(**store.query("spent").row(0, named=True))
+    models = {settings.model: settings for settings in _models_of(recipe)}
+    for row in store.query("spent_uncounted").iter_rows(named=True):
+        spent = add_amounts(spent, _estimate(row, models.get(row["model"])))
+    return spent
+
+
+def _estimate(row: Mapping[str, Any], settings: ModelSettings | None) -> Amount:
+    """Return what is to be added for calls of one model whose cost is null in the books."""
+    prompts, answers = row["uncounted_prompts"], row["uncounted_answers"]
+    prompt_tokens = row["prompt_bytes"] + prompts * (MESSAGE_OVERHEAD + _INSTRUCTIONS)
+    ceiling = _ceiling_of(settings) if row["max_tokens"] is None else row["max_tokens"]
+    completion_tokens = answers * ceiling
+    return Amount(
+        usd=most_usd(
+            _prices_of(settings),
+            row["prompt_tokens"] + prompt_tokens,
+            row["completion_tokens"] + completion_tokens,
+        ),
+        tokens=prompt_tokens + completion_tokens,
+        uncounted=max(prompts, answers),
+    )
+
+
+def _ceiling_of(settings: ModelSettings | None) -> int:
+    sampling = settings.sampling if settings else None
+    if sampling is None or sampling.max_tokens is None:
+        return UNBOUNDED_COMPLETION
+    return max(sampling.max_tokens, sampling.raise_to or 0)
+
+
+def _prices_of(settings: ModelSettings | None) -> Prices:
+    if settings is None:
+        return Prices()
+    return batch_prices(settings) if settings.mode == "batch" else settings.prices
+
+
+def _models_of(recipe: Recipe) -> Iterator[ModelSettings]:
+    """Yield the settings of everybody who plays a role."""
+    for name in type(recipe.models).model_fields:
+        declared = getattr(recipe.models, name)
+        if isinstance(declared, ModelSettings):
+            yield declared
+        elif declared is not None:
+            yield from declared
