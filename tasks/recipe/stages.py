@@ -152,9 +152,10 @@ class SampleSettings(Section):
             )
         return self
 
-    def most_of_student(self) -> int:
-        """Return the number of samples that no prompt's student exceeds."""
-        return self.adaptive.most if self.adaptive else self.student
+    @property
+    def every_prompt_gets(self) -> int:
+        """The samples of the student that every prompt gets, however plain its case is."""
+        return self.adaptive.start if self.adaptive else self.student
 
 
 class AssessSettings(Section):
