@@ -12,7 +12,13 @@ from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.rate.stage import prepare_ratings, rate_all, settle_prompts
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
-from tasks.sample import SampledRole, count_rounds, count_wanted, sample_chunk
+from tasks.sample import (
+    SampledRole,
+    announce_shortfalls,
+    count_rounds,
+    count_wanted,
+    sample_chunk,
+)
 from tasks.store import open_store
 
 
@@ -31,6 +37,7 @@ def sample(recipe: Recipe | RecipeFile) -> None:
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "sample") as run_id:
         record_forms(open_store(recipe.store), recipe, get_args(SampledRole), run_id)
+        announce_shortfalls(open_store(recipe.store), recipe)
         _rate(recipe, run_id)
         if recipe.models.reference is not None:
             _draw(recipe, run_id, "reference", lambda: derive_keys_task(recipe, run_id))
