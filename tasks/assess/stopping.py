@@ -89,7 +89,7 @@ def plan_of(
     recipe: Recipe, settings: AdaptiveStudent, domain: str | None, answer_type: str | None
 ) -> StoppingPlan:
     """Return the rule for a recipe's prompts of a domain and answer type."""
-    return plan_stopping(_edges_of(recipe, domain, answer_type), settings)
+    return plan_stopping(edges_of(recipe, domain, answer_type), settings)
 
 
 def say_shortfalls(
@@ -101,7 +101,7 @@ def say_shortfalls(
     """
     said: dict[Edges, str] = {}
     for domain, answer_type in kinds:
-        edges = _edges_of(recipe, domain, answer_type)
+        edges = edges_of(recipe, domain, answer_type)
         plan = plan_stopping(edges, settings)
         if settings.error is None and plan.error > USUAL_ERROR:
             said[edges] = (
@@ -113,7 +113,8 @@ def say_shortfalls(
     return list(said.values())
 
 
-def _edges_of(recipe: Recipe, domain: str | None, answer_type: str | None) -> Edges:
+def edges_of(recipe: Recipe, domain: str | None, answer_type: str | None) -> Edges:
+    """Return the band of a recipe's prompts of a domain and answer type, and who looks at it."""
     band = recipe.select.band_of(domain)
     known = recipe.select.verifier_error.items()
     error = next((error for name, error in known if name == answer_type), FAULTLESS)
