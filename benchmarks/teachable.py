@@ -27,7 +27,13 @@ from tasks.assess.extract import extract_answer
 from tasks.assess.grade import same_answer
 from tasks.assess.keys import MIN_SAMPLES
 from tasks.assess.membership import jeffreys_interval
-from tasks.assess.stopping import Edges, leads_for_good, next_look, plan_stopping
+from tasks.assess.stopping import (
+    USUAL_ERROR,
+    Edges,
+    leads_for_good,
+    next_look,
+    plan_stopping,
+)
 from tasks.assess.votes import Plurality, plurality
 from tasks.recipe import AdaptiveReference, AdaptiveStudent, SelectSettings
 from tasks.simulator.answer_key import AnswerKey, Question
@@ -66,7 +72,7 @@ def measure_calls() -> Iterator[dict[str, Any]]:
     settings = AdaptiveStudent()
     correct, drawn = sample_adaptively(rates, settings, draws)
     adaptive, saved = accuracy(correct, drawn, rates), 1 - drawn.mean() / FIXED
-    stated = settings.error
+    stated = USUAL_ERROR
     yield {
         "measure": f"calls saved against fixed {FIXED} at equal accuracy",
         "value": round(float(saved), 4),

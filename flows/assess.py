@@ -4,12 +4,11 @@ from prefect import flow
 
 from tasks.assess.difficulty import measure_difficulty_task
 from tasks.assess.grade import grade_task
-from tasks.assess.judging import announce, count_judgements, judge_chunk
+from tasks.assess.judging import announce, judge_all
 from tasks.gates import check_store
-from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
+from tasks.llm.chunks import two_at_a_time
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
-from tasks.store import open_store
 
 JUDGED = ("reference", "student")
 
@@ -25,11 +24,6 @@ def assess(recipe: Recipe | RecipeFile) -> None:
     with recorded_run(recipe, "assess") as run_id:
         grade_task(recipe, run_id, JUDGED)
         announce(recipe)
-        run_ranges(
-            "judge",
-            count_judgements(open_store(recipe.store), recipe, JUDGED),
-            lambda asked: judge_chunk.submit(recipe, run_id, JUDGED, asked),
-            calls_per_range(recipe, "judge"),
-        )
+        judge_all(recipe, run_id, JUDGED)
         measure_difficulty_task(recipe, run_id)
         check_store(recipe, run_id, "responses")

@@ -6,13 +6,20 @@ from typing import get_args
 from prefect import flow
 
 from tasks.assess.grade import grade_task
+from tasks.assess.judging import judge_all
 from tasks.assess.keys import derive_keys_task
 from tasks.forms import record_forms
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.rate.stage import prepare_ratings, rate_all, settle_prompts
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
-from tasks.sample import SampledRole, count_rounds, count_wanted, sample_chunk
+from tasks.sample import (
+    SampledRole,
+    announce_shortfalls,
+    count_rounds,
+    count_wanted,
+    sample_chunk,
+)
 from tasks.store import open_store
 
 
@@ -25,12 +32,14 @@ def sample(recipe: Recipe | RecipeFile) -> None:
     """Draw what is missing: ratings of prompts, reference samples, keys, every student's samples.
 
     Samples of a fixed number are drawn at once; otherwise in rounds, each of which asks about all
-    prompts that are still open. Leaves rows in `ratings`, `objections`, `responses`, `failures`,
+    prompts that are still open; the judge has its word before the next, if the recipe asks for it.
+    Leaves rows in `ratings`, `objections`, `responses`, `failures`,
     `votes`, `keys` and, where there are rounds, `grades`. Safe to kill and to run again.
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "sample") as run_id:
         record_forms(open_store(recipe.store), recipe, get_args(SampledRole), run_id)
+        announce_shortfalls(open_store(recipe.store), recipe)
         _rate(recipe, run_id)
         if recipe.models.reference is not None:
             _draw(recipe, run_id, "reference", lambda: derive_keys_task(recipe, run_id))
@@ -39,7 +48,7 @@ def sample(recipe: Recipe | RecipeFile) -> None:
             _draw(recipe, run_id, "confirmer", lambda: None)
             derive_keys_task(recipe, run_id)
         for each in recipe.of_each_student():
-            _draw(each, run_id, "student", lambda: grade_task(recipe, run_id, ("student",)))
+            _draw(each, run_id, "student", lambda: _judge_students(recipe, run_id))
         if recipe.sample.keys_by == "student":
             derive_keys_task(recipe, run_id)
 
@@ -50,6 +59,12 @@ def _rate(recipe: Recipe, run_id: str) -> None:
     rate_all(recipe, run_id, "prompt")
     if recipe.domains:
         settle_prompts(recipe, run_id)
+
+
+def _judge_students(recipe: Recipe, run_id: str) -> None:
+    """Give every answer of the students its last verdict, for that is what settles a prompt."""
+    grade_task(recipe, run_id, ("student",))
+    judge_all(recipe, run_id, ("student",))
 
 
 def _draw(recipe: Recipe, run_id: str, role: SampledRole, look: Callable[[], object]) -> None:

@@ -3,7 +3,7 @@
 from prefect import flow
 
 from tasks.assess.grade import grade_task
-from tasks.assess.judging import count_judgements, judge_chunk
+from tasks.assess.judging import judge_all
 from tasks.forms import record_forms
 from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.rate.stage import rate_all, scan_taught, settle_responses
@@ -39,12 +39,7 @@ def teach(recipe: Recipe | RecipeFile) -> None:
             calls_per_range(recipe, "teacher"),
         )
         grade_task(recipe, run_id, ("teacher",))
-        run_ranges(
-            "judge",
-            count_judgements(open_store(recipe.store), recipe, ("teacher",)),
-            lambda asked: judge_chunk.submit(recipe, run_id, ("teacher",), asked),
-            calls_per_range(recipe, "judge"),
-        )
+        judge_all(recipe, run_id, ("teacher",))
         if recipe.domains:
             _rate(recipe, run_id)
         mark_contaminated_responses(recipe, run_id)

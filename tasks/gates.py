@@ -36,7 +36,7 @@ def judge_store(store: Store, recipe: Recipe, run_id: str, suite: Suite) -> dict
     """
     parameters = {
         "student": recipe.models.student.model,
-        "samples": recipe.sample.student,
+        "samples": recipe.sample.every_prompt_gets,
         **scope_of(store, recipe).parameters,
     }
     digest = _digest(store, suite, parameters)

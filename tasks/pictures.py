@@ -16,7 +16,13 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.artifacts import as_markdown
 from tasks.recipe import Recipe
-from tasks.release.report.teachable import bins_of, count_in_band, policy_rows, say_in_band
+from tasks.release.report.teachable import (
+    count_bars,
+    count_in_band,
+    place_rates,
+    policy_rows,
+    say_in_band,
+)
 from tasks.store import open_store
 
 _BLOCKS = "▁▂▃▄▅▆▇█"
@@ -63,17 +69,12 @@ def tabulate_difficulty(difficulty: pl.DataFrame, recipe: Recipe) -> pl.DataFram
     told = {row["domain"]: row for row in count_in_band(difficulty, recipe)}
     rows = []
     for (domain,), part in difficulty.group_by("domain"):
-        bins = bins_of(recipe)
-        steps = (
-            part.group_by((pl.col("pass_rate") * bins).round().cast(pl.Int64).alias("step"))
-            .agg(pl.col("prompts").sum())
-            .rows()
-        )
-        counts = dict.fromkeys(range(bins + 1), 0) | dict(steps)
+        placed = part.group_by(place_rates(recipe).alias("bar")).agg(pl.col("prompts").sum())
+        counts = dict.fromkeys(range(count_bars(recipe)), 0) | dict(placed.rows())
         rows.append(
             {
                 "domain": str(domain),
-                "0 to 100 %": draw_blocks([counts[step] for step in sorted(counts)]),
+                "0 to 100 %": draw_blocks([counts[bar] for bar in sorted(counts)]),
                 "never": int(part.filter(pl.col("pass_rate") == 0)["prompts"].sum()),
                 "always": int(part.filter(pl.col("pass_rate") == 1)["prompts"].sum()),
                 "measured": int(part["prompts"].sum()),

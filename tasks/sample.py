@@ -7,6 +7,7 @@ Either a fixed number of samples each, or as many as it takes: tasks/assess/stop
 prompt is settled, and everything it is told is in the store.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -15,8 +16,7 @@ import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.assess.membership import FAULTLESS
-from tasks.assess.stopping import Edges, leads_for_good, next_look, plan_stopping
+from tasks.assess.stopping import leads_for_good, next_look, plan_of, say_shortfalls
 from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
@@ -31,6 +31,7 @@ from tasks.store import Store, open_store
 
 SampledRole = Literal["reference", "confirmer", "student"]
 ALL = Range("", "g")
+_LOGGER = logging.getLogger(__name__)
 _ID_TAILS = 2**32  # A share of the prompts is chosen by the last 32 bits of their ids.
 
 
@@ -98,10 +99,11 @@ def want_of_student(states: pl.DataFrame, recipe: Recipe, settings: AdaptiveStud
     """
 
     def is_settled(state: Mapping[str, Any]) -> bool:
-        band = recipe.select.band_of(state["domain"])
-        error = recipe.select.verifier_error.get(state["answer_type"], FAULTLESS)
-        plan = plan_stopping(Edges(band.low, band.high, error), settings)
+        plan = plan_of(recipe, settings, state["domain"], state["answer_type"])
         decided = state["correct"] + state["wrong"]
+        present = state["drawn"] + state["imported"]
+        if decided < settings.start and present >= 2 * settings.start:
+            return True  # Cut off every time, or nobody can judge it: more would tell no more.
         return decided > settings.most or plan.is_settled(state["correct"], state["wrong"])
 
     return _want(states, ["domain", "answer_type", "correct", "wrong"], settings, is_settled)
@@ -158,6 +160,24 @@ def _count_wanted_in(store: Store, recipe: Recipe, role: SampledRole, part: Rang
         **_who(store, recipe, role),
     )
     return Wanted(**counted.row(0, named=True))
+
+
+def find_shortfalls(store: Store, recipe: Recipe) -> list[str]:
+    """Say where the student's samples cannot be as sure as usual; nothing if there are no rounds.
+
+    Raises RecipeError if the recipe names an error that cannot be reached.
+    """
+    if recipe.sample.adaptive is None:
+        return []
+    kinds = store.query("forms_asked", frozen=list(recipe.select.freeze))
+    sampled = kinds.filter(pl.col("answer_type") != "open")
+    return say_shortfalls(recipe, recipe.sample.adaptive, sampled.rows())
+
+
+def announce_shortfalls(store: Store, recipe: Recipe) -> None:
+    """Log where the student's samples cannot be as sure as usual."""
+    for line in find_shortfalls(store, recipe):
+        _LOGGER.warning("%s", line)
 
 
 def count_rounds(recipe: Recipe, role: SampledRole) -> int:

@@ -26,9 +26,16 @@ from tasks.assess.stopping import (
     leads_for_good,
     next_look,
     plan_stopping,
+    say_shortfalls,
 )
 from tasks.errors import RecipeError
-from tasks.recipe import AdaptiveReference, AdaptiveStudent, SelectSettings, VerifierError
+from tasks.recipe import (
+    PRESETS,
+    AdaptiveReference,
+    AdaptiveStudent,
+    SelectSettings,
+    VerifierError,
+)
 from tasks.sample import count_rounds, want_of_reference, want_of_student, wanted_samples
 
 BAND = Edges(0.125, 0.75)
@@ -119,7 +126,8 @@ def enumerate_plan(settings: AdaptiveStudent, edges: Edges) -> tuple[float, floa
         decided = correct + wrong
         inside = probability_in_band([correct], [wrong], edges.low, edges.high)[0]
         if plan.is_settled(correct, wrong) and decided >= settings.start:
-            return chance * min(inside, 1 - inside), chance * decided
+            kept = edges.low <= correct / decided <= edges.high
+            return chance * (1 - inside if kept else inside), chance * decided
         more = settings.start if decided == 0 else min(settings.step, settings.most - decided)
         error = cost = 0.0
         for right in itertools.product((0, 1), repeat=more):
@@ -145,7 +153,8 @@ def test_the_stated_error_and_cost_are_exact() -> None:
 
 
 def test_a_pool_as_the_prior_has_it_is_misjudged_as_often_as_stated() -> None:
-    plan, settings = plan_stopping(BAND, AdaptiveStudent()), AdaptiveStudent()
+    settings = AdaptiveStudent(error=0.125)
+    plan = plan_stopping(BAND, settings)
     chance = random.Random(5)
     pools = 6_000
     wrong_side = samples = 0
@@ -156,18 +165,87 @@ def test_a_pool_as_the_prior_has_it_is_misjudged_as_often_as_stated() -> None:
             more = settings.start if correct + wrong == 0 else settings.step
             right = sum(chance.random() < rate for _ in range(more))
             correct, wrong = correct + right, wrong + more - right
-        inside = probability_in_band([correct], [wrong], 0.125, 0.75)[0] >= 0.5
-        wrong_side += inside != (0.125 <= rate <= 0.75)
+        kept = 0.125 <= correct / (correct + wrong) <= 0.75
+        wrong_side += kept != (0.125 <= rate <= 0.75)
         samples += correct + wrong
     noise = 3 * math.sqrt(0.125 * 0.875 / pools)
     assert abs(wrong_side / pools - plan.error) < noise
-    assert plan.error <= settings.error
+    assert plan.error <= 0.125
     assert abs(samples / pools - plan.samples) < 0.3
 
 
-def test_an_error_out_of_reach_is_refused_with_what_can_be_reached() -> None:
-    with pytest.raises(RecipeError, match=r"at most 8 samples 0\.1\d\d of the prompts end on"):
+DEAF = VerifierError(recall=0.86)
+BANDS = [
+    *(Edges(**preset.settings["band"]) for preset in PRESETS.values()),
+    *(Edges(0.05, 0.95), Edges(0.01, 0.99), Edges(0.3, 0.5), Edges(0.0, 0.001), Edges(0.999, 1.0)),
+    *(Edges(0.125, 0.75, DEAF), Edges(0.001, 0.999, DEAF)),
+]
+
+
+@pytest.mark.parametrize("edges", BANDS)
+def test_the_stated_error_is_that_of_the_decision_by_pass_rate(edges: Edges) -> None:
+    plan, pool = plan_stopping(edges, AdaptiveStudent()), 40_000
+    draws = np.random.default_rng(11)
+    shown = draws.beta(0.5, 0.5, pool)  # What the verifier shows of the true rates.
+    correct, decided = draws.binomial(4, shown), np.full(pool, 4)
+    for drawn in range(4, 24, 2):
+        still = (decided == drawn) & ~plan.settled[drawn][np.minimum(correct, drawn)]
+        correct[still] += draws.binomial(2, shown[still])
+        decided[still] += 2
+    rate, truth = (correct_rates(each, edges.error) for each in (correct / decided, shown))
+    kept = (edges.low <= rate) & (rate <= edges.high)
+    wrong_side = float(np.mean(kept != ((edges.low <= truth) & (truth <= edges.high))))
+    noise = 3.5 * math.sqrt(0.25 / pool)
+    assert abs(wrong_side - plan.error) < noise
+    assert abs(kept.mean() - plan.in_band) < noise
+    assert abs(decided.mean() - plan.samples) < 0.2
+
+
+def test_none_of_four_is_not_dropped_before_it_is_likely_outside() -> None:
+    # A rate of 0.001 is shown by 0 of 4 in all cases but 1 of 250: the prompt is open, not settled.
+    plan = plan_stopping(Edges(0.001, 0.999), AdaptiveStudent())
+    assert not plan.is_settled(0, 4) and not plan.is_settled(4, 0)
+    assert plan.is_settled(2, 2)  # Whatever follows, its pass rate is in the band.
+    # Every rate is in the band of `none`: nothing is to be found out, so nothing more is asked.
+    every = plan_stopping(Edges(0.0, 1.0), AdaptiveStudent())
+    assert (every.error, every.samples, every.in_band) == pytest.approx((0.0, 4.0, 1.0))
+
+
+def test_an_error_out_of_reach_is_refused_with_what_to_do() -> None:
+    with pytest.raises(
+        RecipeError, match=r"at most 8 samples 0\.1\d\d of the prompts end on"
+    ) as no:
         plan_stopping(BAND, AdaptiveStudent(most=8, error=0.05))
+    assert "set sample.adaptive to most: 128, or to error: 0.1" in str(no.value)
+    for most, error in ((128, 0.05), (8, float(str(no.value).rsplit(" ", 1)[1]))):
+        assert plan_stopping(BAND, AdaptiveStudent(most=most, error=error)).error <= error
+    with pytest.raises(RecipeError, match=r"no number of samples up to 256 does; set sample\."):
+        plan_stopping(BAND, AdaptiveStudent(error=0.001))
+
+
+def test_where_no_error_is_named_and_the_usual_is_out_of_reach_it_is_the_least_and_said(
+    make_recipe: MakeRecipe,
+) -> None:
+    kinds = [("math", "number"), ("code", "code")]
+    plain = make_recipe(sample={"adaptive": {}})
+    assert plain.sample.adaptive is not None
+    assert say_shortfalls(plain, plain.sample.adaptive, kinds) == []
+    wide = make_recipe(sample={"adaptive": {}}, select={"policy": "skywork"})
+    (said,) = say_shortfalls(wide, plain.sample.adaptive, kinds)
+    assert said == (
+        "sample.adaptive: of the prompts whose band is 0.001 to 0.999 0.19 may end on its wrong "
+        "side, the least that 24 samples can reach, and not 0.125; set sample.adaptive to "
+        "most: 48, or to error: 0.19"
+    )
+    with pytest.raises(RecipeError, match=r"at most 24 samples 0\.19 of the prompts end"):
+        say_shortfalls(wide, AdaptiveStudent(error=0.125), kinds)
+    # Only domains and answer types that are there matter.
+    edge = {"domains": {"code": {"low": 0.001, "high": 0.999}}}
+    mixed = make_recipe(sample={"adaptive": {}}, select=edge)
+    assert say_shortfalls(mixed, AdaptiveStudent(error=0.125), kinds[:1]) == []
+    deaf = {"policy": "skywork", "verifier_error": {"code": {"recall": 0.86}}}
+    both = say_shortfalls(make_recipe(select=deaf), AdaptiveStudent(), kinds)
+    assert len(both) == 2 and "(verifier: recall 0.86, false positives 0) 0.148 may" in both[1]
 
 
 @given(
@@ -209,14 +287,17 @@ def test_samples_go_where_membership_is_open(make_recipe: MakeRecipe) -> None:
             {"drawn": 6, "correct": 1, "wrong": 5},  # at its lower edge
             {"drawn": 6, "correct": 5, "wrong": 1},  # at its upper edge
             {"drawn": 8, "correct": 3, "wrong": 3},  # two cut off: judged by the decided ones
-            {"drawn": 8},  # all cut off
+            {"drawn": 6},  # all cut off
+            {"drawn": 8, "correct": 3},  # most of them: as many again have told no more
+            {"drawn": 7, "correct": 3},  # killed within that round
+            {"drawn": 0, "imported": 9},  # made elsewhere, nobody could tell
             {"drawn": 24, "correct": 3, "wrong": 21},  # as many as there may be
             {"drawn": 0, "imported": 6, "correct": 3, "wrong": 3},
         ),
         recipe,
         recipe.sample.adaptive,
     )
-    assert found.to_list() == [4, 6, 0, 0, 8, 8, 0, 10, 0, 0]
+    assert found.to_list() == [4, 6, 0, 0, 8, 8, 0, 8, 0, 8, 1, 0, 0]
     assert count_rounds(recipe, "student") == 11
     assert count_rounds(make_recipe(), "student") == 1
 
@@ -234,11 +315,6 @@ def test_votes_go_on_until_a_leader_leads_for_good() -> None:
         AdaptiveReference(),
     )
     assert found.to_list() == [0, 6, 8, 0, 6, 0]
-
-
-def test_the_edges_of_every_preset_can_be_looked_for() -> None:
-    for low, high in ((0.2, 0.8), (0.25, 0.625), (0.001, 0.999), (0.0, 0.625), (0.0, 1.0)):
-        assert plan_stopping(Edges(low, high), AdaptiveStudent(error=0.2)).samples < 24
 
 
 def test_coverage_of_the_interval_over_simulated_students() -> None:

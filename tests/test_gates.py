@@ -172,6 +172,32 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
     assert verdict["missing_samples"][1] == f"prompt {identify('unasked')}: 0 of 2"
 
 
+def test_samples_are_missing_of_those_that_every_prompt_gets(
+    store: Store, recipe: Recipe, make_recipe: MakeRecipe
+) -> None:
+    fill(store, *(taught(name, correct=0, wrong=0) for name in ("drawn", "imported", "few")))
+    elsewhere = {"server": "import", "finish_reason": None, "cost_usd": None}
+    add(
+        store,
+        "responses",
+        *(answer(f"drawn-{number}", "drawn", number) for number in range(4)),
+        *(answer(f"imported-{n}", "imported", 7 + 3 * n, **elsewhere) for n in range(4)),
+        *(answer(f"few-{n}", "few", 0, **elsewhere) for n in range(3)),
+    )
+
+    def missing(sample: dict[str, Any]) -> tuple[int, str | None]:
+        # Their verdicts are no matter of this rule.
+        asked = make_recipe(models=MODELS, sample=sample)
+        try:
+            return found(judge_store(store, asked, RUN, "responses"))["missing_samples"]
+        except GateFailed as failure:
+            return found(failure.verdict or {})["missing_samples"]
+
+    # A prompt that is settled after `start` samples lacks none; `few` has three.
+    assert missing({"adaptive": {"start": 4}}) == (1, f"prompt {identify('few')}: 3 of 4")
+    assert missing({"student": 8})[0] == 3
+
+
 def test_a_store_s_rule_that_raises_is_a_broken_gate(store: Store, recipe: Recipe) -> None:
     store.execute("alter table quarantine drop column purpose")
     with pytest.raises(GateBroken, match=r"cannot be evaluated: mend ingest_many_quarantined\.sql"):

@@ -10,7 +10,7 @@ from tasks.recipe import PRESETS
 from tasks.release.facts import gather_facts
 from tasks.release.report.charts import Dot, draw_scatter
 from tasks.release.report.teachable import (
-    bins_of,
+    count_bars,
     count_in_band,
     difficulty_charts,
     gap_chart,
@@ -90,12 +90,50 @@ def test_likely_members_of_the_band_are_the_sum_of_their_probabilities(
 def test_a_histogram_has_a_step_a_sample_or_tenths_where_samples_differ(
     make_recipe: MakeRecipe,
 ) -> None:
-    assert bins_of(make_recipe(sample={"student": 8})) == 8
-    assert bins_of(make_recipe(sample={"student": 64})) == 10
-    assert bins_of(make_recipe(sample={"adaptive": {}})) == 10
+    assert count_bars(make_recipe(sample={"student": 8})) == 9
+    assert count_bars(make_recipe(sample={"student": 64})) == 12
+    assert count_bars(make_recipe(sample={"adaptive": {}})) == 12
+    # Corrected rates are no counts.
+    known = {"verifier_error": {"number": {"recall": 0.9}}}
+    assert count_bars(make_recipe(sample={"student": 8}, select=known)) == 12
     code, math = difficulty_charts(DIFFICULTY, make_recipe())
     assert (code["measured"], code["kept"], math["measured"], math["kept"]) == (8, 2, 8, 3)
     assert "2 of 8 right: 3 kept, 1 set aside (inside the band)" in math["chart"]
+
+
+def test_where_samples_differ_a_bar_says_what_of_it_is_in_the_band(
+    make_recipe: MakeRecipe,
+) -> None:
+    # 0 of 10, 1 of 10, 1 of 8, 7 of 10, 6 of 8, 7 of 9 and 4 of 4; the band is 0.125 to 0.75.
+    counts = [(0, 10), (1, 10), (1, 8), (7, 10), (6, 8), (7, 9), (4, 4)]
+    rates = pl.DataFrame(
+        {
+            "domain": "math",
+            "pass_rate": [right / samples for right, samples in counts],
+            "kept": [False, False, True, True, True, False, False],
+            "prompts": [64, 1, 2, 4, 8, 16, 32],
+            "likely": 0.0,
+            "doubt": 0.0,
+        }
+    )
+    recipe = make_recipe(sample={"adaptive": {}})
+    (math,) = difficulty_charts(rates, recipe)
+    assert (math["measured"], math["kept"]) == (127, 14)
+    titles = re.findall(r"<title>([^<]*)</title>", math["chart"])
+    assert titles[0] == "none right: 0 kept, 64 set aside (outside the band)"
+    assert titles[1] == "some, below 0.1 right: 0 kept, 0 set aside"
+    edge = "0.1 to 0.2 right: 2 kept, 1 set aside (2 inside the band, 1 outside)"
+    assert titles[2] == edge
+    # 6 of 8 are in the band, 7 of 9 in the same tenth are not.
+    edge = "0.7 to 0.8 right: 12 kept, 16 set aside (12 inside the band, 16 outside)"
+    assert titles[8] == edge
+    assert titles[11] == "all right: 0 kept, 32 set aside (outside the band)"
+    # Twelve bars over 324 pixels, 27 each: from 0.125 (2.25 bars) to 0.75 (8.5 bars).
+    (shaded,) = re.findall(
+        r'<rect class="band" x="([\d.]+)" y="[\d.]+" width="([\d.]+)"', math["chart"]
+    )
+    assert (float(shaded[0]), float(shaded[1])) == (68.8, 168.8)
+    assert tabulate_difficulty(rates, recipe)["0 to 100 %"][0] == "█·▁·····▄··▄"
 
 
 def test_dots_have_areas_as_their_numbers_and_lie_where_they_belong() -> None:

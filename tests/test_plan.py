@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import orjson
 import polars as pl
@@ -17,11 +18,12 @@ from tasks.errors import StoreError
 from tasks.llm.money import Amount
 from tasks.llm.servers import stop_simulators
 from tasks.plan import overlay
+from tasks.plan.estimate import share_in_band
 from tasks.plan.pending import EVERYTHING
 from tasks.plan.plan import Plan, StagePlan, make_plan
 from tasks.plan.price import Span
 from tasks.progress import active
-from tasks.recipe import Band, Recipe
+from tasks.recipe import AdaptiveStudent, Band, Recipe, VerifierError
 from tasks.rewrite.stage import rewrite_range
 from tasks.sample import sample_range
 from tasks.select.decide import decide_after_teach, decide_prompts
@@ -456,3 +458,28 @@ def test_samples_in_rounds_are_planned_to_their_likely_end(make_recipe: MakeReci
     calls = _of(make_plan(recipe), "student").cost.calls
     assert calls.expected == pytest.approx(5 * rule.samples)
     assert 5 * 4 < calls.low < calls.expected < calls.high <= 5 * 24
+
+
+def test_the_share_in_the_band_is_what_the_samples_of_the_recipe_will_show(
+    make_recipe: MakeRecipe,
+) -> None:
+    def lessons(**select: Any) -> tuple[float, Plan]:
+        asked = {"models": models("student", "teacher"), "sample": {"adaptive": {}}}
+        plan = make_plan(make_recipe(SEEDS, **asked, select=select))
+        return _of(plan, "teacher").prompts.expected, plan
+
+    # A fixed 8 shows a rate in the band for another share of the prompts than rounds do.
+    rounds = plan_stopping(Edges(0.125, 0.75), AdaptiveStudent())
+    kept, plan = lessons()
+    assert kept == pytest.approx(5 * rounds.in_band, abs=0.01)
+    assert abs(rounds.in_band - share_in_band(0.125, 0.75, 8)) > 0.01
+    assert not any(note.startswith("sample.adaptive") for note in plan.notes)
+    # The verifier's error counts for the samples and for the share.
+    deaf = VerifierError(recall=0.8)
+    rounds = plan_stopping(Edges(0.125, 0.75, deaf), AdaptiveStudent())
+    kept, plan = lessons(verifier_error={"number": {"recall": 0.8}})
+    assert kept == pytest.approx(5 * rounds.in_band, abs=0.01)
+    assert _of(plan, "student").cost.calls.expected == pytest.approx(5 * rounds.samples)
+    # An error that is out of reach is said.
+    (said,) = [note for note in lessons(policy="skywork")[1].notes if "sample.adaptive" in note]
+    assert "0.19 may end on its wrong side" in said

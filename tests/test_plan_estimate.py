@@ -26,7 +26,7 @@ from tasks.plan.estimate import (
 from tasks.plan.history import Calls
 from tasks.plan.lessons import share_of_mixture
 from tasks.plan.price import Cost, Demand, Span, add_costs, price
-from tasks.recipe import ModelSettings, Recipe
+from tasks.recipe import ModelSettings, Recipe, VerifierError
 from tests.conftest import MakeRecipe
 from tests.planned import models
 
@@ -87,6 +87,9 @@ def test_pass_rates_are_taken_to_be_easy_or_hard() -> None:
     assert share_in_band(0.25, 0.75, 4) == pytest.approx(116 / 256)
     assert share_in_band(0.0, 1.0, 4) == pytest.approx(1)
     assert share_in_band(0.0, 0.0, 4) == pytest.approx(70 / 256)
+    # At a recall of 0.8 the rates are those shown, divided by 0.8: 0, 0.3125, 0.625, 0.9375, 1.
+    assert share_in_band(0.3, 0.99, 4, VerifierError(recall=0.8)) == pytest.approx(116 / 256)
+    assert share_in_band(0.3, 0.9, 4, VerifierError(recall=0.8)) == pytest.approx(76 / 256)
 
 
 @given(st.integers(1, 64), st.floats(0, 1), st.floats(0, 1))

@@ -274,6 +274,27 @@ def test_a_bad_replacement_is_refused(write: Write, override: str, fault: str) -
     assert fault in _fault(write(), override)
 
 
+def test_a_number_of_samples_that_would_count_for_nothing_is_refused(write: Write) -> None:
+    both = write(sample={"student": 16, "adaptive": {"start": 4}})
+    assert "sample.student and sample.adaptive: in rounds no fixed number is drawn" in _fault(both)
+    assert "--set sample.adaptive=null" in _fault(
+        write(sample={"student": 16}), "sample.adaptive={}"
+    )
+    assert "sample.student and" in _fault(write(sample={"adaptive": {}}), "sample.student=16")
+    votes = write(sample={"reference": 4, "adaptive_reference": {}})
+    assert "sample.reference and sample.adaptive_reference:" in _fault(votes)
+    # What says that there are no rounds contradicts nothing, nor does a number of somebody else.
+    both = write(sample={"student": 16, "adaptive": {"start": 4}})
+    fixed = load_recipe(both, ["sample.adaptive=null"])
+    assert (fixed.sample.student, fixed.sample.adaptive) == (16, None)
+    assert load_recipe(write(sample={"reference": 4, "adaptive": {}})).sample.adaptive is not None
+
+
+def test_a_dumped_recipe_has_both_numbers_of_samples_and_is_one(write: Write) -> None:
+    recipe = load_recipe(write(sample={"adaptive": {}, "adaptive_reference": {}}))
+    assert Recipe.model_validate(recipe.model_dump(mode="json")) == recipe
+
+
 @pytest.mark.parametrize(
     "sections",
     [

@@ -2,7 +2,10 @@
 
 import json
 import math
+import os
 import shutil
+import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +18,7 @@ from conftest import MakeRecipe
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys
+from tasks.assess.stopping import USUAL_ERROR
 from tasks.llm.pending import Range
 from tasks.messages import render_prompt
 from tasks.recipe import Recipe, StoreSettings
@@ -27,7 +31,7 @@ from tasks.sample import (
     sample_range,
 )
 from tasks.simulator.launch import RunningSimulator, start_simulator
-from tasks.store import Store, open_store
+from tasks.store import Store, close_stores, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = "run"
@@ -119,7 +123,6 @@ def test_the_band_is_found_with_the_stated_error(
 ) -> None:
     student = {"model": STUDENT, "base_url": simulator.base_url}
     recipe = make_recipe(models={"student": student}, sample={"adaptive": {}})
-    assert recipe.sample.adaptive is not None
     texts = [row["prompt"] for row in problems]
     add_problems(store, problems, with_answers=True)
     derive_keys(store, recipe.select, RUN)
@@ -141,7 +144,7 @@ def test_the_band_is_found_with_the_stated_error(
         != pl.col("truth").is_between(band.low, band.high)
     ).to_series()
     noise = 2 * math.sqrt(0.125 * 0.875 / known.height)
-    assert wrong_side.mean() <= recipe.sample.adaptive.error + noise
+    assert wrong_side.mean() <= USUAL_ERROR + noise
     covered = known.select(pl.col("truth").is_between("low", "high")).to_series()
     assert covered.mean() > 0.92
     spent = store.sql("select count(*) from responses").item() / known.height
@@ -231,3 +234,69 @@ def test_of_a_fixed_number_responses_made_elsewhere_are_not_drawn_again(
         names[1]: 0,
         names[2]: 4,
     }
+
+
+WRITERS = {
+    "Who wrote the tragedy of Hamlet, prince of Denmark?": "William Shakespeare",
+    "Name the author of Pride and Prejudice.": "Jane Austen",
+    "Whose novel about a white whale begins with the words 'Call me Ishmael'?": "Herman Melville",
+    "Which poet had a raven say 'Nevermore'?": "Edgar Poe",
+    "Great Expectations was written by whom?": "Charles Dickens",
+    "Of which writer is the detective Sherlock Holmes?": "Arthur Doyle",
+    "The Divine Comedy leads through hell; who is its poet?": "Dante Alighieri",
+    "To whom do we owe the story of Frankenstein's creature?": "Mary Shelley",
+}
+JUDGED_RECIPE = """
+name: judged
+store: {{catalog: store/catalog.sqlite}}
+seeds: [{{path: seeds.jsonl}}]
+models:
+  student: {{model: sim-student, base_url: "{url}"}}
+  judge: {{model: sim-judge, base_url: "{url}"}}
+sample: {{adaptive: {{}}}}
+assess: {{judge: [text]}}
+release: {{folder: releases}}
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_the_judge_speaks_between_rounds_so_that_a_second_run_makes_no_call(
+    tmp_path: Path,
+) -> None:
+    def write(name: str, answers: dict[str, str]) -> Path:
+        rows = [
+            {"id": f"history-{number}", "domain": "history", "prompt": text, "answer": answer}
+            | {"answer_type": "text", "level": 2}
+            for number, (text, answer) in enumerate(answers.items())
+        ]
+        file = tmp_path / name
+        file.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+        return file
+
+    # The student knows family names: no verifier accepts them, the judge does.
+    known = write("items.jsonl", {text: name.split()[-1] for text, name in WRITERS.items()})
+    write("seeds.jsonl", WRITERS)
+    settings = {"models": {"sim-judge": {"skill": 30, "malformed_json": 0}}}
+    recipe = tmp_path / "recipe.yaml"
+    environment = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT", "TEACHSET"))}
+    with start_simulator([known], settings) as simulator:
+        recipe.write_text(JUDGED_RECIPE.format(url=simulator.base_url), encoding="utf-8")
+        counts = []
+        for _ in range(2):
+            subprocess.run(
+                [sys.executable, "-m", "cli", "run", str(recipe), "--phase", "explore"],
+                env=environment | {"PREFECT_HOME": str(tmp_path / "prefect")},
+                cwd=ROOT,
+                check=True,
+            )
+            reader = open_store(StoreSettings(catalog=str(tmp_path / "store" / "catalog.sqlite")))
+            by_role = reader.sql("select role, count(*) from responses group by role")
+            counts.append(dict(by_role.iter_rows()))
+            found = reader.sql("select correct, wrong from current_difficulty")
+            close_stores()
+    assert counts[1] == counts[0]
+    # By the verifiers alone all would be at 0 of 10 and settled; the judge's word counts.
+    assert found["correct"].min() > 0
+    assert found.height == len(WRITERS)
+    assert (found["correct"] + found["wrong"]).max() > 10

@@ -3,6 +3,7 @@ select
     prompts.prompt_id,
     prompts.domain,
     prompts.kind,
+    prompts.answer_type,
     prompts.answer is not null as has_answer,
     coalesce(current_keys.trusted, false) as has_key
 from prompts

@@ -1,22 +1,25 @@
--- warning: Every sample asked of the student was drawn or failed with a reason.
-with drawn as (
-    -- What was made elsewhere is numbered by itself.
-    select prompt_id, count(distinct (is_import, sample_index)) as samples
-    from (
-        select prompt_id, sample_index, server = 'import' as is_import
-        from responses
-        where
-            role = 'student'
-            and model = $student
-            and response_id not in (select response_id from superseded_responses)
-        union
-        select prompt_id, sample_index, false as is_import
-        from failures
-        where role = 'student' and model = $student
-    )
-    where sample_index < $samples
-    group by prompt_id
-)
+-- warning: Every sample that all prompts get of the student was drawn, imported or failed with a reason.
+with samples as (
+    select prompt_id, sample_index::varchar as sample
+    from responses
+    where
+        role = 'student'
+        and model = $student
+        and server is distinct from 'import'
+        and sample_index < $samples
+        and response_id not in (select response_id from superseded_responses)
+    union
+    select prompt_id, sample_index::varchar
+    from failures
+    where role = 'student' and model = $student and sample_index < $samples
+    union
+    -- What was made elsewhere counts, whatever it is numbered.
+    select prompt_id, response_id
+    from responses
+    where role = 'student' and model = $student and server = 'import'
+),
+
+drawn as (select prompt_id, count(*) as samples from samples group by prompt_id)
 
 select
     null::varchar as response_id,

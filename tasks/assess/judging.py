@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.assess.grade import PLACE
 from tasks.assess.verifiers import Outcome, judge
-from tasks.llm.chunks import interruptible
+from tasks.llm.chunks import calls_per_range, interruptible, run_ranges
 from tasks.llm.drawing import draw
 from tasks.llm.pending import Range
 from tasks.llm.request import Endpoint, Request, identify
@@ -167,6 +167,21 @@ def _question(row: Mapping[str, Any]) -> tuple[str, str, str]:
 def judge_chunk(recipe: Recipe, run_id: str, roles: Sequence[str], asked: Range) -> int:
     """Judge a chunk of answers; what was judged before is not judged again."""
     return judge_range(open_store(recipe.store), recipe, run_id, roles, asked)
+
+
+def judge_all(recipe: Recipe, run_id: str, roles: Sequence[str]) -> None:
+    """Have the judge look at every answer of these roles that waits for it, inside a flow.
+
+    Nothing is done where the recipe has no judge look at answers.
+    """
+    calls = count_judgements(open_store(recipe.store), recipe, roles)
+    if calls:
+        run_ranges(
+            "judge",
+            calls,
+            lambda asked: judge_chunk.submit(recipe, run_id, roles, asked),
+            calls_per_range(recipe, "judge"),
+        )
 
 
 def announce(recipe: Recipe) -> None:

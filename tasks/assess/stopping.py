@@ -1,13 +1,14 @@
 """Stopping: after how many samples enough is known, of a student's rate and of a key's votes.
 
     plan_stopping(Edges(0.125, 0.75), AdaptiveStudent())
-    → StoppingPlan(error=0.118, samples=9.9, …).is_settled(correct=5, wrong=1) → False
+    → StoppingPlan(error=0.122, samples=9.7, …).is_settled(correct=5, wrong=1) → False
 
 Both rules depend on a prompt's own counts alone, never on the other prompts or on time: whoever
 looks at the same answers stops at the same place. docs/teachable.md derives them and has figures.
 """
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,13 +16,16 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, betaln, gammaln
 
-from tasks.assess.membership import FAULTLESS, Floats, probability_in_band
+from tasks.assess.membership import FAULTLESS, Floats, correct_rates, probability_in_band
 from tasks.errors import RecipeError
-from tasks.recipe import AdaptiveReference, AdaptiveStudent, VerifierError
+from tasks.recipe import AdaptiveReference, AdaptiveStudent, Recipe, VerifierError
 
+USUAL_ERROR = 0.125  # Where a recipe names none.
 _PRIOR = 0.5  # Jeffreys'
 _DEAREST = 0.05  # No sample of a reachable plan is dearer, in shares of misjudged prompts.
 _HALVINGS = 30
+_GRAIN = 1_000  # An error that is the least there is, is rounded up to a thousandth.
+_MOST_OFFERED = (32, 48, 64, 96, 128, 192, 256)
 Flags = npt.NDArray[np.bool_]
 
 
@@ -38,13 +42,15 @@ class Edges:
 class StoppingPlan:
     """When a prompt is settled, and what that costs.
 
-    `error` is the share of prompts that end on the wrong side of the band and `samples` the mean
-    number of samples, both exact over a pool whose rates follow Jeffreys' prior.
+    `error` is the share of prompts whose pass rate ends on another side of the band than their true
+    rate is, `samples` the mean number of samples and `in_band` the share whose pass rate ends in
+    the band: all exact over a pool whose rates follow Jeffreys' prior.
     """
 
     settled: Mapping[int, Flags]  # by the number of decided samples, then by the correct ones
     error: float
     samples: float
+    in_band: float
 
     def is_settled(self, correct: int, wrong: int) -> bool:
         """Tell whether further samples are not worth their cost."""
@@ -55,25 +61,84 @@ class StoppingPlan:
 def plan_stopping(edges: "Edges", settings: AdaptiveStudent) -> StoppingPlan:
     """Return the rule with the fewest samples whose error is not above the one that is asked for.
 
-    Raises RecipeError if even `most` samples of every prompt misjudge more.
+    Where no error is named it is USUAL_ERROR, or the least that `most` samples can reach if that is
+    more. Raises RecipeError if they cannot reach the one that is named.
     """
     least = _evaluate(edges, settings, 0.0)
-    if least.error > settings.error:
+    if settings.error is not None and least.error > settings.error:
         raise RecipeError(
-            f"sample.adaptive: with at most {settings.most} samples {least.error:.3f} of the "
-            f"prompts end on the wrong side of the band {edges.low:g} to {edges.high:g}, "
-            f"error allows {settings.error:g}; raise most or error"
+            f"sample.adaptive: with at most {settings.most} samples {_upwards(least.error):g} of "
+            f"the prompts end on the wrong side of the band {edges.low:g} to {edges.high:g}"
+            f"{_say_verifier(edges.error)}, error allows {settings.error:g}; "
+            f"{_say_remedy(edges, settings, least)}"
         )
+    allowed = settings.error or max(USUAL_ERROR, _upwards(least.error))
     cheap, dear = 0.0, _DEAREST
     best = least
     for _ in range(_HALVINGS):
         middle = (cheap + dear) / 2
         plan = _evaluate(edges, settings, middle)
-        if plan.error <= settings.error:
+        if plan.error <= allowed:
             cheap, best = middle, plan
         else:
             dear = middle
     return best
+
+
+def plan_of(
+    recipe: Recipe, settings: AdaptiveStudent, domain: str | None, answer_type: str | None
+) -> StoppingPlan:
+    """Return the rule for a recipe's prompts of a domain and answer type."""
+    return plan_stopping(edges_of(recipe, domain, answer_type), settings)
+
+
+def say_shortfalls(
+    recipe: Recipe, settings: AdaptiveStudent, kinds: Iterable[tuple[str | None, str]]
+) -> list[str]:
+    """Say where prompts of these domains and answer types are sampled for more than USUAL_ERROR.
+
+    Raises RecipeError if the error that the recipe names is out of reach for any of them.
+    """
+    said: dict[Edges, str] = {}
+    for domain, answer_type in kinds:
+        edges = edges_of(recipe, domain, answer_type)
+        plan = plan_stopping(edges, settings)
+        if settings.error is None and plan.error > USUAL_ERROR:
+            said[edges] = (
+                f"sample.adaptive: of the prompts whose band is {edges.low:g} to {edges.high:g}"
+                f"{_say_verifier(edges.error)} {_upwards(plan.error):g} may end on its wrong side, "
+                f"the least that {settings.most} samples can reach, and not {USUAL_ERROR:g}; "
+                f"{_say_remedy(edges, settings, plan)}"
+            )
+    return list(said.values())
+
+
+def edges_of(recipe: Recipe, domain: str | None, answer_type: str | None) -> Edges:
+    """Return the band of a recipe's prompts of a domain and answer type, and who looks at it."""
+    band = recipe.select.band_of(domain)
+    known = recipe.select.verifier_error.items()
+    error = next((error for name, error in known if name == answer_type), FAULTLESS)
+    return Edges(band.low, band.high, error)
+
+
+def _say_verifier(error: VerifierError) -> str:
+    if error == FAULTLESS:
+        return ""
+    return f" (verifier: recall {error.recall:g}, false positives {error.false_positive:g})"
+
+
+def _say_remedy(edges: Edges, settings: AdaptiveStudent, least: StoppingPlan) -> str:
+    """Say which `most` would do, if any does, and which error can be reached without it."""
+    wanted, named = settings.error or USUAL_ERROR, f"error: {_upwards(least.error):g}"
+    for most in _MOST_OFFERED:
+        longer = settings.model_copy(update={"most": most})
+        if most > settings.most and _evaluate(edges, longer, 0.0).error <= wanted:
+            return f"set sample.adaptive to most: {most}, or to {named}"
+    return f"no number of samples up to {_MOST_OFFERED[-1]} does; set sample.adaptive to {named}"
+
+
+def _upwards(error: float) -> float:
+    return math.ceil(error * _GRAIN) / _GRAIN
 
 
 def next_look(drawn: int, start: int, step: int, most: int) -> int:
@@ -109,23 +174,28 @@ def expect_votes(settings: AdaptiveReference) -> float:
         for votes in range(settings.most + 1)
     }
     nobody_loses = {votes: np.zeros(votes + 1) for votes in settled}
-    return _walk(settings, settled, nobody_loses).samples
+    return _walk(settings, settled, nobody_loses, nobody_loses).samples
 
 
 def _evaluate(edges: Edges, settings: AdaptiveStudent, price: float) -> StoppingPlan:
     """Find the best rule at a price a sample by backward induction, then walk it forward.
 
-    A state is (decided samples, correct ones). To stop costs the probability of being wrong about
-    the band, to go on costs the samples of a round and whatever then remains.
+    A state is (decided samples, correct ones). To stop costs the probability that the true rate is
+    not on that side of the band on which the pass rate is, for it is the pass rate that selection
+    goes by; to go on costs the samples of a round and whatever then remains.
     """
     most = settings.most
     value: dict[int, Floats] = {}
     settled: dict[int, Flags] = {}
     losses: dict[int, Floats] = {}
+    kept: dict[int, Floats] = {}
     for decided in range(most, -1, -1):
         correct = np.arange(decided + 1)
         inside = probability_in_band(correct, decided - correct, edges.low, edges.high, edges.error)
-        losses[decided] = loss = np.minimum(inside, 1 - inside)
+        rate = correct_rates(correct / max(decided, 1), edges.error)
+        shown = (edges.low <= rate) & (rate <= edges.high)
+        losses[decided] = loss = np.where(shown, 1 - inside, inside)
+        kept[decided] = shown.astype(float)
         more = min(
             settings.start - decided if decided < settings.start else settings.step, most - decided
         )
@@ -137,24 +207,26 @@ def _evaluate(edges: Edges, settings: AdaptiveStudent, price: float) -> Stopping
         going_on = price * more + (chances * reached).sum(axis=1)
         settled[decided] = (loss <= going_on) & (decided >= settings.start)
         value[decided] = np.where(settled[decided], loss, going_on)
-    return _walk(settings, settled, losses)
+    return _walk(settings, settled, losses, kept)
 
 
 def _walk(
     settings: AdaptiveStudent | AdaptiveReference,
     settled: Mapping[int, Flags],
     losses: Mapping[int, Floats],
+    kept: Mapping[int, Floats],
 ) -> StoppingPlan:
     """Return the rule with its exact error and cost, from the first look to the last."""
-    decided, error, samples = settings.start, 0.0, 0.0
+    decided, error, samples, in_band = settings.start, 0.0, 0.0, 0.0
     present = _chances(0, decided)[0]
     while True:
         ending = present * settled[decided]
         error += float(ending @ losses[decided])
         samples += float(ending.sum()) * decided
+        in_band += float(ending @ kept[decided])
         more = min(settings.step, settings.most - decided)
         if more == 0:
-            return StoppingPlan(settled, error, samples)
+            return StoppingPlan(settled, error, samples, in_band)
         staying = (present - ending)[:, None] * _chances(decided, more)
         present = np.zeros(decided + more + 1)
         for added in range(more + 1):

@@ -5,10 +5,14 @@
 All of them are coarse, and the plan says where it rests on them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import polars as pl
+
+from tasks.assess.stopping import edges_of, plan_of
 from tasks.plan.estimate import share_in_band
-from tasks.recipe import EmbedderSettings, ModelSettings, Recipe, SelectSettings
+from tasks.recipe import EmbedderSettings, ModelSettings, Recipe
 from tasks.simulator.settings import Settings, read_settings
 
 BYTES_PER_TOKEN = 4.0
@@ -47,10 +51,39 @@ def assume(recipe: Recipe, settings: ModelSettings) -> Assumed:
     return Assumed(tokens, _FIRST_TOKEN_S + tokens / _TOKENS_PER_SECOND)
 
 
-def assume_in_band(select: SelectSettings, domain: str | None, samples: int) -> float:
-    """Return the share of a domain's prompts that are taken to be in its band."""
-    band = select.domains.get(domain or "", select.band)
-    return share_in_band(band.low, band.high, samples)
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """What a student's samples are taken to come to: a prompt's number, the share in the band."""
+
+    samples: float
+    in_band: float
+
+
+def assume_sampling(recipe: Recipe, prompts: pl.DataFrame) -> Callable[[str | None], Sampling]:
+    """Return what is taken of a domain: the mean over the answer types that its prompts have."""
+    counted = prompts.group_by("domain", "answer_type").len()
+    types: dict[str | None, dict[str | None, int]] = {}
+    for domain, answer_type, count in counted.rows():
+        types.setdefault(domain, {})[answer_type] = count
+
+    def of_domain(domain: str | None) -> Sampling:
+        weights = types.get(domain) or {None: 1}
+        each = {name: _assume_of_type(recipe, domain, name) for name in weights}
+        total = sum(weights.values())
+        return Sampling(
+            sum(each[name].samples * weight for name, weight in weights.items()) / total,
+            sum(each[name].in_band * weight for name, weight in weights.items()) / total,
+        )
+
+    return of_domain
+
+
+def _assume_of_type(recipe: Recipe, domain: str | None, answer_type: str | None) -> Sampling:
+    if recipe.sample.adaptive is not None:
+        plan = plan_of(recipe, recipe.sample.adaptive, domain, answer_type)
+        return Sampling(plan.samples, plan.in_band)
+    edges, samples = edges_of(recipe, domain, answer_type), recipe.sample.student
+    return Sampling(samples, share_in_band(edges.low, edges.high, samples, edges.error))
 
 
 def _assume_simulated(recipe: Recipe, settings: ModelSettings) -> Assumed:

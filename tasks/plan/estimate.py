@@ -12,6 +12,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeVar
 
+import numpy as np
+
+from tasks.assess.membership import FAULTLESS, correct_rates
+from tasks.recipe import VerifierError
+
 Key = TypeVar("Key")
 PRIOR_WEIGHT = 10.0  # An assumption weighs as much as ten observations.
 _KIN_WEIGHT = 40.0  # What other groups have shown counts for no more than this for a new one.
@@ -135,16 +140,15 @@ def _thin_one(group: Estimate, share: Share, wrong_together: float) -> Estimate:
     )
 
 
-def share_in_band(low: float, high: float, samples: int) -> float:
+def share_in_band(low: float, high: float, samples: int, error: VerifierError = FAULTLESS) -> float:
     """Return the share of prompts expected in a band if nothing is known of the student.
 
-    Pass rates are taken to spread like Beta(½, ½): most prompts are easy or hard. The number of
-    correct samples is then beta-binomial.
+    The rates that a verifier shows are taken to spread like Beta(½, ½): most prompts are easy or
+    hard. The number of correct samples is then beta-binomial.
     """
+    rates = correct_rates(np.arange(samples + 1) / samples, error)
     return sum(
-        _chance_of(correct, samples)
-        for correct in range(samples + 1)
-        if low <= correct / samples <= high
+        _chance_of(correct, samples) for correct, rate in enumerate(rates) if low <= rate <= high
     )
 
 

@@ -3,16 +3,16 @@
 student  8 x (433 + 133)  →  kept 305 ± 24  →  teacher 2 x 305
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from tasks.assess.keys import MIN_SAMPLES
-from tasks.assess.stopping import Edges, expect_votes, plan_stopping
+from tasks.assess.stopping import expect_votes
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.plan import pending
-from tasks.plan.assumed import CONFIRMED_SHARE, TRUSTED_SHARE
+from tasks.plan.assumed import CONFIRMED_SHARE, TRUSTED_SHARE, Sampling, assume_sampling
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.price import Demand
 from tasks.recipe import ModelSettings, Recipe
@@ -131,11 +131,12 @@ def forecast_student(
     first = adaptive.start if adaptive else recipe.sample.student
     more = forecast_answers(recipe.models.student, coming, first)
     begun, fresh = _count_rounds(asked, prompts, first)
+    sampling = assume_sampling(recipe, prompts)
     return Forecast(
         prompts=add([exact(asked["prompt_id"].n_unique()), *coming.prompts.values()]),
         demands=(
             *begun,
-            *(_settle(each, recipe) for each in (*fresh, *more)),
+            *(_settle(each, recipe, sampling) for each in (*fresh, *more)),
         ),
         shares_from=coming.shares_from,
     )
@@ -150,14 +151,13 @@ def _count_rounds(
     return begun, count_demands(asked.filter(is_first), prompts)
 
 
-def _settle(demand: Demand, recipe: Recipe) -> Demand:
+def _settle(demand: Demand, recipe: Recipe, sampling: Callable[[str | None], Sampling]) -> Demand:
     """Return the student's calls of first rounds with those that its stopping rule asks for."""
     adaptive = recipe.sample.adaptive
     if adaptive is None:
         return demand
-    band = recipe.select.band_of(demand.domain)
-    plan = plan_stopping(Edges(band.low, band.high), adaptive)
-    return _carry_on(demand, plan.samples / adaptive.start, adaptive.most / adaptive.start)
+    usual = sampling(demand.domain).samples
+    return _carry_on(demand, usual / adaptive.start, adaptive.most / adaptive.start)
 
 
 def _carry_on(demand: Demand, usual: float, most: float) -> Demand:

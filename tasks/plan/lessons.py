@@ -10,7 +10,7 @@ from dataclasses import replace
 import polars as pl
 
 from tasks.plan import pending
-from tasks.plan.assumed import assume_in_band
+from tasks.plan.assumed import assume_sampling
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.forecast import Coming, Forecast, count_demands, forecast_answers
 from tasks.recipe import Recipe
@@ -47,7 +47,7 @@ def forecast_teacher(
         .join(prompts.select("prompt_id", "domain"), on="prompt_id")
     )
     waiting = _count(prompts.join(undecided, on="prompt_id", how="semi"))
-    likely = _expect_kept(recipe, decided, waiting, coming)
+    likely = _expect_kept(recipe, prompts, decided, waiting, coming)
     kept = decided.filter("kept")
     taken = share_of_mixture(recipe.select.mixture, _count(kept), likely)
     ids = kept["prompt_id"].to_list()
@@ -113,7 +113,11 @@ def _decide_freely(store: Store, recipe: Recipe) -> pl.DataFrame:
 
 
 def _expect_kept(
-    recipe: Recipe, decided: pl.DataFrame, waiting: Mapping[str, int], coming: Coming
+    recipe: Recipe,
+    prompts: pl.DataFrame,
+    decided: pl.DataFrame,
+    waiting: Mapping[str, int],
+    coming: Coming,
 ) -> dict[str, Estimate]:
     """Return how many of the undecided prompts are expected in the band, by domain."""
     counted = decided.group_by("domain").agg(pl.len(), pl.col("kept").sum())
@@ -122,8 +126,8 @@ def _expect_kept(
         name: add([exact(waiting.get(name, 0)), coming.prompts.get(name, Estimate())])
         for name in {*waiting, *coming.prompts}
     }
-    samples = recipe.sample.student
-    shares = blend_groups(seen, lambda domain: assume_in_band(recipe.select, domain, samples))
+    sampling = assume_sampling(recipe, prompts)
+    shares = blend_groups(seen, lambda domain: sampling(domain).in_band)
     return thin(groups, shares)
 
 

@@ -36,7 +36,7 @@ from tasks.plan.rewriting import forecast_rewriting, forecast_router
 from tasks.rate.objections import give_keys
 from tasks.recipe import ModelSettings, Recipe, Role
 from tasks.rewrite.routes import route_seeds
-from tasks.sample import SampledRole
+from tasks.sample import SampledRole, find_shortfalls
 from tasks.select.contamination import find_contamination
 from tasks.select.duplicates import find_duplicates
 from tasks.select.embed import name_embedder
@@ -100,6 +100,7 @@ def make_plan(recipe: Recipe) -> Plan:
             and not (recipe.phase == "explore" and stage == "teach")
         ]
         spent = load_spent(store, recipe)
+        shortfalls = find_shortfalls(store, recipe)
     stages = tuple(stage for _, stage in planned)
     verdict = judge_budget(recipe, spent, [(each.role, each.cost) for each in stages])
     return Plan(
@@ -107,7 +108,7 @@ def make_plan(recipe: Recipe) -> Plan:
         stages=stages,
         total=add_costs([each.cost for each in stages]),
         budget=verdict,
-        notes=tuple(_write_notes(recipe, setting, stages)),
+        notes=(*_write_notes(recipe, setting, stages), *shortfalls),
         warnings=tuple(_write_warnings(recipe, planned)),
     )
 

@@ -14,7 +14,12 @@ from tasks.recipe.fields import URI
 from tasks.recipe.packs import put_packs
 from tasks.recipe.recipe import Recipe
 from tasks.recipe.stages import Phase
-from tasks.recipe.text import check_values, describe_faults, read_declared
+from tasks.recipe.text import (
+    check_numbers_of_samples,
+    check_values,
+    describe_faults,
+    read_declared,
+)
 
 
 def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
@@ -29,6 +34,7 @@ def load_recipe(path: Path | str, overrides: Sequence[str] = ()) -> Recipe:
         _override(declared, override)
     try:
         check_values(declared)
+        check_numbers_of_samples(declared)
     except ValueError as error:
         raise RecipeError(f"{file}: {error}") from None
     put_packs(declared, file.resolve().parent)

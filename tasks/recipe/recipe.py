@@ -61,7 +61,7 @@ class Recipe(Section):
         if self.rewrite.confirmations > self.rewrite.tries:
             raise ValueError("rewrite.confirmations is larger than rewrite.tries")
         where = "sample.adaptive.start" if self.sample.adaptive else "sample.student"
-        fewest = self.sample.adaptive.start if self.sample.adaptive else self.sample.student
+        fewest = self.sample.every_prompt_gets
         if self.select.min_samples > fewest:
             raise ValueError(
                 f"select.min_samples ({self.select.min_samples}) is larger than {where} "

@@ -70,13 +70,14 @@ class AdaptiveStudent(Section):
     start: int = Field(default=4, ge=1, le=256, description="Samples that every prompt gets.")
     step: int = Field(default=2, ge=1, le=256, description="Samples of a further round.")
     most: int = Field(default=24, ge=1, le=256, description="Samples that no prompt exceeds.")
-    error: float = Field(
-        default=0.125,
+    error: float | None = Field(
+        default=None,
         gt=0,
         lt=0.5,
         description=(
             "The share of prompts that may end on the wrong side of the band, expected over a "
-            "pool with the U-shape of Jeffreys' prior."
+            "pool with the U-shape of Jeffreys' prior. If none is named it is 0.125, or the least "
+            "that `most` samples can reach, if that is more."
         ),
     )
 
@@ -152,9 +153,10 @@ class SampleSettings(Section):
             )
         return self
 
-    def most_of_student(self) -> int:
-        """Return the number of samples that no prompt's student exceeds."""
-        return self.adaptive.most if self.adaptive else self.student
+    @property
+    def every_prompt_gets(self) -> int:
+        """The samples of the student that every prompt gets, however plain its case is."""
+        return self.adaptive.start if self.adaptive else self.student
 
 
 class AssessSettings(Section):

@@ -67,6 +67,23 @@ def check_values(declared: object) -> None:
             )
 
 
+def check_numbers_of_samples(declared: object) -> None:
+    """Raise ValueError where a number of samples is declared that would count for nothing.
+
+    A recipe itself always has both, and so has what was dumped of one; here is what a person wrote.
+    """
+    sample = declared.get("sample") if isinstance(declared, dict) else None
+    if not isinstance(sample, dict):
+        return
+    for fixed, in_rounds in (("student", "adaptive"), ("reference", "adaptive_reference")):
+        if fixed in sample and sample.get(in_rounds) is not None:
+            raise ValueError(
+                f"sample.{fixed} and sample.{in_rounds}: in rounds no fixed number is drawn, so "
+                f"sample.{fixed} would count for nothing; leave one of the two out (on the command "
+                f"line: --set sample.{in_rounds}=null)"
+            )
+
+
 def _walk(
     value: object, steps: tuple[str, ...], inside: frozenset[int]
 ) -> Iterator[tuple[str, object]]:

@@ -16,49 +16,53 @@ MOST_BINS = 16
 TENTHS = 10
 FORTIETHS = 40  # An eighth, where bands like to end, is a whole number of them.
 _NORMAL_95 = 1.96
+_ROUNDING = 1e-9  # Seven of ten are 0.7, in whichever tenth the last bit puts them.
 
 
 def difficulty_charts(difficulty: pl.DataFrame, recipe: Recipe) -> list[dict[str, Any]]:
     """Return a histogram of pass rates for each domain, the band shaded.
 
-    With few samples a bar is a count of right answers, 3 of 8; with many it is a tenth.
+    Where every prompt has the same few samples a bar is a count of right answers, 3 of 8; else it
+    is a tenth of the rates, beside one bar each for none and for all.
     """
-    bins = bins_of(recipe)
-    counted = (
-        difficulty.with_columns((pl.col("pass_rate") * bins).round().cast(pl.Int64).alias("bin"))
-        .group_by("domain", "bin", "kept")
-        .agg(pl.col("prompts").sum())
-    )
-    numbers = {(domain, place, kept): count for domain, place, kept, count in counted.rows()}
-    told = {row["domain"]: row for row in count_in_band(difficulty, recipe)}
     charts = []
-    for domain in counted["domain"].unique().sort():
-        band = recipe.select.band_of(domain)
-        bars = [
-            _difficulty_bar(numbers, domain, place, bins, band.low <= place / bins <= band.high)
-            for place in range(bins + 1)
-        ]
-        kept = sum(numbers.get((domain, place, True), 0) for place in range(bins + 1))
+    for told in count_in_band(difficulty, recipe):
+        part = difficulty.filter(pl.col("domain") == told["domain"])
+        bars = _difficulty_bars(part, recipe, told["domain"])
         charts.append(
             {
-                "domain": domain,
-                "kept": kept,
+                "domain": told["domain"],
+                "kept": int(part.filter("kept")["prompts"].sum()),
                 "measured": sum(bar.total for bar in bars),
-                "in_band": say_in_band(told[domain]),
+                "in_band": say_in_band(told),
                 "chart": draw_histogram(
                     bars,
-                    title=f"{domain}: prompts by the student's pass rate",
-                    band=(band.low * bins, band.high * bins),
+                    title=f"{told['domain']}: prompts by the student's pass rate",
+                    band=_shade(recipe, told["domain"]),
                 ),
             }
         )
     return charts
 
 
-def bins_of(recipe: Recipe) -> int:
-    """Return how many steps a histogram of pass rates has: one a sample, if they are few."""
+def count_bars(recipe: Recipe) -> int:
+    """Return how many bars a histogram of pass rates has."""
+    return recipe.sample.student + 1 if _is_counted(recipe) else TENTHS + 2
+
+
+def place_rates(recipe: Recipe) -> pl.Expr:
+    """Return the bar that a pass rate belongs to: the first is none, the last is all."""
+    rate = pl.col("pass_rate")
+    if _is_counted(recipe):
+        return (rate * recipe.sample.student).round().cast(pl.Int64)
+    tenth = 1 + (rate * TENTHS + _ROUNDING).floor().cast(pl.Int64)
+    return pl.when(rate <= 0).then(0).when(rate >= 1).then(TENTHS + 1).otherwise(tenth)
+
+
+def _is_counted(recipe: Recipe) -> bool:
+    """Whether every rate is a count of right answers out of the same few."""
     few = recipe.sample.adaptive is None and recipe.sample.student <= MOST_BINS
-    return recipe.sample.student if few else TENTHS
+    return few and not recipe.select.verifier_error
 
 
 def count_in_band(difficulty: pl.DataFrame, recipe: Recipe) -> list[dict[str, Any]]:
@@ -159,16 +163,58 @@ def policy_rows(difficulty: pl.DataFrame, recipe: Recipe) -> list[dict[str, Any]
     return [row | {"share": row["prompts"] / measured if measured else 0.0} for row in rows]
 
 
-def _difficulty_bar(
-    numbers: Mapping[tuple[str, int, bool], int],
-    domain: str,
-    place: int,
-    bins: int,
-    inside: bool,
-) -> Bar:
-    kept, dropped = numbers.get((domain, place, True), 0), numbers.get((domain, place, False), 0)
-    few = bins <= TENTHS
-    label = f"{place}/{bins}" if few else (f"{place}" if place % 4 == 0 else "")
-    where = "inside" if inside else "outside"
-    title = f"{place} of {bins} right: {kept:,} kept, {dropped:,} set aside ({where} the band)"
-    return Bar(label, (("kept", kept), ("dropped", dropped)), title)
+def _difficulty_bars(part: pl.DataFrame, recipe: Recipe, domain: str) -> list[Bar]:
+    """Return the bars of one domain."""
+    band = recipe.select.band_of(domain)
+    counted = part.group_by(
+        place_rates(recipe).alias("bar"),
+        "kept",
+        pl.col("pass_rate").is_between(band.low, band.high).alias("inside"),
+    ).agg(pl.col("prompts").sum())
+    numbers = {(place, kept, inside): count for place, kept, inside, count in counted.rows()}
+    bars = []
+    for place in range(count_bars(recipe)):
+        kept, dropped, inside, outside = (
+            sum(numbers.get((place, *which), 0) for which in several)
+            for several in (
+                ((True, True), (True, False)),
+                ((False, True), (False, False)),
+                ((True, True), (False, True)),
+                ((True, False), (False, False)),
+            )
+        )
+        label, rates = _name_bar(recipe, place)
+        title = f"{rates}: {kept:,} kept, {dropped:,} set aside{_say_side(inside, outside)}"
+        bars.append(Bar(label, (("kept", kept), ("dropped", dropped)), title))
+    return bars
+
+
+def _name_bar(recipe: Recipe, place: int) -> tuple[str, str]:
+    """Return a bar's label and its rates in words."""
+    samples = recipe.sample.student
+    if _is_counted(recipe):
+        few = samples <= TENTHS
+        label = f"{place}/{samples}" if few else (f"{place}" if place % 4 == 0 else "")
+        return label, f"{place} of {samples} right"
+    if place in (0, TENTHS + 1):
+        return ("all", "all right") if place else ("none", "none right")
+    low, high = (place - 1) / TENTHS, place / TENTHS
+    return f"{low:g}", f"{low:g} to {high:g} right" if low else f"some, below {high:g} right"
+
+
+def _say_side(inside: int, outside: int) -> str:
+    """Say on which side of the band the prompts of a bar are; an edge may go through it."""
+    if inside and outside:
+        return f" ({inside:,} inside the band, {outside:,} outside)"
+    return f" ({'inside' if inside else 'outside'} the band)" if inside or outside else ""
+
+
+def _shade(recipe: Recipe, domain: str) -> tuple[float, float]:
+    """Return the band in bars: from the left of the one to the right of the other."""
+    band = recipe.select.band_of(domain)
+    if _is_counted(recipe):
+        return band.low * recipe.sample.student, band.high * recipe.sample.student
+    return (
+        1 + band.low * TENTHS if band.low > 0 else 0,
+        band.high * TENTHS if band.high < 1 else TENTHS + 1,
+    )
