@@ -81,6 +81,7 @@ def make_recipe(tmp_path: Path) -> MakeRecipe:
             "store": {"catalog": "store/catalog.sqlite"},
             "seeds": [{"path": "seeds.jsonl"}],
             "models": {"student": {"model": "sim-student"}},
+            "sample": {"student": 8},
             "release": {"folder": "releases"},
         }
         return resolve_paths(Recipe.model_validate(_merge(declared, overrides)), tmp_path)

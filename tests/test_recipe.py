@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from tasks.errors import RecipeError
-from tasks.recipe import Recipe, load_recipe, recipe_schema
+from tasks.recipe import AdaptiveStudent, Recipe, load_recipe, recipe_schema
 
 ROOT = Path(__file__).resolve().parents[1]
 MINIMAL: Mapping[str, Any] = {
@@ -411,6 +411,23 @@ def test_the_digest_knows_what_decides_and_no_place_and_no_limit(tmp_path: Path)
         )
     }
     assert len(others - same) == 8
+
+
+def test_samples_are_as_many_as_it_takes_unless_a_number_is_named(write: Write) -> None:
+    def adaptive(*overrides: str, **changes: Any) -> AdaptiveStudent | None:
+        recipe = load_recipe(write(**changes), overrides)
+        again = Recipe.model_validate(recipe.model_dump(mode="json"))  # as Prefect hands it on
+        assert again.sample == recipe.sample
+        return recipe.sample.adaptive
+
+    assert adaptive() == adaptive("sample.reference=2") == AdaptiveStudent()
+    assert adaptive("sample.adaptive.most=16") == AdaptiveStudent(most=16)
+    assert adaptive("select.min_samples=6") == AdaptiveStudent(start=6)
+    assert adaptive("sample.student=8") is None
+    assert adaptive("sample.adaptive=null") is None
+    assert adaptive("sample.keys_by=student") is None  # Keys come after its samples there.
+    batched = {"student": {"model": "m", "mode": "batch", "base_url": "http://x/v1"}}
+    assert adaptive(models=batched) is None  # A round would be a batch.
 
 
 def test_the_policy_is_named_by_what_it_selects_with(write: Write) -> None:

@@ -1,6 +1,6 @@
 """The recipe as a whole, and what of it decides the content of a release."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -13,6 +13,7 @@ from tasks.recipe.policies import PRESETS
 from tasks.recipe.select import SelectSettings
 from tasks.recipe.sources import BenchmarkSource, ResponseSource, SeedSource, StoreSettings
 from tasks.recipe.stages import (
+    AdaptiveStudent,
     AssessSettings,
     ExploreSettings,
     Phase,
@@ -21,6 +22,8 @@ from tasks.recipe.stages import (
     SampleSettings,
     TeachSettings,
 )
+
+_USUAL_START = int(AdaptiveStudent.model_fields["start"].default)
 
 
 class Recipe(Section):
@@ -52,6 +55,27 @@ class Recipe(Section):
     teach: TeachSettings = TeachSettings()
     release: ReleaseSettings
     budget: Budget = Budget()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sample_in_rounds(cls, declared: Any) -> Any:
+        """Have samples drawn as they are needed where a recipe names no number of them.
+
+        Not by a student that votes on the keys, for then they come after its samples, nor by one
+        that is asked in batches: each round would be a batch, and may take a day.
+        """
+        if not isinstance(declared, Mapping):
+            return declared
+        sample, select, models = (declared.get(name, {}) for name in ("sample", "select", "models"))
+        if not all(isinstance(section, Mapping) for section in (sample, select, models)):
+            return declared
+        student = models.get("student")
+        told = {"student", "adaptive"} & sample.keys() or sample.get("keys_by") == "student"
+        if told or not isinstance(student, Mapping) or student.get("mode") == "batch":
+            return declared
+        least = select.get("min_samples")
+        start = {"start": least} if isinstance(least, int) and least > _USUAL_START else {}
+        return {**declared, "sample": {**sample, "adaptive": start}}
 
     @model_validator(mode="after")
     def _check_combinations(self) -> Self:

@@ -111,9 +111,13 @@ class AdaptiveReference(Section):
 class SampleSettings(Section):
     """How many samples are drawn of whom."""
 
-    student: int = Field(default=8, ge=1, le=1024)
+    student: int = Field(default=8, ge=1, le=1024, description="So many of each, if it is named.")
     adaptive: AdaptiveStudent | None = Field(
-        default=None, description="Instead of `student` samples each: as many as it takes."
+        default=None,
+        description=(
+            "As many as it takes: what holds unless `student` is named, is asked in batches or "
+            "votes on the keys."
+        ),
     )
     reference: int = Field(default=4, ge=1, le=1024)
     adaptive_reference: AdaptiveReference | None = Field(
