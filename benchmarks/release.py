@@ -3,7 +3,8 @@
     {"bench": "release", "measure": "gate", "value": 31.4, "unit": "s", "target": "<= 60", …}
 
 Run it with `python -m benchmarks.release`; TEACHSET_PAIRS says how many pairs the gate reads
-(1,400,000 if absent). The pairs are made of the sentences of the bundled problems, each with a
+(1,400,000 if absent), TEACHSET_REPEATED of how many two releases are compared (20,000). The pairs
+are made of the sentences of the bundled problems, each with a
 number of its own, at 2 kB a pair; they are staged as a release stages them.
 """
 
@@ -26,6 +27,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from expectations.gate import Book, Expected, GateResult, Limits, run_gate
+from expectations.release_suite import NEVER_NULL
+from tasks.rate.guidelines import split_passages
 from tasks.recipe import Allowances, GateSettings, load_recipe
 from tasks.release.formats import COLUMNS, duckdb_types, pair_columns
 from tasks.release.publish import release
@@ -35,6 +38,7 @@ from tasks.store import close_stores, open_store
 ROOT = Path(__file__).resolve().parents[1]
 PAIRS = 1_400_000
 GOOD = 100_000
+REPEATED = 20_000
 SENTENCES = 20  # about 2 kB
 MOST_SECONDS, MOST_RELEASE_SECONDS, MOST_BYTES = 60, 240, 4 * 1024**3
 RECIPE = """
@@ -44,6 +48,9 @@ seeds: [{path: seeds.jsonl}]
 models: {student: {model: sim-student}, teacher: {model: sim-teacher}}
 release: {folder: releases, formats: [parquet, jsonl], validation_share: 0.05}
 """
+_TIMELY = frozenset({"origin.json", "report.html"})  # what says when, how long and at what cost
+PRIVATE = "Say what is asked for in one plain sentence and offer help with whatever is safe."
+DOMAINS = ("math", "code", "science", "safety")
 _SPAN = 50  # at least as many sentences lie between two that a pair has in common with itself
 _SCHEMA = pa.schema([(name, COLUMNS[name]) for name in pair_columns(with_reasoning=False)])
 MAKE_PAIRS = """
@@ -89,8 +96,15 @@ MAKE_PAIRS = """
 def main() -> None:
     """Print every measure as one JSON line."""
     pairs = int(os.environ.get("TEACHSET_PAIRS", PAIRS))
-    for measures in (measure_faults(), measure_gate(pairs), measure_release(pairs)):
-        for line in measures:
+    repeated = int(os.environ.get("TEACHSET_REPEATED", REPEATED))
+    measures = (
+        measure_faults(),
+        measure_bytes(repeated),
+        measure_gate(pairs),
+        measure_release(pairs),
+    )
+    for lines in measures:
+        for line in lines:
             print(json.dumps({"bench": "release", **line}), flush=True)
 
 
@@ -132,20 +146,22 @@ def expect(pairs: int, **settings: Any) -> Expected:
         band=(0.125, 0.75),
         kept=pairs,
         books=[Book("prompts that were decided on", pairs, pairs)],
-        mixture=dict.fromkeys(("math", "code", "science", "safety"), 0.25),
+        mixture=dict.fromkeys(DOMAINS, 0.25),
+        told_in_private=split_passages([PRIVATE]),
         limits=Limits(**GateSettings(**settings).model_dump()),
     )
 
 
 def measure_faults() -> Iterator[dict[str, Any]]:
-    """Plant one fault of each kind in good rows: each must be found by its own rule alone."""
+    """Plant a fault of every rule in good rows: each must be found by its own rule alone."""
     good = make_pairs(0, GOOD)
-    planted = plant_faults(good.slice(0, 60).to_pylist())
+    planted = plant_faults(good.slice(0, 90).to_pylist())
     bad = pa.Table.from_pylist([row for rows in planted.values() for row in rows], _SCHEMA)
     total = good.num_rows + bad.num_rows
-    expected = expect(total, allow=Allowances(personal_data=0), max_tokens=2_000)
+    settings: dict[str, Any] = {"allow": Allowances(personal_data=0), "max_tokens": 2_000}
     references: dict[str, Any] = {
         "flagged": [planted["benchmark_item"][0]["prompt_id"]],
+        "flagged_responses": [planted["benchmark_item"][1]["response_id"]],
         "untrusted": [planted["untrusted_key"][0]["prompt_id"]],
         "contradicted": [planted["contradicted_verdict"][0]["response_id"]],
         "clusters": {
@@ -153,37 +169,92 @@ def measure_faults() -> Iterator[dict[str, Any]]:
             good["prompt_id"][_first_of(good, "train")].as_py(): "cluster",
         },
     }
+    alone = _gate([good], expect(GOOD, **settings))
+    expected = replace(expect(total, **settings), **references, previous=alone.figures)
+    result = _gate([good, bad], expected)
+    of_wholes = {
+        name: _gate(
+            tables, replace(expect(GOOD, **settings), **{"previous": alone.figures, **changes})
+        )
+        for name, (tables, changes) in plant_wholes(good, alone.figures).items()
+    }
+    known = {str(name) for name in good["pair_id"].to_pylist()}
+    yield describe_faults((alone, result), planted, of_wholes, known)
+
+
+def plant_wholes(
+    good: pa.Table, figures: Mapping[str, float]
+) -> dict[str, tuple[list[pa.Table], dict[str, Any]]]:
+    """Return, by the rule that is to find it, a release of good rows that is wrong as a whole.
+
+    Either its files are others than a release's, or the recipe and the store say something else.
+    """
+    typed = good.set_column(good.column_names.index("key"), "key", good["key"].cast(pa.int64()))
+    renamed = good.rename_columns(["name" if n == "key" else n for n in good.column_names])
+    rows = good.num_rows
+    unlike = dict.fromkeys(DOMAINS, 0.2) | {"math": 0.4}
+    book = Book("prompts that were decided on", rows + 1, rows)
+    return {
+        "columns": ([renamed], {}),
+        "wrong_types": ([typed], {}),
+        "enough_pairs": ([good], {"min_pairs": rows + 1}),
+        "off_mixture": ([good], {"mixture": unlike}),
+        "drift": ([good], {"previous": {**figures, "pairs": 2 * figures["pairs"]}}),
+        "unbalanced_books": ([good], {"books": [book]}),
+    }
+
+
+def _gate(tables: list[pa.Table], expected: Expected) -> GateResult:
     with tempfile.TemporaryDirectory() as folder:
-        stage(Path(folder), iter([good, bad]))
-        result = run_gate(Path(folder), replace(expected, **references))
-    yield describe_faults(result, planted, {str(name) for name in good["pair_id"].to_pylist()})
+        stage(Path(folder), iter(tables))
+        return run_gate(Path(folder), expected)
 
 
 def describe_faults(
-    result: GateResult, planted: dict[str, list[dict[str, Any]]], good: set[str]
+    results: tuple[GateResult, GateResult],
+    planted: dict[str, list[dict[str, Any]]],
+    of_wholes: Mapping[str, GateResult],
+    good: set[str],
 ) -> dict[str, Any]:
-    """Return the measure: faults found by their own rule; anything else that was blamed."""
-    blamed = {rule.rule: set(rule.pair_ids) for rule in result.rules if rule.found}
+    """Return the measure: faults found by their own rule; anything else that was blamed.
+
+    `results` are of the good rows alone and of those with the planted ones.
+    """
+    alone, result = results
+    found = {rule.rule: rule for rule in result.rules if rule.found}
+    blamed = {name: set(rule.pair_ids) for name, rule in found.items()}
+    # A row without an id cannot be named; that there is just the one is what can be said of it.
     caught = [
         name
         for name, rows in planted.items()
-        if {row["pair_id"] for row in rows} <= blamed.get(name, set())
+        if name in found
+        and found[name].found == len(rows)
+        and {row["pair_id"] for row in rows} - {None} <= blamed[name]
     ]
     of_rows = {row["pair_id"]: name for name, rows in planted.items() for row in rows}
-    others = sorted(
+    others = [
         f"{rule} blames {of_rows.get(pair, 'a good row')}"
         for rule, pairs in blamed.items()
         for pair in pairs
         if of_rows.get(pair) != rule
-    )
+    ]
+    others += [f"{rule.rule} blames good rows alone" for rule in alone.rules if rule.found]
+    for name, whole in of_wholes.items():
+        broken = {rule.rule for rule in whole.rules if rule.found}
+        caught += [name] if name in broken else []
+        others += [f"{rule} blames {name}" for rule in sorted(broken - {name})]
+    kinds = {*planted, *of_wholes}
+    unplanted = {rule.rule for rule in result.rules} - kinds
+    blames_good = any("good row" in other for other in others)
     return {
         "measure": "planted faults",
-        "value": len(caught) / len(planted),
+        "value": len(caught) / len(kinds),
         "unit": "share caught by its own rule",
         "target": "1, and no good row blamed",
-        "ok": len(caught) == len(planted) and not any("good row" in other for other in others),
-        "detail": f"{len(planted)} kinds in {len(good):,} good rows; "
-        f"missed: {sorted(set(planted) - set(caught))}; blamed besides: {others}",
+        "ok": len(caught) == len(kinds) and not unplanted and not blames_good,
+        "detail": f"{len(kinds)} kinds in {len(good):,} good rows, {len(result.rules)} rules; "
+        f"missed: {sorted(kinds - set(caught))}; without a plant: {sorted(unplanted)}; "
+        f"blamed besides: {sorted(others)}",
     }
 
 
@@ -194,7 +265,8 @@ def plant_faults(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     def bad(name: str, answer: str | None = None, **changes: Any) -> dict[str, Any]:
         row = {**next(fresh), **changes}
         for column in ("pair_id", "prompt_id", "root_id", "response_id"):
-            row[column] = changes.get(column, f"bad-{name}-{row[column][:8]}")
+            if column not in changes:
+                row[column] = f"bad-{name}-{row[column][:8]}"
         question, response = (message["content"] for message in row["messages"])
         said = f"{question} As {name}?"
         if "messages" not in changes:
@@ -209,7 +281,10 @@ def plant_faults(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
     held_out = {"split": "validation"}
     return {
         "unique_pair_id": [double, {**bad("unique_pair_id"), "pair_id": double["pair_id"]}],
-        "no_null_teacher": [bad("no_null_teacher", teacher=None)],
+        **{
+            f"no_null_{column}": [bad(f"no_null_{column}", **{column: None})]
+            for column in NEVER_NULL
+        },
         "known_kind": [bad("known_kind", kind="guess")],
         "known_split": [bad("known_split", split="test")],
         "known_key_source": [bad("known_key_source", key_source="a friend")],
@@ -222,6 +297,7 @@ def plant_faults(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         "impossible_pass_rate": [bad("impossible_pass_rate", low=0.9, pass_rate=0.5)],
         "outside_band": [bad("outside_band", pass_rate=0.9)],
         "looping": [bad("looping", "Well. " + "We count the apples once more, and then. " * 40)],
+        "repeated_guidelines": [bad("repeated_guidelines", f"It is 4. {PRIVATE.upper()}")],
         "leaked_guideline": [bad("leaked_guideline", "My guidelines say that it is 4.")],
         "secret": [bad("secret", f"Use sk-{'a1B2' * 8} to see that it is 4.")],
         "personal_data": [bad("personal_data", "Ask jane.doe@mail-box.co.uk: it is 4.")],
@@ -230,10 +306,48 @@ def plant_faults(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         "unknown_licence": [bad("unknown_licence", licence=None)],
         "shared_root": [bad("shared_root", root_id=_root_of(rows), **held_out)],
         "shared_cluster": [bad("shared_cluster", **held_out)],
-        "benchmark_item": [bad("benchmark_item")],
+        "benchmark_item": [bad("benchmark_item"), bad("benchmark_item")],
         "untrusted_key": [bad("untrusted_key")],
         "contradicted_verdict": [bad("contradicted_verdict")],
     }
+
+
+def measure_bytes(pairs: int) -> Iterator[dict[str, Any]]:
+    """Release one store twice, with other threads and other hashes, and compare every file."""
+    with tempfile.TemporaryDirectory(dir=os.environ.get("TEACHSET_SCRATCH")) as name:
+        folder = Path(name)
+        (folder / "recipe.yaml").write_text(RECIPE, encoding="utf-8")
+        run_self(name, str(pairs), "fill")
+        releases: list[Path] = []
+        for place, threads in (("releases", "1"), ("again", "2")):
+            recipe = RECIPE.replace("folder: releases", f"folder: {place}")
+            (folder / "recipe.yaml").write_text(recipe, encoding="utf-8")
+            chance = {"PYTHONHASHSEED": threads, "TEACHSET_THREADS": threads}
+            run_self(name, str(pairs), "publish", environment=chance)
+            releases.append((folder / place / "latest").resolve())
+        files = [_read_files(release) for release in releases]
+    different = [
+        path
+        for path in sorted({*files[0], *files[1]} - _TIMELY)
+        if files[0].get(path) != files[1].get(path)
+    ]
+    same_name = releases[0].name == releases[1].name
+    data = sum(path.endswith((".parquet", ".jsonl")) for path in files[0])
+    yield {
+        "measure": "two releases of one store",
+        "value": "different" if different or not same_name else "identical",
+        "unit": "bytes",
+        "target": "identical",
+        "ok": same_name and not different,
+        "detail": f"{pairs:,} pairs; {len(files[0]) - len(_TIMELY)} files compared, "
+        f"{data} of data, {sum(map(len, files[0].values())):,} bytes; different: {different}; "
+        f"not compared: {sorted(_TIMELY)}",
+    }
+
+
+def _read_files(folder: Path) -> dict[str, bytes]:
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {str(path.relative_to(folder)): path.read_bytes() for path in found}
 
 
 def measure_gate(pairs: int) -> Iterator[dict[str, Any]]:
@@ -279,10 +393,16 @@ def measure_release(pairs: int) -> Iterator[dict[str, Any]]:
     )
 
 
-def run_self(*arguments: str) -> dict[str, Any]:
+def run_self(*arguments: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
     """Run one of this module's processes and return what its last line says, if there is one."""
     command = [sys.executable, "-m", "benchmarks.release", *arguments]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(
+        command,
+        env={**os.environ, **(environment or {})},
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
     said: dict[str, Any] = json.loads((done.stdout.splitlines() or ["{}"])[-1])
     return said
 

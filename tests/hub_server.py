@@ -42,6 +42,7 @@ class Hub:
     down: str | None = None  # requests whose path has this end without an answer
     busy: int = 0  # so many requests are told to come again later
     between: Callable[[], object] = lambda: None  # called before a commit is looked at
+    lose: Callable[[str], bool] = lambda line: False  # asked first: is this request never served?
 
     def uploads(self) -> list[str]:
         """Return the requests that sent content."""
@@ -78,6 +79,9 @@ class _Handler(QuietHandler):
         if self.hub.down and self.hub.down in path:
             self.close_connection = True
             self.connection.close()
+            return
+        if self.hub.lose(f"{self.command} {path}"):
+            self.close_connection = True
             return
         self.hub.asked.append(f"{self.command} {path}")
         if self.hub.busy:

@@ -275,7 +275,7 @@ def release(store: Store, recipe: Recipe, folder: Path) -> dict[str, list[bytes]
     decide_prompts(store, recipe, "run")
     decide_after_teach(store, recipe, "run")
     folder.mkdir()
-    staged = stage_pairs(store, recipe, folder)
+    staged = stage_pairs(store, recipe, folder, "run")
     version = int(store.sql("select count(*) from releases").item()) + 1
     release_id = content_id("test-release", version)
     row = {"release_id": release_id, "version": version, "recipe": recipe.name}

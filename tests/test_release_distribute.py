@@ -1,10 +1,13 @@
 """Publishing beyond the folder: a bucket and a hub show a whole release or the one before."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +44,28 @@ def send(self, key, file):
     before(self, key, file)
     sent.append(key)
 
+def die(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
 bucket._Prefix._send = send
+if after < 0:
+    bucket._Prefix._point_latest = die
 target = PublishTarget(to="s3://sets/math", endpoint=sys.argv[1])
 bucket.deliver_to_bucket(target, pack(Path(sys.argv[2]), "test", 1))
 """
+
+
+HUB_CHILD = """
+import sys
+from pathlib import Path
+from tasks.recipe import PublishTarget
+from tasks.release.targets import hub
+from tasks.release.targets.parcel import pack
+
+target = PublishTarget(to="hf://lab/math", endpoint=sys.argv[1])
+hub.deliver_to_hub(target, pack(Path(sys.argv[2]), "test", 2))
+"""
+ROOT = Path(bucket.__file__).parents[3]
 
 
 def of_folder(folder: Path) -> dict[str, bytes]:
@@ -93,26 +114,120 @@ def test_a_bucket_has_the_whole_release_and_says_which_is_the_latest(
     assert rows.rows() == [(len(found), 0, 0, "run-3")]
 
 
+def kill_after(storage: str, folder: Path, files: int) -> None:
+    """Send a release in a process that is killed after so many files, or if -1 after them all."""
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED_CHILD, storage, str(folder), str(files)],
+        cwd=ROOT,
+        check=False,
+    )
+    assert child.returncode == -signal.SIGKILL
+
+
+def release_anew(project: Project) -> Project:
+    """Make another release of the project: the same pairs, with fewer fields, in Parquet alone."""
+    fewer = {"formats": ("parquet",), "fields": ("domain",)}
+    only = project.recipe.release.model_copy(update=fewer)
+    recipe = project.recipe.model_copy(update={"release": only})
+    return Project(project.store, recipe, release(project.store, recipe, "run-2"))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_kill_leaves_the_older_release_of_a_bucket_or_the_new_one(
+    project: Project, storage: str, objects: Any
+) -> None:
+    target = PublishTarget(to="s3://sets/math", endpoint=storage)
+    old, new = project.published.folder, release_anew(project).published.folder
+    bucket.deliver_to_bucket(target, pack(old, "test", 1))
+
+    def read() -> str:
+        """Follow latest.json as a reader does; every file of what it names is there."""
+        found = in_bucket(objects)
+        name = str(json.loads(found["math/latest.json"])["release"])
+        whole = of_folder({each.name: each for each in (old, new)}[name])
+        for path, content in whole.items():
+            assert found[f"math/{name}/{path}"] == content
+        return name
+
+    files = len(pack(new, "test", 2).files)
+    # Two files; all but the manifest, of which two are there already; all, and latest.json not.
+    for sent in (2, files - 3, -1):
+        kill_after(storage, new, sent)
+        assert read() == old.name
+        listed = f"math/{new.name}/manifest.json" in in_bucket(objects)
+        assert listed == (sent == -1)  # Where a manifest is, every file it lists is.
+    assert of_folder(new).keys() == {
+        key.removeprefix(f"math/{new.name}/") for key in in_bucket(objects) if new.name in key
+    }
+    assert bucket.deliver_to_bucket(target, pack(new, "test", 2)).uploaded == 0
+    assert read() == new.name
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize(
+    ("moment", "served", "shown"),
+    [
+        ("PUT", False, "old"),  # while a large file is stored
+        ("/commit/", False, "old"),  # before the hub has looked at the commit
+        ("/commit/", True, "new"),  # before the answer came, and before the tag
+        ("/tag/", False, "new"),
+    ],
+)
+def test_a_kill_leaves_the_older_commit_of_a_hub_or_the_new_one(
+    project: Project, hub: Hub, moment: str, served: bool, shown: str
+) -> None:
+    target = {"to": "hf://lab/math", "endpoint": hub.url}
+    project.distribute(target)
+    second = release_anew(project)
+    releases = {"old": project.published.folder, "new": second.published.folder}
+    child = subprocess.Popen(
+        [sys.executable, "-c", HUB_CHILD, hub.url, str(releases["new"])],
+        cwd=ROOT,
+        env={**os.environ, "HF_HUB_DISABLE_XET": "1"},
+    )
+
+    def kill(line: str) -> bool:
+        if moment not in line:
+            return False
+        child.kill()
+        child.wait()
+        return not served
+
+    hub.lose = kill
+    assert child.wait(timeout=120) == -signal.SIGKILL
+    hub.lose = lambda line: False
+    assert _wait_for(lambda: on_main(hub) == of_folder(releases[shown]))
+    assert hub.tags["lab/math"].keys() == {releases["old"].name}
+    commits = len(hub.repositories["lab/math"])
+    second.distribute(target, run_id="run-2")
+    assert on_main(hub) == of_folder(releases["new"])
+    assert len(hub.repositories["lab/math"]) == commits + (shown == "old")
+    newest = hub.repositories["lab/math"][-1]
+    assert hub.tags["lab/math"][releases["new"].name] == newest.oid
+    assert not second.distribute(target, run_id="run-3")[0].new
+
+
+def _wait_for(there: Callable[[], bool]) -> bool:
+    """Wait until a request that was under way when its sender died has been served."""
+    deadline = time.monotonic() + 10
+    while not there() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return there()
+
+
 @pytest.mark.slow
 def test_a_kill_leaves_no_release_and_the_next_run_sends_only_what_is_missing(
     project: Project, storage: str, objects: Any
 ) -> None:
     folder = project.published.folder
-
-    def kill_after(files: int) -> None:
-        child = subprocess.run(
-            [sys.executable, "-c", KILLED_CHILD, storage, str(folder), str(files)],
-            cwd=Path(bucket.__file__).parents[3],
-            check=False,
-        )
-        assert child.returncode == -signal.SIGKILL
-
     parcel = pack(folder, "test", 1)
     names = [f"math/{parcel.name}/{file.path}" for file in parcel.files]
     assert names[-1].endswith("/manifest.json")
-    kill_after(3)
+    kill_after(storage, folder, 3)
     assert sorted(in_bucket(objects)) == sorted(names[:3])
-    kill_after(len(names) - 4)  # Everything but the manifest is there now.
+    kill_after(storage, folder, len(names) - 4)  # Everything but the manifest is there now.
     assert sorted(in_bucket(objects)) == sorted(names[:-1])
     target = PublishTarget(to="s3://sets/math", endpoint=storage)
     delivery = bucket.deliver_to_bucket(target, parcel)
@@ -157,9 +272,7 @@ def test_another_release_takes_the_place_of_the_last_one_as_a_whole(
 ) -> None:
     target = {"to": "hf://lab/math", "endpoint": hub.url}
     project.distribute(target)
-    only = project.recipe.release.model_copy(update={"formats": ("jsonl",)})
-    recipe = project.recipe.model_copy(update={"release": only})
-    second = Project(project.store, recipe, release(project.store, recipe, "run-2"))
+    second = release_anew(project)
     second.distribute(target, run_id="run-2")
     assert on_main(hub) == of_folder(second.published.folder)
     assert len(hub.repositories["lab/math"]) == 3

@@ -11,10 +11,12 @@ import pyarrow as pa
 import pytest
 from conftest import MakeRecipe
 from taught_store import (
+    BENCHMARK_TEXT,
     RUN,
     STUDENT,
     TEACHER,
     Taught,
+    add_item,
     fill,
     identify,
     response_of,
@@ -47,7 +49,7 @@ def stage(store: Store, recipe: Recipe, folder: Path, prompts: Sequence[Taught])
     fill(store, *prompts)
     decide_after_teach(store, recipe, RUN)
     folder.mkdir()
-    staged = stage_pairs(store, recipe, folder)
+    staged = stage_pairs(store, recipe, folder, RUN)
     write_cards(recipe, staged, gather_facts(store, recipe, RUN), folder)
     return staged
 
@@ -313,6 +315,71 @@ def test_preference_pairs_and_why_there_are_none(
     reasons = [pair for _, _, pair in PREFERENCES if isinstance(pair, str)]
     assert staged.unpaired == {reason: reasons.count(reason) for reason in sorted(set(reasons))}
     assert len(found) + sum(staged.unpaired.values()) == staged.links.height
+
+
+SECRET = f"Use sk-{'a1B2' * 8}: 5."
+SAID = f"As in: {BENCHMARK_TEXT}, it is 5."
+LONG = ("It is, of course and by far, 4", "correct")
+LONGER = (
+    f"It is 4, as is plain to {' and '.join(('you', 'me', 'them', 'us', 'all'))} of us.",
+    "correct",
+)
+QUOTED = (SAID.replace("5", "4"), "correct")
+PASSED_OVER: list[tuple[str, dict[str, Any], tuple[str, str] | str]] = [
+    # The wrong answer nearest in length quotes the benchmark; the next one takes its place.
+    (
+        "quoting",
+        {"student": (QUOTED, ("It is 4!", "correct"), (SAID, "wrong"), WRONG)},
+        ("It is 4!", "It is 5"),
+    ),
+    ("leaking", {"student": (LONG, (SECRET, "wrong"), ("It is 5, by far.", "wrong"))},
+     (LONG[0], "It is 5, by far.")),
+    ("only quoting", {"student": (RIGHT, (SAID, "wrong"))}, "too_different_in_length"),
+    ("only these", {"student": (LONGER, (SAID, "wrong"))}, "benchmark_item"),
+    # The first two are fit, so nobody asks what else there is.
+    ("unasked", {"student": (RIGHT, WRONG, (SAID, "wrong"))}, ("It is 4", "It is 5")),
+]  # fmt: skip
+
+
+def test_a_preference_pair_holds_no_benchmark_item_and_no_secret(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    """An answer that breaks a rule is passed over for the next; the gate's suite has no say."""
+    recipe = make_recipe(
+        models=MODELS,
+        benchmarks=[{"name": "exam", "path": "exam.jsonl"}],
+        release={"formats": ["preference"], "validation_share": 0},
+    )
+    add_item(store, BENCHMARK_TEXT)
+    prompts = [taught(name, **changes) for name, changes, _ in PASSED_OVER]
+    staged = stage(store, recipe, tmp_path / "out", prompts)
+
+    def read(folder: Path) -> str:
+        return (folder / "preference" / "train-00000-of-00001.jsonl").read_text()
+
+    found = {
+        row["prompt_id"]: (row["chosen"][0]["content"], row["rejected"][0]["content"])
+        for row in map(json.loads, read(tmp_path / "out").splitlines())
+    }
+    assert found == {
+        identify(name): pair for name, _, pair in PASSED_OVER if not isinstance(pair, str)
+    }
+    assert staged.unpaired == {"benchmark_item": 1, "too_different_in_length": 1}
+    assert staged.passed_over == {"benchmark_item": 2, "secret": 1}
+    card = (tmp_path / "out" / "README.md").read_text()
+    assert "passed over for what one of them holds: benchmark\\_item 2, secret 1." in card
+    # What was found is evidence like any other: no answer is looked at again, none is forgotten.
+    tainted = store.sql("select distinct response_id from tainting")["response_id"]
+    assert set(tainted) == {
+        sample_of("quoting", 0), sample_of("quoting", 2), sample_of("only these", 1),
+    }  # fmt: skip
+    looked_at = store.sql("from screened").height
+    again = tmp_path / "again"
+    again.mkdir()
+    second = stage_pairs(store, recipe, again, "run-2")
+    assert read(again) == read(tmp_path / "out")
+    assert (second.unpaired, second.passed_over) == (staged.unpaired, staged.passed_over)
+    assert store.sql("from screened").height == looked_at
 
 
 def test_the_index_names_every_pair(store: Store, make_recipe: MakeRecipe, tmp_path: Path) -> None:

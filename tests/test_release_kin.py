@@ -82,7 +82,9 @@ def test_a_kept_rewrite_of_a_dropped_duplicate_is_where_its_twin_is(
     def split() -> dict[str, str]:
         folder = tmp_path / f"out{len(list(tmp_path.iterdir()))}"
         folder.mkdir()
-        return dict(stage_pairs(store, recipe, folder).links.select("prompt_id", "split").rows())
+        return dict(
+            stage_pairs(store, recipe, folder, RUN).links.select("prompt_id", "split").rows()
+        )
 
     decide_after_teach(store, recipe, RUN)
     before = split()

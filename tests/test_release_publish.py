@@ -10,6 +10,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,8 @@ from tasks.store import open_store
 def die(*arguments, **named):
     os.kill(os.getpid(), signal.SIGKILL)
 
-setattr(publish, sys.argv[1], die)
+owner, _, name = sys.argv[1].rpartition(".")
+setattr(getattr(publish, owner) if owner else publish, name, die)
 recipe = Recipe.model_validate_json(sys.stdin.read())
 publish.release(open_store(recipe.store), recipe, "killed")
 """
@@ -298,20 +300,57 @@ def test_a_closed_gate_leaves_nothing(store: Store, recipe: Recipe) -> None:
     assert not report.exists()
 
 
+def kill_release(recipe: Recipe, step: str) -> None:
+    """Release in a process that is killed where it comes to a step."""
+    child = subprocess.run(
+        [sys.executable, "-c", KILLED_CHILD, step],
+        input=recipe.model_dump_json(),
+        text=True,
+        cwd=Path(publish.__file__).parents[2],
+        check=False,
+    )
+    assert child.returncode == -signal.SIGKILL
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_kill_leaves_the_older_release_or_the_new_one(store: Store, recipe: Recipe) -> None:
+    """`latest` leads to a whole release at every moment: to the old one until the last step."""
+    old = release(store, recipe, RUN)
+    fill(store, taught("more"))
+    decide_after_teach(store, recipe, RUN)
+    folder = old.folder.parent
+
+    def read() -> Path:
+        """Follow `latest` as a reader does; what it leads to is whole."""
+        found = (folder / "latest").resolve(strict=True)
+        assert verify_release(Folder(found)).faults == ()
+        return found
+
+    for step in ("build_manifest", "_make_visible"):  # Staged in part; staged as a whole.
+        kill_release(recipe, step)
+        assert (read(), seen(recipe)) == (old.folder, ["latest", old.folder.name])
+    for step in ("_point_latest", "Path.replace"):  # Renamed; and the next link made beside it.
+        kill_release(recipe, step)
+        assert (read(), len(seen(recipe))) == (old.folder, 3)
+    assert len(list(folder.glob(".latest-*"))) == 1
+    kill_release(recipe, "_record")
+    new = read()
+    assert new != old.folder
+    assert verify_release(Folder(old.folder)).faults == ()  # And nothing happened to the old one.
+    assert count(store, "releases") == 1
+    done = release(store, recipe, RUN)
+    assert (done.new, done.folder, done.version, done.pairs) == (True, new, 2, 9)
+    assert read() == new
+    assert seen(recipe) == sorted(["latest", old.folder.name, new.name])
+    assert sorted(path.name for path in folder.glob(".*")) == [".lock"]
+    assert release(store, recipe, RUN).new is False
+
+
 @pytest.mark.slow
 def test_a_kill_at_any_moment_is_mended(store: Store, recipe: Recipe) -> None:
     folder = Path(recipe.release.folder)
-
-    def kill_at(step: str) -> None:
-        child = subprocess.run(
-            [sys.executable, "-c", KILLED_CHILD, step],
-            input=recipe.model_dump_json(),
-            text=True,
-            cwd=Path(publish.__file__).parents[2],
-            check=False,
-        )
-        assert child.returncode == -signal.SIGKILL
-
+    kill_at = partial(kill_release, recipe)
     kill_at("build_manifest")
     assert seen(recipe) == []
     assert len(list(folder.glob(".staging-*"))) == 1

@@ -72,7 +72,7 @@ def tell(store: Store, recipe: Recipe, folder: Path, gate: dict[str, Any]) -> st
     """Stage, and return the report as if the gate had said this."""
     decide_after_teach(store, recipe, RUN)
     folder.mkdir()
-    staged, facts = stage_pairs(store, recipe, folder), gather_facts(store, recipe, RUN)
+    staged, facts = stage_pairs(store, recipe, folder, RUN), gather_facts(store, recipe, RUN)
     write_cards(recipe, staged, facts, folder)
     manifest = build_manifest(recipe, staged, folder, facts)
     return write_report(Story(recipe, facts, staged, manifest, 3, None), gate, "data_docs.html")

@@ -32,7 +32,7 @@ def stage(
     fill(store, *prompts)
     decide_after_teach(store, recipe, RUN)
     folder.mkdir()
-    staged = stage_pairs(store, recipe, folder)
+    staged = stage_pairs(store, recipe, folder, RUN)
     return staged, pl.read_parquet(folder / "data" / "*.parquet").to_dicts()
 
 

@@ -8,7 +8,7 @@ configs: [{config_name: parquet, data_files: [{split: train, path: data/train-*.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -239,9 +239,17 @@ def _explain_rows(recipe: Recipe, staged: Staged) -> str:
         how = "rows are repeated" if weights.repeats else "the field `weight` says so"
         said.append(f"Epochs of the pairs to train on: {epochs}, of others 1; {how}.")
     if staged.unpaired:
-        reasons = ", ".join(f"{escape(why)} {count:,}" for why, count in staged.unpaired.items())
-        said.append(f"Kept prompts without a preference pair: {reasons}.")
+        said.append(f"Kept prompts without a preference pair: {_list(staged.unpaired)}.")
+    if staged.passed_over:
+        said.append(
+            "Kept prompts whose two answers nearest in length were passed over for what one of "
+            f"them holds: {_list(staged.passed_over)}."
+        )
     return " ".join(said)
+
+
+def _list(reasons: Mapping[str, int]) -> str:
+    return ", ".join(f"{escape(why)} {count:,}" for why, count in reasons.items())
 
 
 def _name_files(recipe: Recipe) -> Iterator[str]:

@@ -43,6 +43,7 @@ def build_manifest(recipe: Recipe, staged: Staged, folder: Path, facts: Facts) -
         "domains": dict(domains.iter_rows()),
         "rows": _count_rows_of_formats(staged),
         "prompts_without_preference": dict(staged.unpaired),
+        "preferences_passed_over": dict(staged.passed_over),
         "simulated": bool(staged.facts["simulated"].any()),
         "files": sorted(files, key=lambda file: str(file["path"])),
         "funnel": facts.funnel.to_dicts(),

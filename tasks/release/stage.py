@@ -5,9 +5,10 @@ pair_id  prompt_id  domain  messages                                        spli
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,11 @@ from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.formats import FORMATS, ParquetShards, columns_of, ships_what_is_gated
 from tasks.release.layout import INDEX
 from tasks.release.order import one_ahead, put_in_order
-from tasks.release.preferences import leave_out_unfit
+from tasks.release.preferences import FitPairs
 from tasks.release.shapes import build_pairs, build_preferences, build_tasks, shape_pairs
 from tasks.release.shards import Shards, StagedFile
 from tasks.scope import release_of_frozen
-from tasks.select.texts import name_text_rules, text_rules
+from tasks.select.texts import name_text_rules
 from tasks.store import Store
 
 PROMPTS_AT_A_TIME = 20_000
@@ -55,6 +56,7 @@ class Staged:
     lengths: pl.DataFrame  # domain, part (question | response), octave of characters, pairs
     samples: pl.DataFrame  # a few pairs of each domain
     unpaired: Mapping[str, int] = field(default_factory=dict)  # prompts without a preference, why
+    passed_over: Mapping[str, int] = field(default_factory=dict)  # prompts whose nearest two were
 
     def count(self, split: str) -> int:
         """Return the number of pairs in a split."""
@@ -66,10 +68,11 @@ def validation_bound(share: float) -> str:
     return f"{int(share * _ID_SPACE):08x}"
 
 
-def stage_pairs(store: Store, recipe: Recipe, folder: Path) -> Staged:
+def stage_pairs(store: Store, recipe: Recipe, folder: Path, run_id: str) -> Staged:
     """Write every format into `folder`, say what was written. Raises OSError if the disk refuses.
 
-    Parquet with all columns is always written, because it is what the gate reads.
+    Parquet with all columns is always written, because it is what the gate reads. What is found in
+    the answers of preference pairs is recorded.
     """
     settings = recipe.release
     gated = folder if ships_what_is_gated(settings) else folder / GATED
@@ -79,12 +82,13 @@ def stage_pairs(store: Store, recipe: Recipe, folder: Path) -> Staged:
     index = links.to_arrow(compat_level=pl.CompatLevel.oldest())
     pq.write_table(index.cast(_INDEX_SCHEMA), folder / INDEX, compression="zstd")
     files.append(StagedFile(INDEX, links.height, "index"))
-    unpaired: dict[str, int] = {}
+    unpaired, passed_over = Counter[str](), Counter[str]()
     if "rl" in settings.formats:
         files += _write_tasks(store, recipe, folder)
     if "preference" in settings.formats:
-        written, unpaired = _write_preferences(store, recipe, folder)
-        files += written
+        pairs = FitPairs(store, recipe, run_id, validation_bound(settings.validation_share))
+        files += _write_preferences(store, pairs, settings, folder, unpaired, passed_over)
+        pairs.tell()
     return Staged(
         files=tuple(files),
         gated=gated,
@@ -92,7 +96,8 @@ def stage_pairs(store: Store, recipe: Recipe, folder: Path) -> Staged:
         facts=_add_up(tally.facts, _FACTS, {"simulated": pl.Boolean}),
         lengths=_add_up(tally.lengths, _LENGTHS, {"octave": pl.Int64}),
         samples=tally.samples,
-        unpaired=unpaired,
+        unpaired=dict(sorted(unpaired.items())),
+        passed_over=dict(sorted(passed_over.items())),
     )
 
 
@@ -150,7 +155,8 @@ def _write_pairs(
         names.remove("parquet")
     shards = {name: _open_shards(folder, name, settings) for name in names}
     try:
-        unordered = _read(store, "release_pairs", _pair_parameters(store, recipe))
+        parameters = _pair_parameters(store, recipe)
+        unordered = _read(store, partial(_ask, store, "release_pairs", parameters))
         ordered = put_in_order(unordered, _count_kept(store, recipe), folder)
         built = one_ahead(build_pairs(rows, settings) for rows in ordered)
         with ThreadPoolExecutor(1 + len(shards)) as writing:
@@ -186,35 +192,26 @@ def _write_tasks(store: Store, recipe: Recipe, folder: Path) -> tuple[StagedFile
         "student": recipe.models.student.model,
         "validation_below": validation_bound(recipe.release.validation_share),
     }
-    for rows in _read(store, "release_tasks", parameters):
+    for rows in _read(store, partial(_ask, store, "release_tasks", parameters)):
         _write(shards, build_tasks(rows, recipe.release, recipe.models.student, recipe.domains))
     return shards.close("rl")
 
 
 def _write_preferences(
-    store: Store, recipe: Recipe, folder: Path
-) -> tuple[tuple[StagedFile, ...], dict[str, int]]:
-    """Write the preference pairs; return their files and, by reason, how many prompts have none."""
-    settings = recipe.release
+    store: Store,
+    pairs: FitPairs,
+    settings: ReleaseSettings,
+    folder: Path,
+    unpaired: Counter[str],
+    passed_over: Counter[str],
+) -> tuple[StagedFile, ...]:
+    """Write the preference pairs; count by reason prompts without one, and two passed over."""
     shards = _open_shards(folder, "preference", settings)
-    parameters = {
-        "policy": recipe.policy_version(),
-        "student": recipe.models.student.model,
-        "teacher": recipe.models.teacher.model if recipe.models.teacher else None,
-        "roles": list(settings.preference.roles),
-        "with_reasoning": settings.reasoning != "drop",
-        "max_length_ratio": settings.preference.max_length_ratio,
-        "validation_below": validation_bound(settings.validation_share),
-    }
-    rules = text_rules(recipe)
-    unpaired: Counter[str] = Counter()
-    for rows in _read(store, "release_preferences", parameters):
-        unpaired.update(dict(rows["missing"].drop_nulls().value_counts().iter_rows()))
-        complete = build_preferences(rows.filter(pl.col("missing").is_null()), settings)
-        fit, unfit = leave_out_unfit(complete, rules)
-        unpaired.update(unfit)
-        _write(shards, fit)
-    return shards.close("preference"), dict(sorted(unpaired.items()))
+    for rows in _read(store, pairs.pick):
+        for column, counter in (("missing", unpaired), ("passed_over", passed_over)):
+            counter.update(dict(rows[column].drop_nulls().value_counts().iter_rows()))
+        _write(shards, build_preferences(rows.filter(pl.col("missing").is_null()), settings))
+    return shards.close("preference")
 
 
 def _open_shards(folder: Path, name: str, settings: ReleaseSettings) -> Shards:
@@ -223,19 +220,25 @@ def _open_shards(folder: Path, name: str, settings: ReleaseSettings) -> Shards:
     return Shards(folder, form.folder, schema, form.container)
 
 
-def _read(store: Store, query: str, parameters: Mapping[str, Any]) -> Iterator[pl.DataFrame]:
-    """Yield what a query says of all prompts, range by range of their ids, with bounded memory.
+def _read(store: Store, ask: Callable[[str, str], pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    """Yield what is said of all prompts, range by range of their ids, with bounded memory.
 
     Each range costs a look at all prompts, so the ranges are as long as their texts allow.
     """
     parts, at_once = split_prompts(store, PROMPTS_AT_A_TIME), 1
     while parts:
         taken, parts = parts[:at_once], parts[at_once:]
-        rows = store.query(query, low=taken[0].low, high=taken[-1].high, **parameters)
+        rows = ask(taken[0].low, taken[-1].high)
         bytes_a_part = max(1, int(rows.estimated_size()) // len(taken))
         at_once = min(_MOST_PARTS, max(1, _BYTES_AT_A_TIME // bytes_a_part))
         if not rows.is_empty():
             yield rows
+
+
+def _ask(
+    store: Store, query: str, parameters: Mapping[str, Any], low: str, high: str
+) -> pl.DataFrame:
+    return store.query(query, low=low, high=high, **parameters)
 
 
 def _count_kept(store: Store, recipe: Recipe) -> int:

@@ -10,6 +10,8 @@ new texts and new benchmarks are compared with all that is there.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from typing import Any
 
 import polars as pl
 from prefect import task
@@ -18,7 +20,14 @@ from tasks.events import announce
 from tasks.progress import Tracker, track
 from tasks.recipe import ContaminationSettings, Recipe
 from tasks.select.chunks import map_chunks
-from tasks.select.screen import bound_scores, build_screen, name_screen, screen_texts
+from tasks.select.grams import RULES
+from tasks.select.screen import (
+    Screen,
+    bound_scores,
+    build_screen,
+    name_screen,
+    screen_texts,
+)
 from tasks.store import Store, open_store
 
 ROWS_AT_A_TIME = 20_000
@@ -42,6 +51,50 @@ def find_in_responses(
 ) -> int:
     """Compare the teachers' responses, reasoning included, with the items; n-grams only."""
     return _find(store, settings, benchmarks, run_id, of="responses")
+
+
+class Quotations:
+    """The benchmarks' items, to be looked for in responses that come batch by batch."""
+
+    def __init__(
+        self, store: Store, settings: ContaminationSettings, benchmarks: Sequence[str], run_id: str
+    ) -> None:
+        _declare_guards(store, settings, benchmarks, run_id)
+        self._store, self._settings, self._run_id = store, settings, run_id
+        self._items = store.query("select_benchmark_texts", benchmarks=list(benchmarks))
+        name = name_screen(settings, self._items) if self._items.height else ""
+        self.asked: dict[str, Any] = {
+            "screen": name,
+            "benchmarks": list(benchmarks),
+        }  # of `compared_texts`
+        self.new = 0  # rows of evidence
+
+    def find(self, rows: pl.DataFrame) -> pl.Series:
+        """Record what responses not compared yet hold; return the ids of those with evidence.
+
+        `rows` are those of sql/queries/select_unscreened_responses.sql.
+        """
+        if self._items.is_empty() or rows.is_empty():
+            return pl.Series("text_id", [], dtype=pl.String)
+        evidence = screen_texts(self._screen, rows, quoting_only=True)
+        self.new += _record_compared(
+            self._store, self.asked["screen"], (rows, evidence), self._past, self._run_id
+        )
+        return evidence["text_id"].unique()
+
+    @cached_property
+    def _screen(self) -> Screen:
+        """The index of the n-grams; it takes seconds, and on a night without news nobody asks."""
+        of_grams = {rule.method for rule in RULES}
+        wanted = {
+            name: [method for method in getattr(self._settings, name) if method in of_grams]
+            for name in ("drop", "report")
+        }
+        return build_screen(self._items, self._settings.model_copy(update=wanted))
+
+    @cached_property
+    def _past(self) -> pl.DataFrame:
+        return self._store.query("select_past_hits", **self.asked)
 
 
 @task(task_run_name="find-contamination")
@@ -119,9 +172,22 @@ def _find(
     with track(f"contamination of {of}", total=int(pending["texts"][0])) as tracker:
         texts = store.stream(f"select_unscreened_{of}", ROWS_AT_A_TIME, **asked)
         for rows, evidence in _gather(map_chunks(compare, texts), tracker):
-            new += _record(store, _describe(rows, evidence, past), past, run_id)
-            screened = rows.select("text_id", pl.lit(name).alias("screen"))
-            store.append("screened", screened, run_id=run_id, known_new=True)
+            new += _record_compared(store, name, (rows, evidence), past, run_id)
+    return new
+
+
+def _record_compared(
+    store: Store,
+    screen: str,
+    compared: tuple[pl.DataFrame, pl.DataFrame],
+    past: pl.DataFrame,
+    run_id: str,
+) -> int:
+    """Add the evidence on texts, then that they were compared; return how much of it is new."""
+    rows, evidence = compared
+    new = _record(store, _describe(rows, evidence, past), past, run_id)
+    screened = rows.select("text_id", pl.lit(screen).alias("screen"))
+    store.append("screened", screened, run_id=run_id, known_new=True)
     return new
 
 

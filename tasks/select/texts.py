@@ -42,8 +42,6 @@ def judge_responses(store: Store, recipe: Recipe, run_id: str) -> int:
 
     What these rules have looked at before is not looked at again.
     """
-    from expectations.text_faults import find_faults  # Not worth its import on a quiet night.
-
     rules = text_rules(recipe)
     digest = name_text_rules(recipe, rules)
     faulty = 0
@@ -60,15 +58,29 @@ def judge_responses(store: Store, recipe: Recipe, run_id: str) -> int:
             )
             if rows.is_empty():
                 continue
-            faults = find_faults(build_pairs(rows, recipe.release), rules)
-            # The faults first: what is marked as judged is not judged again.
-            named = faults.rename({"text_id": "response_id"})
-            found = named.with_columns(pl.lit(digest).alias("rules"))
-            faulty += store.append("text_faults", found, run_id=run_id)
-            judged = rows.select("text_id", pl.lit(digest).alias("screen"))
-            store.append("screened", judged, run_id=run_id, known_new=True)
-            tracker.advance(rows.height, failed=faults.height)
+            faults = find_faults_in(store, rows, recipe, rules, run_id)
+            faulty += len(faults)
+            tracker.advance(rows.height, failed=len(faults))
     return faulty
+
+
+def find_faults_in(
+    store: Store, rows: pl.DataFrame, recipe: Recipe, rules: TextRules, run_id: str
+) -> pl.Series:
+    """Record which responses break a rule and that all were judged; return the ids of those.
+
+    `rows` have the columns of sql/queries/teach_unjudged.sql.
+    """
+    from expectations.text_faults import find_faults  # Not worth its import on a quiet night.
+
+    digest = name_text_rules(recipe, rules)
+    faults = find_faults(build_pairs(rows, recipe.release), rules)
+    # The faults first: what is marked as judged is not judged again.
+    named = faults.rename({"text_id": "response_id"})
+    store.append("text_faults", named.with_columns(pl.lit(digest).alias("rules")), run_id=run_id)
+    judged = rows.select("text_id", pl.lit(digest).alias("screen"))
+    store.append("screened", judged, run_id=run_id, known_new=True)
+    return faults["text_id"]
 
 
 def name_text_rules(recipe: Recipe, rules: TextRules | None = None) -> str:
