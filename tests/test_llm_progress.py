@@ -138,7 +138,7 @@ def test_the_progress_of_a_stage_is_an_artifact_that_is_updated_while_it_runs(
         ]
     # One, of the task run that made the calls.
     (name,) = [each["name"] for each in task_runs if each["id"] == made[0]["task_run_id"]]
-    assert name.startswith("sample")
+    assert name == "student 1 of 1"
     # 12 seeds × 8 samples at 4 at a time and 0.5 s each: 12 s, in which it is updated each second.
     percents = [percent for percent, _ in seen]
     assert percents == sorted(percents)
