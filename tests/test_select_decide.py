@@ -335,7 +335,7 @@ def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
         row["prompt_id"] = f"{index:03d}"
         if row["duplicate_of"] is None:
             row["duplicate_method"] = None
-        if row["teacher_fault"] is not None:
+        if row.get("teacher_fault") is not None:
             row["teacher_fault_detail"] = "7 times the same"
         row["pass_rate"] = row["correct"] / decided if decided else None
         row["in_band"] = row["pass_rate"]
