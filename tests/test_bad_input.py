@@ -137,6 +137,7 @@ def make_project(
         "store": {"catalog": "store/catalog.sqlite"},
         "seeds": [{"path": "seeds.jsonl"}],
         "models": {"student": {"model": "sim-student"}},
+        "sample": {"student": 8},
         "release": {"folder": "releases"},
         **sections,
     }
