@@ -1,6 +1,5 @@
 """`teachset run` and `teachset stage`: a flow with a server, progress and an account at its end."""
 
-import gc
 import importlib
 import os
 import signal
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from cli.boundary import INTERRUPTED
+from cli.imports import spared_from_collection
 from cli.metrics_server import own_metrics
 from cli.prefect_server import prefect_server
 from cli.project import read_recipe
@@ -142,17 +142,10 @@ def _end_at_once() -> NoReturn:
 
 
 def load_flow(name: str) -> Callable[..., Any]:
-    """Import a flow, named like the stage, and what Prefect and DuckDB import at its first call.
-
-    Nothing of that is garbage, now or later: looking through it took seconds of every run.
-    """
-    gc.disable()
-    try:
+    """Import a flow, named like the stage, and what Prefect and DuckDB import at its first call."""
+    with spared_from_collection():
         for needed in ("fastapi.encoders", "pyarrow.dataset"):
             importlib.import_module(needed)
         module = importlib.import_module(f"flows.{FLOWS.get(name, name)}")
-    finally:
-        gc.freeze()
-        gc.enable()
     flow: Callable[..., Any] = getattr(module, name)
     return flow

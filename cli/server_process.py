@@ -5,7 +5,6 @@ go of it when the command ends, however it ends. The server is gone a moment aft
 """
 
 import fcntl
-import gc
 import logging
 import os
 import signal
@@ -14,6 +13,8 @@ import sys
 import threading
 import time
 from pathlib import Path
+
+from cli.imports import spared_from_collection
 
 _LOOKS_EVERY_S = 0.3
 _STOPS_WITHIN_S = 15
@@ -24,14 +25,12 @@ def main(door: int, lease: Path, state: Path) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_lease, args=(lease, state), daemon=True).start()
 
-    gc.disable()  # Nothing that is imported is garbage, and looking through it took a second.
-    import uvicorn
-    from prefect.server.api.server import create_app
+    with spared_from_collection():
+        import uvicorn
+        from prefect.server.api.server import create_app
 
-    logging.getLogger("prefect.server").setLevel(logging.WARNING)
-    app = create_app(final=True)
-    gc.freeze()
-    gc.enable()
+        logging.getLogger("prefect.server").setLevel(logging.WARNING)
+        app = create_app(final=True)
     config = uvicorn.Config(
         app,
         log_level="warning",

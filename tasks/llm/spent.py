@@ -7,7 +7,7 @@ unknown. A cap has to count it all the same: with the prompt's bytes for its tok
 for those of the answer, at the prices of today's recipe.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from tasks.llm.money import (
@@ -27,7 +27,7 @@ _INSTRUCTIONS = 1_000  # Tokens of what was sent around a prompt: the store has 
 def load_spent(store: Store, recipe: Recipe) -> Amount:
     """Return what a budget has to count of all that the store has recorded."""
     spent = Amount(**store.query("spent").row(0, named=True))
-    models = {settings.model: settings for settings in _models_of(recipe)}
+    models = {settings.model: settings for _, settings in recipe.models.each()}
     for row in store.query("spent_uncounted").iter_rows(named=True):
         spent = add_amounts(spent, _estimate(row, models.get(row["model"])))
     return spent
@@ -61,13 +61,3 @@ def _prices_of(settings: ModelSettings | None) -> Prices:
     if settings is None:
         return Prices()
     return batch_prices(settings) if settings.mode == "batch" else settings.prices
-
-
-def _models_of(recipe: Recipe) -> Iterator[ModelSettings]:
-    """Yield the settings of everybody who plays a role."""
-    for name in type(recipe.models).model_fields:
-        declared = getattr(recipe.models, name)
-        if isinstance(declared, ModelSettings):
-            yield declared
-        elif declared is not None:
-            yield from declared

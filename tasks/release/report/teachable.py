@@ -166,26 +166,21 @@ def policy_rows(difficulty: pl.DataFrame, recipe: Recipe) -> list[dict[str, Any]
 def _difficulty_bars(part: pl.DataFrame, recipe: Recipe, domain: str) -> list[Bar]:
     """Return the bars of one domain."""
     band = recipe.select.band_of(domain)
-    counted = part.group_by(
-        place_rates(recipe).alias("bar"),
+    placed = part.select(
         "kept",
+        "prompts",
+        place_rates(recipe).alias("bar"),
         pl.col("pass_rate").is_between(band.low, band.high).alias("inside"),
-    ).agg(pl.col("prompts").sum())
-    numbers = {(place, kept, inside): count for place, kept, inside, count in counted.rows()}
+    )
     bars = []
     for place in range(count_bars(recipe)):
-        kept, dropped, inside, outside = (
-            sum(numbers.get((place, *which), 0) for which in several)
-            for several in (
-                ((True, True), (True, False)),
-                ((False, True), (False, False)),
-                ((True, True), (False, True)),
-                ((True, False), (False, False)),
-            )
-        )
+        bar = placed.filter(pl.col("bar") == place)
+        total = int(bar["prompts"].sum())
+        kept, inside = (int(bar.filter(which)["prompts"].sum()) for which in ("kept", "inside"))
         label, rates = _name_bar(recipe, place)
-        title = f"{rates}: {kept:,} kept, {dropped:,} set aside{_say_side(inside, outside)}"
-        bars.append(Bar(label, (("kept", kept), ("dropped", dropped)), title))
+        side = _say_side(inside, total - inside)
+        title = f"{rates}: {kept:,} kept, {total - kept:,} set aside{side}"
+        bars.append(Bar(label, (("kept", kept), ("dropped", total - kept)), title))
     return bars
 
 
