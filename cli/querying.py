@@ -7,7 +7,7 @@ from pathlib import Path
 import duckdb
 
 from cli.boundary import plain, read_argument
-from cli.project import read_recipe
+from cli.project import find_store
 from cli.reading import open_reader
 from cli.tables import write_csv, write_json, write_table
 from tasks.errors import InputError
@@ -22,7 +22,7 @@ def show_query(sql: str, recipe: Path | None, *, form: str, limit: int | None) -
     Raises InputError if there is none or more than one.
     """
     statement = read_argument(read_sql(sql))
-    with open_reader(read_recipe(recipe).store) as connection:
+    with open_reader(find_store(recipe)) as connection:
         try:
             check_single(connection.extract_statements(statement))
             result = connection.execute(statement)

@@ -12,12 +12,18 @@ from typing import Any
 import duckdb
 
 from tasks.errors import StoreError
-from tasks.lake import LAKE, SQL_FOLDER, attach_statement, connect_duckdb, extensions_of
-from tasks.recipe import StoreSettings
+from tasks.lake import (
+    LAKE,
+    SQL_FOLDER,
+    StorePlace,
+    attach_statement,
+    connect_duckdb,
+    extensions_of,
+)
 
 
 @contextmanager
-def open_reader(settings: StoreSettings, *extensions: str) -> Iterator[duckdb.DuckDBPyConnection]:
+def open_reader(settings: StorePlace, *extensions: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Attach the store read-only to a fresh DuckDB, which may have more extensions than it needs.
 
     Raises StoreError if it is not there.
@@ -30,7 +36,7 @@ def open_reader(settings: StoreSettings, *extensions: str) -> Iterator[duckdb.Du
         connection.close()
 
 
-def attach(connection: duckdb.DuckDBPyConnection, settings: StoreSettings) -> None:
+def attach(connection: duckdb.DuckDBPyConnection, settings: StorePlace) -> None:
     """Attach the store read-only and make it the default catalog."""
     if "://" not in settings.catalog and not Path(settings.catalog).exists():
         raise StoreError(

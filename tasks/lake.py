@@ -11,19 +11,28 @@ import sqlite3
 from collections.abc import Sequence
 from contextlib import closing, suppress
 from pathlib import Path
+from typing import Protocol
 
 import duckdb
 
 from tasks.errors import StoreError
 from tasks.identity import content_id
-from tasks.recipe import StoreSettings
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
 LAKE = "lake"
 
 
+class StorePlace(Protocol):
+    """What says where a store lies: the recipe's section, or as much of it as is asked for."""
+
+    @property
+    def catalog(self) -> str: ...
+    @property
+    def data(self) -> str | None: ...
+
+
 def attach_statement(
-    settings: StoreSettings,
+    settings: StorePlace,
     *,
     read_only: bool = False,
     name: str = LAKE,
@@ -51,7 +60,7 @@ def attach_statement(
     return f"attach {_quote('ducklake:' + catalog)} as {name} ({', '.join(options)})"
 
 
-def data_path(settings: StoreSettings) -> str:
+def data_path(settings: StorePlace) -> str:
     """Return where the Parquet files lie: as declared, or `data/` beside a SQLite catalog."""
     if settings.data:
         return settings.data
@@ -60,7 +69,7 @@ def data_path(settings: StoreSettings) -> str:
     return str(Path(settings.catalog).parent / "data")
 
 
-def find_neighbours(settings: StoreSettings) -> list[Path]:
+def find_neighbours(settings: StorePlace) -> list[Path]:
     """Return the catalogs of other stores that lie in the folder of this one's."""
     if is_postgres(settings):
         return []
@@ -83,7 +92,7 @@ def _is_catalog(file: Path) -> bool:
     return False
 
 
-def local_folder(settings: StoreSettings) -> Path:
+def local_folder(settings: StorePlace) -> Path:
     """Return this host's folder for a store's lock and journal: beside a SQLite catalog, else in
     the user's state folder."""
     if not is_postgres(settings):
@@ -92,13 +101,13 @@ def local_folder(settings: StoreSettings) -> Path:
     return state / "teachset" / content_id(settings.catalog)
 
 
-def extensions_of(settings: StoreSettings) -> list[str]:
+def extensions_of(settings: StorePlace) -> list[str]:
     """Return the DuckDB extensions that this store needs."""
     extensions = ["ducklake", "postgres_scanner" if is_postgres(settings) else "sqlite_scanner"]
     return [*extensions, "httpfs"] if "://" in data_path(settings) else extensions
 
 
-def is_postgres(settings: StoreSettings) -> bool:
+def is_postgres(settings: StorePlace) -> bool:
     """Say whether the catalog is a PostgreSQL database."""
     return settings.catalog.startswith(("postgres://", "postgresql://"))
 

@@ -101,13 +101,13 @@ def test_each_case_has_a_process_of_its_own_and_an_end() -> None:
 @needs_sandbox
 def test_what_is_expected_is_not_in_the_sandbox() -> None:
     looking = (
-        "import gc\ndef find():\n    secret = '42' + '42'\n"
+        "import gc\ndef find():\n    secret = 'expected' + ' here'\n"
         "    held = [o for o in gc.get_objects() if type(o) in (dict, list)]\n"
         "    return [o for o in held if secret in repr(o)][:1] != []"
     )
     test = {
         "call": "find",
-        "returns": "4242",
+        "returns": "expected here",  # no number, which an address in a repr may hold
         "checker": "def check(arguments, returned, expected): return returned is False",
     }
     assert code.check([json.dumps(test)], looking) == ("correct", "passed")

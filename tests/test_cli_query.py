@@ -12,7 +12,9 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
+from cli.project import find_store, read_recipe
 from cli.tables import to_cell, to_json
+from tasks.errors import RecipeError
 from tasks.lake import SQL_FOLDER, connect_duckdb
 from tasks.store import Store
 
@@ -45,11 +47,51 @@ def test_a_question_waits_for_nothing_that_only_runs_need(project: Store, tmp_pa
     script = (
         "import sys\nfrom cli.main import app\n"
         "app(['query', 'select 1 as one', '--csv'], standalone_mode=False)\n"
-        "print([name for name in ('polars', 'prefect', 'openai', 'numpy') if name in sys.modules])"
+        "unneeded = ('polars', 'prefect', 'openai', 'numpy', 'tasks.recipe')\n"
+        "print([name for name in unneeded if name in sys.modules])"
     )
     command = [sys.executable, "-c", script]
     asked = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, check=True)
     assert asked.stdout.splitlines() == ["one", "1", "[]"]
+
+
+@pytest.mark.parametrize(
+    "store",
+    [
+        "{catalog: store/catalog.sqlite}",
+        "{catalog: ../elsewhere/./store/catalog.sqlite, keep_snapshots_days: 1}",
+        "{catalog: /srv/project/store/catalog.sqlite}",
+        "{catalog: ~/store/catalog.sqlite}",
+        "{catalog: store/catalog.sqlite, data: files}",
+        "{catalog: store/catalog.sqlite, data: 's3://bucket/files'}",
+        "{catalog: store/catalog.db}",
+        "{catalog: 'postgresql://me@host/lake', data: files}",
+    ],
+)
+def test_a_store_is_found_where_the_whole_recipe_says_it_is(store: str, tmp_path: Path) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(RECIPE.replace("{catalog: store/catalog.sqlite}", store))
+    found, said = find_store(recipe), read_recipe(recipe).store
+    assert (found.catalog, found.data) == (said.catalog, said.data)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "said"),
+    [
+        ("", "expected a mapping of settings"),
+        ("name: [", "not valid YAML"),
+        ("name: test\nstore: {catalog: 3}", "store.catalog"),
+        ("name: test\nstore: store/catalog.sqlite", "store"),
+        (RECIPE.replace("catalog:", "catalogue:"), "did you mean `catalog`"),
+        (RECIPE.replace("catalog.sqlite", "catalog.sqlite, date: x"), "did you mean `data`"),
+    ],
+)
+def test_a_store_that_is_not_declared_is_an_error_of_the_recipe(
+    recipe: str, said: str, tmp_path: Path
+) -> None:
+    (tmp_path / "recipe.yaml").write_text(recipe)
+    with pytest.raises(RecipeError, match=said):
+        find_store(tmp_path / "recipe.yaml")
 
 
 def test_json_has_every_row_as_it_is(project: Store) -> None:
