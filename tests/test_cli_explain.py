@@ -17,7 +17,9 @@ from cli.reading import open_reader
 from cli.summary import count_outcomes, describe_outcome
 from cli.tables import make_console
 from tasks.errors import InputError
+from tasks.ingest.load import ingest_benchmarks, ingest_seeds
 from tasks.recipe import StoreSettings, load_recipe
+from tasks.select.contamination import find_contamination
 from tasks.store import Store, close_stores, open_store
 
 RECIPE = """
@@ -204,6 +206,40 @@ def test_twin_and_test_item_are_shown_with_their_evidence(project: Path, store: 
     story = ask(SEED)
     assert story["duplicates"][0]["twin"] == "What is 3 + 5?"
     assert story["contamination"][0]["span"] == "what is two"
+
+
+def test_the_test_items_in_the_quick_start_are_found_and_shown(
+    store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Of its three items one stands among the seeds as it is, one reworded and one not at all."""
+    quickstart = load_recipe(Path(__file__).resolve().parents[1] / "recipes" / "quickstart.yaml")
+    recipe = quickstart.model_copy(update={"store": store.settings})
+    ingest_seeds(store, recipe, "r1")
+    ingest_benchmarks(store, recipe, "r1")
+    find_contamination(store, recipe.select.contamination, ["held-out"], "r1")
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TEACHSET_RECIPE", raising=False)
+
+    def explain_seed(words: str) -> list[str]:
+        """Return what the command tells of the overlaps of the one seed with these words."""
+        found = store.sql(
+            "select prompt_id from prompts where contains(text, $words)", {"words": words}
+        )
+        shown = CliRunner().invoke(app, ["explain", found.item()]).stdout.splitlines()
+        return [line.strip("│├└─ ") for line in shown if "overlaps" in line or "the item:" in line]
+
+    quoted = explain_seed("40 litres of wine")
+    assert [line.split(": ")[0].split(" (")[-1] for line in quoted] == [
+        *("13-gram 27)", "the item"),
+        *("7-gram 1)", "the item"),
+        *("similar 1.0783)", "the item"),
+    ]
+    reworded = explain_seed("Tom needs 60 seconds to the top")
+    assert "(similar 0.9949): escalator tom 60 seconds top moving 20" in reworded[0]
+    assert reworded[1].startswith("the item: Tom stands still on an escalator")
+    hit = store.sql("select count(distinct prompt_id) from current_contamination where score > 0")
+    assert hit.item() == 2
 
 
 def test_lineage_is_the_chain_from_the_pair_to_the_row(project: Path) -> None:
