@@ -248,12 +248,17 @@ class Store:
         return self._columns[table]
 
     def compact(self) -> None:
-        """Merge small files, flush inlined rows and expire old snapshots; nothing readable changes.
+        """Write rows that the catalog keeps to files, merge the small ones, leave out what is
+        deleted and let old snapshots expire; nothing readable changes.
 
         A reader may hold an older snapshot open: files it needs stay until the snapshot expires.
         """
         days = self.settings.keep_snapshots_days
         self.execute(f"call ducklake_flush_inlined_data('{LAKE}')")
+        # A file of which a row was deleted is merged with no other one.
+        for (table,) in self.query("lake_deleted", most_bytes=ONE_THREAD_BYTES).iter_rows():
+            rewrite = f"call ducklake_rewrite_data_files('{LAKE}', $table, delete_threshold => 0)"
+            self.execute(rewrite, {"table": table})
         self.execute(f"call ducklake_merge_adjacent_files('{LAKE}')")
         for function in ("ducklake_expire_snapshots", "ducklake_cleanup_old_files"):
             self.execute(
@@ -406,6 +411,8 @@ def _apply(store: Store, number: int, file: Path) -> None:
     try:
         applied = "select 1 from migrations where number = $number"
         if not cursor.execute(applied, {"number": number}).fetchall():
+            # Rows that two processes add do not collide, and a migration may do no more than that.
+            cursor.execute("comment on table migrations is 'altered by each: one at a time'")
             cursor.execute(file.read_text(encoding="utf-8"))
             cursor.execute(
                 "insert into migrations values ($number, $name, now())",

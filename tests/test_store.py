@@ -252,6 +252,20 @@ def test_a_folder_holds_one_store(tmp_path: Path) -> None:
     open_store(StoreSettings(catalog=str(tmp_path / "beside" / "two.sqlite")))
 
 
+def test_a_new_store_is_empty_and_its_catalog_knows_how_much_is_in_every_table(
+    store: Store,
+) -> None:
+    """Of a table that never had a row DuckLake asks again at each scan, once a column."""
+    tables = store.sql("select table_name from duckdb_tables() where database_name = 'lake'")
+    names = set(tables["table_name"]) - {"migrations"}
+    assert not [name for name in names if not store.sql(f"from {name}").is_empty()]
+    counted = store.sql(
+        "select table_name from __ducklake_metadata_lake.ducklake_table "
+        "semi join __ducklake_metadata_lake.ducklake_table_stats using (table_id)"
+    )
+    assert names <= set(counted["table_name"])
+
+
 def test_compacting_changes_no_row_and_leaves_fewer_files(store: Store) -> None:
     for index in range(6):
         store.append("prompts", _prompts(*(f"{index}-{row}" for row in range(100))))
