@@ -16,6 +16,7 @@ import polars as pl
 import pytest
 import yaml
 
+from cli.doctor.store import check_files
 from cli.reading import open_reader
 from tasks.errors import StoreError
 from tasks.lake import SQL_FOLDER, local_folder
@@ -211,6 +212,42 @@ def test_the_function_of_changes_is_there_with_postgresql(settings: StoreSetting
     with open_reader(settings) as reader:
         assert reader.execute(changes).fetchall() == [("prompts", "seed", 1)]
         assert reader.execute("from spend_by_day").fetchall() == []
+
+
+@pytest.mark.slow
+def test_what_was_dumped_and_copied_is_restored_as_it_was(
+    server: str, settings: StoreSettings, tmp_path: Path
+) -> None:
+    """The backup of docs/operations.md: the catalog first, then the files."""
+    binaries = _find_binaries()
+    assert binaries is not None and settings.data is not None
+    store = open_store(settings)
+    many = pl.DataFrame({"prompt_id": [f"{row:03}" for row in range(300)]})
+    store.append("prompts", many)  # In a file.
+    store.append("keys", pl.DataFrame({"prompt_id": ["000"], "answer": ["4"]}))  # In the catalog.
+    dump = Path(tempfile.mkdtemp()) / "lake.dump"
+    dump.parent.chmod(0o777)  # PostgreSQL's user writes it.
+    try:
+        _call(binaries / "pg_dump", "--format=custom", "--dbname", settings.catalog, "--file", dump)
+        store.append("prompts", many.select(prompt_id=pl.lit("later-") + pl.col("prompt_id")))
+        shutil.copytree(settings.data, tmp_path / "backup")
+        close_stores()
+
+        maintenance = ["--maintenance-db", f"{server}/postgres"]
+        database = settings.catalog.rpartition("/")[2]
+        _call(binaries / "dropdb", "--force", *maintenance, database)
+        shutil.rmtree(settings.data)
+        _call(binaries / "createdb", *maintenance, database)
+        _call(binaries / "pg_restore", "--dbname", settings.catalog, dump)
+        shutil.copytree(tmp_path / "backup", settings.data)
+    finally:
+        shutil.rmtree(dump.parent)
+    restored = open_store(settings)
+    assert restored.sql("select prompt_id from prompts order by 1").equals(many)
+    assert restored.sql("select answer from keys")["answer"].to_list() == ["4"]
+    with open_reader(settings) as reader:
+        assert [each for each in check_files(reader, settings) if each.level == "problem"] == []
+    assert restored.append("prompts", pl.DataFrame({"prompt_id": ["new"]})) == 1
 
 
 @pytest.mark.slow

@@ -62,6 +62,11 @@ def test_scheduled_runs_outlive_a_kill_of_what_serves_them(tmp_path: Path) -> No
 
         wait_until(lambda: states().count("COMPLETED") >= 2, 500, "the schedule does not go on")
         ended = states()
+        for key in ("served-funnel", "served-spend"):  # A key's history is one entry a run.
+            named = {"artifacts": {"key": {"any_": [key]}}}
+            history = served.ask("/artifacts/filter", named)
+            assert len({each["flow_run_id"] for each in history}) == len(history) >= 2
+            assert len(served.ask("/artifacts/latest/filter", named)) == 1
     assert ended.count("CRASHED") == 1
     assert "FAILED" not in ended
     assert ended.count("RUNNING") <= 1  # The next minute's, perhaps.
