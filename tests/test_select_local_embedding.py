@@ -54,6 +54,10 @@ REWORDED = (
     "Every day 16 eggs are laid by the ducks of Janet. Three she eats at breakfast, four go into "
     "muffins. What remains is sold at $2 an egg. What does selling eggs make her per day?"
 )
+NO_LIBRARY = (
+    "models.embedder.local: needs the package `model2vec`; "
+    "install it with: pip install 'teachset[local]'"
+)
 Project = Callable[..., Recipe]
 
 
@@ -132,8 +136,7 @@ def test_only_what_is_new_is_embedded_and_a_range_after_the_other(
     recipe = project(HENS, CHICKENS, TRAIN)
     ingest_seeds(store, recipe, RUN)
     assert count_texts(store, recipe) == 3
-    assert sum(embed_range(store, recipe, RUN, part) for part in split_ids(4)) == 3
-    assert count_texts(store, recipe) == 0
+    assert sum(embed_range(store, recipe, RUN, part) for part in split_ids(2)) == 3
     assert embed_range(store, recipe, RUN, EVERYTHING) == 0
     more = project(HENS, CHICKENS, TRAIN, BOTH)
     ingest_seeds(store, more, RUN)
@@ -160,30 +163,32 @@ def test_a_model_is_known_by_what_is_in_its_folder_and_by_nothing_else(
     ingest_seeds(store, recipe, RUN)
     first = name_embedder(recipe)
     assert embed_range(store, recipe, RUN, EVERYTHING) == 1
+    kept = {name: (model / name).read_bytes() for name in FILES}
     # Another time, another card, another name and another place are the same model.
     os.utime(model / "model.safetensors", (time.time() + 60,) * 2)
     (model / "README.md").write_text("Another card.")
     shutil.copytree(model, tmp_path / "moved")
     moved = project(HENS, models={"embedder": {"local": "moved", "model": "another-name"}})
     assert name_embedder(recipe) == name_embedder(moved) == first
-    assert embed_range(store, moved, RUN, EVERYTHING) == 0
-    # Other numbers or other words under the same path are another one.
-    names = {first}
-    for words in ({**WORDS, "hens": (5.0, 0.0, 0.0)}, {**WORDS, "geese": (0.0, 5.0, 0.0)}):
-        save_model(model, words)
-        names.add(name_embedder(recipe))
-        assert count_texts(store, recipe) == 1
-        assert embed_range(store, recipe, RUN, EVERYTHING) == 1
-    assert len(names) == 3
-    asked = "select vector from embeddings order by created_at"
-    expected = [[0.6, 0.8, 0.0], [1.0, 0.0, 0.0], [0.6, 0.8, 0.0]]
-    assert as_directions(store.sql(asked)["vector"]).tolist() == [
-        pytest.approx(vector) for vector in expected
+    # Other words or other numbers under the same path are another one.
+    save_model(model, {**WORDS, "geese": (0.0, 5.0, 0.0)})
+    second = name_embedder(recipe)
+    save_model(model, {**WORDS, "hens": (5.0, 0.0, 0.0)})
+    third = name_embedder(recipe)
+    assert len({first, second, third}) == 3
+    assert embed_range(store, recipe, RUN, EVERYTHING) == 1
+    made = store.sql("select embedder, vector from embeddings order by created_at")
+    assert made["embedder"].to_list() == [first, third]
+    assert as_directions(made["vector"]).tolist() == [
+        pytest.approx([0.6, 0.8, 0.0]),
+        [1.0, 0.0, 0.0],
     ]
-    save_model(model)  # The first one comes back, and its vectors are there.
+    for name, content in kept.items():  # The first one comes back, and its vectors are there.
+        (model / name).write_bytes(content)
     assert embed_range(store, recipe, RUN, EVERYTHING) == 0
 
 
+@pytest.mark.slow
 def test_twins_by_meaning_are_found_with_the_cosine_one_computes_by_hand(
     store: Store, project: Project
 ) -> None:
@@ -205,6 +210,7 @@ def test_twins_by_meaning_are_found_with_the_cosine_one_computes_by_hand(
     assert detail.endswith(", 0.96")
 
 
+@pytest.mark.slow
 def test_a_reworded_item_is_found_through_it_and_judged(
     store: Store, project: Project, tmp_path: Path
 ) -> None:
@@ -242,6 +248,7 @@ def test_a_reworded_item_is_found_through_it_and_judged(
     assert decided["reason"].to_list() == ["benchmark_judged"]
 
 
+@pytest.mark.slow
 def test_a_plan_names_the_texts_and_no_call(store: Store, project: Project) -> None:
     recipe = project(HENS, TRAIN, budget={"usd": 1})
     plan = make_plan(recipe)
@@ -268,25 +275,25 @@ def test_a_plan_names_the_texts_and_no_call(store: Store, project: Project) -> N
     assert not [note for note in plan.notes if "four-words" in note]
 
 
-def test_a_missing_library_is_told_before_a_run_and_by_it(
+@pytest.mark.slow
+def test_a_plan_warns_of_what_would_stop_the_run(
     store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(sys.modules, "model2vec", None)
-    recipe = project(HENS)
-    ingest_seeds(store, recipe, RUN)
-    told = (
-        "models.embedder.local: needs the package `model2vec`; "
-        "install it with: pip install 'teachset[local]'"
-    )
+    (warning,) = [each for each in make_plan(project(HENS)).warnings if "embedder" in each]
+    assert warning == NO_LIBRARY
+
+
+def test_a_missing_library_is_told_with_what_brings_it(
+    project: Project, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "model2vec", None)
     with pytest.raises(RecipeError) as caught:
-        embed_range(store, recipe, RUN, EVERYTHING)
-    assert str(caught.value) == told
-    assert told in make_plan(recipe).warnings
-    found = {each.check: each for each in check_models(recipe)}["embedder"]
-    assert (found.level, found.mend) == (
-        "problem",
-        "install it with: pip install 'teachset[local]'",
-    )
+        open_model(LocalEmbedder(local=str(model)))
+    assert str(caught.value) == NO_LIBRARY
+    found = {each.check: each for each in check_models(project(HENS))}["embedder"]
+    assert found.level == "problem"
+    assert found.mend == "install it with: pip install 'teachset[local]'"
 
 
 def test_the_doctor_reads_the_model_and_asks_no_server(project: Project, model: Path) -> None:
@@ -333,26 +340,21 @@ def open_numbers(folder: Path) -> Any:
     ],
 )
 def test_a_folder_without_a_model_is_named_with_its_field(
-    store: Store, project: Project, model: Path, spoil: Callable[[Path], Any], fault: str
+    model: Path, spoil: Callable[[Path], Any], fault: str
 ) -> None:
     spoil(model)
-    recipe = project(HENS)
-    ingest_seeds(store, recipe, RUN)
     with pytest.raises(RecipeError) as caught:
-        embed_range(store, recipe, RUN, EVERYTHING)
+        open_model(LocalEmbedder(local=str(model)))
     message = str(caught.value)
     assert message.startswith(f"models.embedder.local: {model}: ")
     assert fault in message
     assert "\n" not in message
-    assert store.sql("select * from embeddings").is_empty()
 
 
-def test_numbers_that_are_none_are_refused(store: Store, project: Project, model: Path) -> None:
+def test_numbers_that_are_none_are_refused(model: Path) -> None:
     save_model(model, {**WORDS, "hens": (float("nan"), 0.0, 0.0)})
-    recipe = project(HENS)
-    ingest_seeds(store, recipe, RUN)
     with pytest.raises(RecipeError, match="has numbers that are not finite"):
-        embed_range(store, recipe, RUN, EVERYTHING)
+        open_model(LocalEmbedder(local=str(model))).encode(["hens"])
 
 
 def test_nothing_in_the_folder_is_run(model: Path, tmp_path: Path) -> None:
@@ -422,13 +424,20 @@ def test_what_only_a_server_has_is_refused_beside_it(
     for line in lines:
         assert "is for a model behind a server" in line
         assert "leave one of the two out" in line
-    schema = json.loads(recipe_schema())
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate(
-            {"embedder": {"local": "m", **beside}, "student": {"model": "s"}},
-            {**schema, "$ref": "#/$defs/Models", "required": [], "properties": {}}
-            | {"additionalProperties": True},
-        )
+
+
+def test_an_editor_knows_both_kinds_of_embedder_and_no_mixture(tmp_path: Path) -> None:
+    validator = jsonschema.Draft202012Validator(json.loads(recipe_schema()))
+
+    def is_right(embedder: dict[str, Any]) -> bool:
+        file = recipe_file(tmp_path, embedder)
+        return validator.is_valid(yaml.safe_load(file.read_text(encoding="utf-8")))
+
+    assert is_right({"local": "models/four-words"})
+    assert is_right({"local": "models/four-words", "model": "four-words"})
+    assert is_right({"model": "bge-m3", "base_url": "http://localhost:8000/v1"})
+    assert not is_right({"local": "models/four-words", "base_url": "http://localhost:8000/v1"})
+    assert not is_right({})
 
 
 @pytest.mark.parametrize(
