@@ -4,7 +4,7 @@
     open_model(settings).encode(["What is 2 + 2?"])     [[0.021, -0.113, …]]
 
 model2vec reads numbers and JSON from it: nothing of it is run, and nothing is fetched. A vector is
-the mean of a text's words, so it costs a hundredth of a transformer's and knows no order of words.
+the mean of those of a text's words, so it costs little and knows nothing of their order.
 """
 
 import hashlib
