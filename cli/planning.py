@@ -219,7 +219,6 @@ def _to_stage(stage: StagePlan) -> dict[str, Any]:
         **_to_cost(stage.cost),
         "tokens_from_calls": stage.cost.seen,
         "shares_from_cases": stage.shares_from,
-        "on_this_machine": stage.is_local,
         "limited_by": stage.cost.limit,
     }
 

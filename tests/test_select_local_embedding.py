@@ -18,13 +18,15 @@ from safetensors.numpy import save_file
 
 from cli.doctor.models import check_models
 from cli.planning import print_plan, to_document
-from tasks.errors import RecipeError
+from tasks.errors import RecipeError, RunInterrupted
 from tasks.ingest import ingest_benchmarks, ingest_seeds
+from tasks.llm.engine import stop_calling
 from tasks.llm.local import open_model
 from tasks.llm.pending import Range, split_ids
 from tasks.llm.servers import stop_simulators
 from tasks.plan.plan import make_plan
 from tasks.plan.price import Cost
+from tasks.progress import Snapshot, subscribe, track
 from tasks.recipe import LocalEmbedder, Recipe, load_recipe, recipe_schema
 from tasks.select import embed
 from tasks.select.contamination import find_contamination
@@ -58,6 +60,7 @@ NO_LIBRARY = (
     "models.embedder.local: needs the package `model2vec`; "
     "install it with: pip install 'teachset[local]'"
 )
+HERE = Cost(limit="this machine")  # No call, no token, no dollar.
 Project = Callable[..., Recipe]
 
 
@@ -148,6 +151,24 @@ def test_only_what_is_new_is_embedded_and_a_range_after_the_other(
     assert len(vectors(store)) == 4
 
 
+def test_a_run_that_is_stopped_keeps_what_it_has_and_goes_on_there(
+    store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(embed, "_LOCAL_ROWS_AT_A_TIME", 1)
+    recipe = project(*(f"How many eggs do {number} hens lay?" for number in range(20)))
+    ingest_seeds(store, recipe, RUN)
+
+    def stop(so_far: Snapshot) -> None:
+        if so_far.done:
+            stop_calling()
+
+    with pytest.raises(RunInterrupted), subscribe(stop), track("embed", 20):
+        embed_range(store, recipe, RUN, EVERYTHING)
+    kept = len(vectors(store))
+    assert 0 < kept < 20
+    assert embed_range(store, recipe, RUN, EVERYTHING) == 20 - kept
+
+
 def test_a_range_of_a_local_embedder_is_larger_since_nobody_is_waited_for(
     project: Project, make_recipe: MakeRecipe
 ) -> None:
@@ -230,7 +251,7 @@ def test_a_reworded_item_is_found_through_it_and_judged(
     ingest_benchmarks(store, recipe, RUN)
     find_contamination(store, recipe.select.contamination, ["exam"], RUN)
     embedded, compared = make_plan(recipe).stages[:2]
-    assert (embedded.prompts.expected, embedded.cost) == (3, Cost())
+    assert (embedded.prompts.expected, embedded.cost) == (3, HERE)
     assert 0 < compared.cost.calls.expected <= compared.cost.calls.high <= 4
     embed_range(store, recipe, RUN, EVERYTHING)
     assert find_near_items(store, recipe, RUN) == 1
@@ -254,7 +275,7 @@ def test_a_plan_names_the_texts_and_no_call(store: Store, project: Project) -> N
     plan = make_plan(recipe)
     stage = plan.stages[0]
     assert (stage.stage, stage.role, stage.model) == ("embed", "embedder", "four-words")
-    assert (stage.prompts.expected, stage.cost, stage.is_local) == (2, Cost(), True)
+    assert (stage.prompts.expected, stage.cost, stage.is_local) == (2, HERE, True)
     assert "four-words embeds 2 texts here, without a call" in plan.notes
     assert not [warning for warning in plan.warnings if "embedder" in warning]
     shown = StringIO()
@@ -265,8 +286,8 @@ def test_a_plan_names_the_texts_and_no_call(store: Store, project: Project) -> N
         *("this", "machine"),
     ]
     told = to_document("test", plan)["stages"][0]
-    assert (told["on_this_machine"], told["calls"]["high"], told["cost_usd"]["high"]) == (
-        *(True, 0, 0),
+    assert (told["limited_by"], told["calls"]["high"], told["cost_usd"]["high"]) == (
+        *("this machine", 0, 0),
     )
     ingest_seeds(store, recipe, RUN)
     embed_range(store, recipe, RUN, EVERYTHING)

@@ -46,6 +46,8 @@ from tasks.select.meaning import find_neighbours
 from tasks.select.reworded import find_near_items
 from tasks.store import Store
 
+_HERE = "this machine"
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:
@@ -205,7 +207,7 @@ def _plan_stage(
         role=role,
         model=settings.model,
         prompts=span_of(forecast.prompts),
-        cost=Cost() if is_local else price(recipe, role, forecast.demands, history),
+        cost=Cost(limit=_HERE) if is_local else price(recipe, role, forecast.demands, history),
         shares_from=forecast.shares_from,
         is_local=is_local,
     )
