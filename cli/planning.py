@@ -187,6 +187,8 @@ def _say_tokens(tokens: float) -> str:
 
 def _basis(stage: StagePlan) -> str:
     """Say what a line rests on: the calls that its tokens are known from, and its prompts."""
+    if stage.is_local and stage.prompts.high:
+        return "this machine"
     if not stage.cost.calls.high:
         return "nothing to do"
     tokens = f"from {stage.cost.seen:,} calls" if stage.cost.seen else "assumed"

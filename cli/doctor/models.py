@@ -1,4 +1,7 @@
-"""Models: is every key there (told by its name alone), does every server answer, with its model."""
+"""Models: is every key there (told by its name alone), does every server answer, with its model.
+
+A local embedder is read instead: its library and its folder are there, or they are told of.
+"""
 
 import os
 from collections.abc import Iterator
@@ -6,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
 from cli.doctor.finding import Finding
-from tasks.errors import ModelServerError
+from tasks.errors import ModelServerError, RecipeError
 from tasks.llm.listing import list_models
-from tasks.recipe import ModelSettings, Recipe
+from tasks.llm.local import open_model
+from tasks.recipe import LocalEmbedder, ModelSettings, Recipe
 
 AREA = "models"
 _AT_ONCE = 8
@@ -21,6 +25,19 @@ def check_models(recipe: Recipe) -> Iterator[Finding]:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         for found in pool.map(lambda played: check_role(*played), recipe.models.each()):
             yield from found
+    if isinstance(recipe.models.embedder, LocalEmbedder):
+        yield check_local(recipe.models.embedder)
+
+
+def check_local(settings: LocalEmbedder) -> Finding:
+    """Return whether a local embedder can be read."""
+    try:
+        model = open_model(settings)
+    except RecipeError as error:
+        found, _, mend = str(error).partition("; ")
+        return _finding("embedder", "problem", found, mend)
+    known = f"{model.words:,} words, {model.size:,} numbers each"
+    return _finding("embedder", "ok", f"{settings.model} is there: {known}")
 
 
 def check_role(role: str, settings: ModelSettings) -> list[Finding]:

@@ -11,7 +11,7 @@ from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.forecast import Forecast, count_demands
 from tasks.plan.price import Demand
 from tasks.plan.rewriting import Rewriting
-from tasks.recipe import Recipe
+from tasks.recipe import LocalEmbedder, Recipe
 from tasks.select.embed import EVERYTHING, TEMPLATE, pending_texts, plan_embeddings
 from tasks.select.reworded import ORDERS, ask, pending_pairs, plan_comparisons, screens_in_force
 from tasks.select.reworded import TEMPLATE as COMPARED_BY
@@ -24,13 +24,19 @@ _ANY = "all"
 def forecast_embeddings(
     store: Store, recipe: Recipe, prompts: pl.DataFrame, rewriting: Rewriting
 ) -> Forecast:
-    """Forecast the embedder's calls: a call a text that has no embedding, rewrites to come too."""
+    """Forecast the embedder's calls: a call a text that has no embedding, rewrites to come too.
+
+    Of a local embedder the calls are texts that it will read; nobody is asked and nothing is paid.
+    """
     settings = recipe.models.embedder
     if settings is None or not recipe.select.needs_embedder:
         return Forecast()
-    endpoint = pending.endpoint_for(recipe, "embedder", settings)
     texts = pending_texts(store, recipe, EVERYTHING)
-    asked = pending.count_requests(store, endpoint, "embedder", texts, plan_embeddings)
+    if isinstance(settings, LocalEmbedder):
+        asked = pending.count_texts(texts, TEMPLATE)
+    else:
+        endpoint = pending.endpoint_for(recipe, "embedder", settings)
+        asked = pending.count_requests(store, endpoint, "embedder", texts, plan_embeddings)
     coming = rewriting.coming
     more = [
         Demand(

@@ -12,8 +12,10 @@ from typing import get_args
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.judging import warn_of_kinship
 from tasks.assess.keys import derive_recipe_keys
+from tasks.errors import RecipeError
 from tasks.forms import record_forms
 from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, ingest_seeds
+from tasks.llm.local import open_model
 from tasks.llm.spent import load_spent
 from tasks.plan.budget import Verdict, judge_budget
 from tasks.plan.embeddings import forecast_comparisons, forecast_embeddings
@@ -34,7 +36,7 @@ from tasks.plan.price import Cost, Span, add_costs, price, span_of
 from tasks.plan.ratings import forecast_prompt_ratings, forecast_response_ratings
 from tasks.plan.rewriting import forecast_rewriting, forecast_router
 from tasks.rate.objections import give_keys
-from tasks.recipe import ModelSettings, Recipe, Role
+from tasks.recipe import LocalEmbedder, ModelSettings, Recipe, Role
 from tasks.rewrite.routes import route_seeds
 from tasks.sample import SampledRole, find_shortfalls
 from tasks.select.contamination import find_contamination
@@ -43,6 +45,8 @@ from tasks.select.embed import name_embedder
 from tasks.select.meaning import find_neighbours
 from tasks.select.reworded import find_near_items
 from tasks.store import Store
+
+_HERE = "this machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,10 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class StagePlan:
-    """One role's calls in one stage. `shares_from` is explained at `forecast.Forecast`."""
+    """One role's calls in one stage. `shares_from` is explained at `forecast.Forecast`.
+
+    What `is_local` is work of this machine: it has prompts and no calls.
+    """
 
     stage: str
     role: Role
@@ -68,6 +75,7 @@ class StagePlan:
     prompts: Span
     cost: Cost
     shares_from: int | None
+    is_local: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,7 +127,7 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     ingest_benchmarks(store, recipe, RUN)
     import_responses(store, recipe, RUN)
     find_neighbours(store, recipe, RUN)
-    embedder = name_embedder(recipe) if recipe.models.embedder else None
+    embedder = name_embedder(recipe) if recipe.select.needs_embedder else None
     find_duplicates(store, recipe.select.duplicates, RUN, embedder)
     names = [benchmark.name for benchmark in recipe.benchmarks]
     find_contamination(store, recipe.select.contamination, names, RUN)
@@ -192,14 +200,16 @@ def _plan_stage(
     forecast: Forecast,
     history: Mapping[Address, Calls],
 ) -> StagePlan:
-    settings: ModelSettings = getattr(recipe.models, role)
+    settings: ModelSettings | LocalEmbedder = getattr(recipe.models, role)
+    is_local = isinstance(settings, LocalEmbedder)
     return StagePlan(
         stage=stage,
         role=role,
         model=settings.model,
         prompts=span_of(forecast.prompts),
-        cost=price(recipe, role, forecast.demands, history),
+        cost=Cost(limit=_HERE) if is_local else price(recipe, role, forecast.demands, history),
         shares_from=forecast.shares_from,
+        is_local=is_local,
     )
 
 
@@ -229,6 +239,11 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
             "assumed where nothing was compared yet: 2 % of the benchmark items that a judge may "
             "be shown are near enough to a prompt"
         )
+    notes += [
+        f"{each.model} embeds {round(each.prompts.expected):,} texts here, without a call"
+        for each in stages
+        if each.is_local and each.prompts.high
+    ]
     if any(each.cost.calls.high for each in stages):
         notes.append("minutes are of the calls alone; reading, grading and releasing come on top")
     if recipe.sample.adaptive:
@@ -268,6 +283,12 @@ def _write_warnings(recipe: Recipe, planned: Sequence[tuple[Recipe, StagePlan]])
                 f"{place}: {settings.model} has no prices, so budget.usd cannot be kept and "
                 "the run would refuse to call it"
             )
+    embedder = recipe.models.embedder
+    if isinstance(embedder, LocalEmbedder) and any(each.is_local for _, each in planned):
+        try:
+            open_model(embedder)
+        except RecipeError as error:
+            warnings.append(str(error))
     if kinship := warn_of_kinship(recipe):
         warnings.append(kinship)
     if recipe.models.teacher is None:

@@ -61,6 +61,9 @@ def resolve_paths(recipe: Recipe, folder: Path) -> Recipe:
     declared["store"]["catalog"] = _resolve(declared["store"]["catalog"], folder)
     if declared["store"]["data"]:
         declared["store"]["data"] = _resolve(declared["store"]["data"], folder)
+    embedder = declared["models"]["embedder"]
+    if embedder is not None and "local" in embedder:
+        embedder["local"] = _resolve(embedder["local"], folder)
     declared["release"]["folder"] = _resolve(declared["release"]["folder"], folder)
     for name in ("rules", "suite"):
         if declared["release"][name]:
@@ -119,11 +122,13 @@ def _is_path(place: tuple[str, ...]) -> bool:
     if len(place) == 3 and place[0] == "domains":
         return place[2] == "guidelines"
     if len(place) == 3:
-        return place[0] in ("seeds", "benchmarks", "responses") and place[2] == "path"
+        listed = place[0] in ("seeds", "benchmarks", "responses") and place[2] == "path"
+        return listed or place in _PATHS
     return place in _PATHS
 
 
 _PATHS = (
+    ("models", "embedder", "local"),
     ("store", "catalog"),
     ("store", "data"),
     ("release", "folder"),

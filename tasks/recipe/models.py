@@ -1,10 +1,20 @@
 """Models: who plays which role, at what price, and how much may be spent."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import PurePath
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, Field, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from tasks.errors import RecipeError
 from tasks.recipe.fields import Name, Section
@@ -167,6 +177,64 @@ class EmbedderSettings(ModelSettings):
         return self
 
 
+class LocalEmbedder(Section):
+    """A model that turns a text into numbers on this machine: no server, no call, no price.
+
+    It needs `pip install 'teachset[local]'`; see docs/overlap.md.
+    """
+
+    local: str = Field(
+        min_length=1,
+        description=(
+            "The folder of a Model2Vec model, e.g. models/potion-base-8M, relative to the recipe."
+        ),
+    )
+    model: str = Field(
+        default="",
+        validate_default=True,
+        description="What plans and reports call it; the folder's name if left out.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_what_a_server_has(cls, declared: Any) -> Any:
+        if not isinstance(declared, Mapping):
+            return declared
+        of_servers = [name for name in declared if name in ModelSettings.model_fields]
+        faults = [
+            InitErrorDetails(
+                type=PydanticCustomError(
+                    "no_server",
+                    "is for a model behind a server, and `local` names a folder of this machine; "
+                    "leave one of the two out",
+                ),
+                loc=(name,),
+                input=declared[name],
+            )
+            for name in of_servers
+            if name not in cls.model_fields
+        ]
+        if faults:
+            raise ValidationError.from_exception_data(cls.__name__, faults)
+        return declared
+
+    @field_validator("model")
+    @classmethod
+    def _name_after_folder(cls, model: str, others: ValidationInfo) -> str:
+        return model or PurePath(others.data.get("local", "")).name
+
+
+def _read_embedder(declared: Any) -> Any:
+    """Say of one kind of embedder what is wrong with it: the kind that its fields speak of."""
+    if isinstance(declared, Section):
+        return declared
+    is_local = isinstance(declared, Mapping) and "local" in declared
+    return (LocalEmbedder if is_local else EmbedderSettings).model_validate(declared)
+
+
+Embedder = Annotated[EmbedderSettings | LocalEmbedder, BeforeValidator(_read_embedder)]
+
+
 class Models(Section):
     """Who plays which role. A stage that needs a role which is not filled is skipped or refused."""
 
@@ -190,12 +258,19 @@ class Models(Section):
         default=(), description="Further judges; each has votes of its own on every rubric."
     )
 
-    embedder: EmbedderSettings | None = Field(
-        default=None, description="Makes embeddings, for near-duplicates and test items by meaning."
+    embedder: Embedder | None = Field(
+        default=None,
+        description=(
+            "Makes embeddings, for near-duplicates and test items by meaning: behind a server, or "
+            "`local`, in a folder of this machine."
+        ),
     )
 
     def each(self) -> Iterator[tuple[str, ModelSettings]]:
-        """Yield every model by its role; the further ones are `student 2`, `judge 2`, …"""
+        """Yield every model that is asked by its role; further ones are `student 2`, `judge 2`, …
+
+        A local embedder is none of them: it is no server, and nothing is paid for it.
+        """
         for role, played in self:
             if isinstance(played, ModelSettings):
                 yield role, played

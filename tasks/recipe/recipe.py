@@ -185,6 +185,9 @@ class Recipe(Section):
         if self.models.router is None:  # As it was before there was such a role.
             settings["models"].pop("router")
         students, judges = (settings["models"].pop(name) for name in ("students", "judges"))
+        embedder = settings["models"]["embedder"]
+        if embedder is not None and "local" in embedder:
+            embedder.pop("local")  # Its vectors go by what is in the folder, wherever that lies.
         for model in (*filter(None, settings["models"].values()), *students, *judges):
             for limit in (
                 "api_key_env",
@@ -199,7 +202,7 @@ class Recipe(Section):
                 "max_attempts",
                 "max_outage_s",
             ):
-                model.pop(limit)
+                model.pop(limit, None)  # A local embedder has none of them.
         if self.models.embedder is None:  # As it was before there was such a role.
             settings["models"].pop("embedder")
         settings["models"]["students"] = students

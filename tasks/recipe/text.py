@@ -153,24 +153,23 @@ def _suggest(location: tuple[int | str, ...], schema: dict[str, Any]) -> str:
 
 def _fields_at(schema: dict[str, Any], location: tuple[int | str, ...]) -> list[str]:
     """Return the field names that the JSON schema allows at a location."""
-    node: Any = schema
+    nodes = [schema]
     for step in location:
-        node = _follow(schema, node)
-        if isinstance(step, int):
-            node = node.get("items", {})
-        else:
-            node = node.get("properties", {}).get(step) or node.get("additionalProperties")
-        if not isinstance(node, dict):
-            return []
-    return list(_follow(schema, node).get("properties", {}))
+        below = [
+            node.get("items")
+            if isinstance(step, int)
+            else node.get("properties", {}).get(step) or node.get("additionalProperties")
+            for node in nodes
+        ]
+        nodes = [each for node in below if isinstance(node, dict) for each in _follow(schema, node)]
+    return list(dict.fromkeys(name for node in nodes for name in node.get("properties", {})))
 
 
-def _follow(schema: dict[str, Any], node: dict[str, Any]) -> dict[str, Any]:
-    for option in (node, *node.get("anyOf", []), *node.get("allOf", [])):
-        if "$ref" in option:
-            target: dict[str, Any] = schema["$defs"][option["$ref"].rsplit("/", 1)[-1]]
-            return target
-    return node
+def _follow(schema: dict[str, Any], node: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return what a node refers to, each kind that it may be; itself if it refers to nothing."""
+    options = (node, *node.get("anyOf", []), *node.get("allOf", []))
+    names = [option["$ref"].rsplit("/", 1)[-1] for option in options if "$ref" in option]
+    return [schema["$defs"][name] for name in names] or [node]
 
 
 def _kind(value: object) -> str:

@@ -19,7 +19,7 @@ from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.select.contamination import tell_of_findings
 from tasks.select.duplicates import mark_duplicates
-from tasks.select.embed import count_texts, embed_chunk, name_embedder
+from tasks.select.embed import count_texts, embed_chunk, name_embedder, texts_per_range
 from tasks.select.minhash import guard_numbers
 from tasks.select.nearest import Directions, as_directions, find_near
 from tasks.select.reworded import (
@@ -47,7 +47,7 @@ def find_by_meaning(recipe: Recipe, run_id: str) -> None:
         "embed",
         count_texts(store, recipe),
         lambda asked: embed_chunk.submit(recipe, run_id, asked),
-        calls_per_range(recipe, "embedder"),
+        texts_per_range(recipe),
     )
     if recipe.select.duplicates.meaning is not None:
         mark_neighbours(recipe, run_id)
