@@ -42,11 +42,22 @@ def test_a_budget_counts_what_nobody_has_counted_at_its_most_and_the_books_do_no
     bill = Bill()
     assert bill.add(None, prices, most) == Amount(calls=1)  # No answer, no bill.
     assert bill.add(Usage(10, 0, 5, 0), prices, most) == Amount(usd=2e-05, tokens=15, calls=1)
-    assert bill == Bill(2, 0, 10, 5, 2e-05)
+    assert bill == Bill(2, 0, 10, 5, 2e-05, budget_usd=2e-05, budget_tokens=15)
     for usage in (Usage(), Usage(10), Usage(None, 0, 5, 0)):
         booked = bill.add(usage, prices, most)
         assert booked == Amount(usd=0.5, tokens=128, calls=1, uncounted=1)
-    assert bill == Bill(5, 0, None, None, None)
+    assert bill == Bill(
+        *(5, 0, None, None, None), budget_usd=pytest.approx(1.50002), budget_tokens=399, uncounted=3
+    )
+    # What a server counts above the most is counted: it did not keep to the ceiling.
+    half = Bill()
+    assert half.add(Usage(None, 0, 500_000, 0), prices, most) == Amount(
+        usd=1.0, tokens=500_000, calls=1, uncounted=1
+    )
+    # Without a price, what it cost is counted when there is one.
+    unpriced = Bill()
+    assert unpriced.add(Usage(10), Prices(), most) == Amount(tokens=128, calls=1, uncounted=1)
+    assert (unpriced.budget_usd, unpriced.budget_tokens) == (None, 128)
     # Without a price there is no cap in dollars, and what was counted is counted.
     assert Bill().add(Usage(10, 0, 5, 0), Prices(), most) == Amount(tokens=15, calls=1)
 
