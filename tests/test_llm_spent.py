@@ -1,21 +1,25 @@
 """What a restart knows of what was spent: to the token and the cent what the run before it knew."""
 
-from typing import Any
+import time
+from typing import Any, ClassVar
 
 import pytest
 from conftest import MakeRecipe
 
-from tasks.llm.engine import complete
+from tasks.errors import RunInterrupted, StoreError
+from tasks.lake import local_folder
+from tasks.llm.engine import complete, stop_calling
 from tasks.llm.failures import CallFailed
 from tasks.llm.journal import Journal, fold_in
 from tasks.llm.money import Amount, Bill, Purse, Usage
+from tasks.llm.pending import leave_out_known
 from tasks.llm.request import identify
 from tasks.llm.rows import failure_row
 from tasks.llm.spent import load_spent
 from tasks.recipe import Budget, Recipe
 from tasks.store import Store
 from tests.loopback import serve
-from tests.scripted import SCHEMA, endpoint_at, said, samples, script
+from tests.scripted import SCHEMA, Scripted, endpoint_at, said, samples, script
 
 GOOD = said('{"sum": 4}', 100, 10)
 SPOILT = said("four", 200, 50)
@@ -101,3 +105,48 @@ def test_two_failures_of_a_request_that_a_killed_run_wrote_down_are_folded_in_on
     segment.write_bytes(content)  # The kill came after the commit.
     assert fold_in(store) == 0
     assert load_spent(store, recipe) == paid
+
+
+def test_an_answer_without_choices_is_paid_for_where_its_server_says_so(
+    store: Store, recipe: Recipe
+) -> None:
+    empty = (200, {"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 50}})
+    counted = _complete(store, empty, GOOD)
+    assert counted == Amount(usd=pytest.approx(0.00032), tokens=260, calls=2)
+    assert load_spent(store, recipe) == counted
+
+
+def test_a_stop_writes_no_request_off_whose_first_answer_was_of_the_wrong_form(
+    store: Store, recipe: Recipe
+) -> None:
+    class Stopping(Scripted):
+        script: ClassVar = [SPOILT, GOOD]
+        asked: ClassVar = []
+
+        def answer(self) -> None:
+            if not self.asked:
+                stop_calling()
+                time.sleep(0.3)
+            super().answer()
+
+    purse = Purse(Budget())
+    with serve(Stopping) as address:
+        endpoint, requests = endpoint_at(address), samples(schema=SCHEMA)
+        with pytest.raises(RunInterrupted):
+            complete(store, endpoint, requests, run_id="r", purse=purse)
+        assert store.sql("select failure, attempts from failures").rows() == [("retryable", 1)]
+        left = list(leave_out_known(store, endpoint, "student", ["p"], requests))
+        assert complete(store, endpoint, left, run_id="r", purse=purse).completed == 1
+    assert purse.spent == Amount(usd=pytest.approx(0.00042), tokens=360, calls=2)
+    assert load_spent(store, recipe) == purse.spent
+
+
+def test_an_answer_that_the_journal_does_not_take_is_in_the_store_all_the_same(
+    store: Store, recipe: Recipe
+) -> None:
+    (local_folder(store.settings) / "journal").write_text("in the way", encoding="utf-8")
+    purse = Purse(Budget())
+    with serve(script(GOOD)) as address, pytest.raises(StoreError, match="written down"):
+        complete(store, endpoint_at(address), samples(3), run_id="r", purse=purse)
+    assert purse.spent.calls > 0
+    assert load_spent(store, recipe) == purse.spent

@@ -12,7 +12,6 @@ alter table failures add column budget_usd double;
 alter table failures add column budget_tokens bigint;
 alter table failures add column uncounted integer;
 
-alter table batch_requests add column raised_to integer;  -- its ceiling, if above the recipe's
 alter table batch_requests add column budget_usd double;
 alter table batch_requests add column budget_tokens bigint;
 alter table batch_requests add column uncounted integer;

@@ -90,8 +90,10 @@ def cost_usd(usage: Usage, prices: Prices) -> float | None:
         return None
     if prices.input is None or prices.output is None:
         return None
-    cached = usage.cached_tokens or 0
-    reasoning = (usage.reasoning_tokens or 0) if prices.reasoning is not None else 0
+    cached = _part_of(usage.prompt_tokens, usage.cached_tokens)
+    reasoning = _part_of(usage.completion_tokens, usage.reasoning_tokens)
+    if prices.reasoning is None:
+        reasoning = 0
     cached_price = prices.input if prices.cached_input is None else prices.cached_input
     millionths = (
         (usage.prompt_tokens - cached) * prices.input
@@ -204,6 +206,11 @@ def check_budget(budget: Budget, settings: ModelSettings) -> None:
             f"budget.usd: the model {settings.model!r} has no prices; "
             "set its prices.input and prices.output (US dollars per million tokens)"
         )
+
+
+def _part_of(whole: int, part: int | None) -> int:
+    """Return a part of a count; one that is said to be more than the whole is none of it."""
+    return part if part is not None and part <= whole else 0
 
 
 def _most_of(usage: Usage, prices: Prices, most: Amount) -> tuple[float | None, int]:
