@@ -8,13 +8,15 @@ from conftest import MakeRecipe
 
 from tasks.errors import RunInterrupted, StoreError
 from tasks.lake import local_folder
+from tasks.llm.client import Answer
+from tasks.llm.columns import frame_of
 from tasks.llm.engine import complete, stop_calling
 from tasks.llm.failures import CallFailed
 from tasks.llm.journal import Journal, fold_in
 from tasks.llm.money import Amount, Bill, Purse, Usage
 from tasks.llm.pending import leave_out_known
 from tasks.llm.request import identify
-from tasks.llm.rows import failure_row
+from tasks.llm.rows import failure_row, response_row
 from tasks.llm.spent import load_spent
 from tasks.recipe import Budget, Recipe
 from tasks.store import Store
@@ -150,3 +152,35 @@ def test_an_answer_that_the_journal_does_not_take_is_in_the_store_all_the_same(
         complete(store, endpoint_at(address), samples(3), run_id="r", purse=purse)
     assert purse.spent.calls > 0
     assert load_spent(store, recipe) == purse.spent
+
+
+def test_an_answer_that_another_host_has_paid_for_as_well_costs_twice_and_counts_once(
+    store: Store, recipe: Recipe
+) -> None:
+    """A journal lies on its host: the run after a kill may be elsewhere, and asks again."""
+    journal = Journal(store, "killed")
+    journal.add("responses", _answer(100, 10))
+    segment = journal.cut()
+    assert segment is not None
+    content = segment.read_bytes()
+    store.append("responses", frame_of("responses", [_answer(100, 30)]), run_id="elsewhere")
+    for new in (1, 0):  # The second time the kill came after the commit.
+        segment.write_bytes(content)
+        assert fold_in(store) == new
+        found = store.sql("select run_id, completion_tokens from responses").rows()
+        assert found == [("elsewhere", 30)]
+        failed = store.sql("select run_id, failure, message, completion_tokens from failures")
+        said = "it was answered again, in the run elsewhere, before this answer was in the store"
+        assert failed.rows() == [("killed", "retryable", said, 10)]
+        # $0.00012 and $0.00016, 110 and 130 tokens.
+        paid = Amount(usd=pytest.approx(0.00028), tokens=240, calls=2)
+        assert load_spent(store, recipe) == paid
+
+
+def _answer(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
+    """Return the row of an answer to the one request."""
+    endpoint, (request,) = endpoint_at("127.0.0.1:9"), samples()
+    usage, bill = Usage(prompt_tokens, 0, completion_tokens, 0), Bill()
+    bill.add(usage, endpoint.settings.prices, Amount())
+    answer = Answer("4", None, "stop", usage, "m", None, None, 0.5, {})
+    return response_row(endpoint, request, identify(endpoint, request), answer, bill)
