@@ -1,5 +1,6 @@
 """Batches: half the price, nothing submitted twice, nothing lost on the way: see docs/engine.md."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -71,9 +72,13 @@ def _run(
     with track("student", count) as tracked:
         job = BatchJob(store, endpoint, "student", ["a"], run_id, purse, tracker or tracked)
         wanted = _requests(count, **changes)
-        return complete_in_batches(
+        done = complete_in_batches(
             job, lambda: leave_out_known(store, endpoint, "student", ["a"], wanted)
         )
+    # What the next run will count is what this one has, and it holds nothing back.
+    assert dataclasses.replace(purse.spent, usd=pytest.approx(purse.spent.usd)) == _spent(store)
+    assert (purse.submitted.tokens, purse.submitted.calls) == (0, 0)
+    return done
 
 
 @contextmanager

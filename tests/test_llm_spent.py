@@ -1,27 +1,33 @@
 """What a restart knows of what was spent: to the token and the cent what the run before it knew."""
 
+import dataclasses
+import functools
+import json
+import random
+import threading
 import time
+from contextlib import suppress
 from typing import Any, ClassVar
 
 import pytest
 from conftest import MakeRecipe
 
-from tasks.errors import RunInterrupted, StoreError
+from tasks.errors import BudgetReached, RunInterrupted, StoreError
 from tasks.lake import local_folder
 from tasks.llm.client import Answer
-from tasks.llm.columns import frame_of
+from tasks.llm.columns import CALL_COLUMNS, frame_of
 from tasks.llm.engine import complete, stop_calling
 from tasks.llm.failures import CallFailed
 from tasks.llm.journal import Journal, fold_in
-from tasks.llm.money import Amount, Bill, Purse, Usage
+from tasks.llm.money import Amount, Bill, Purse, Usage, add_amounts
 from tasks.llm.pending import leave_out_known
 from tasks.llm.request import identify
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.spent import load_spent
 from tasks.recipe import Budget, Recipe
 from tasks.store import Store
-from tests.loopback import serve
-from tests.scripted import SCHEMA, Scripted, endpoint_at, said, samples, script
+from tests.loopback import QuietHandler, serve
+from tests.scripted import SCHEMA, Reply, Scripted, endpoint_at, said, samples, script
 
 GOOD = said('{"sum": 4}', 100, 10)
 SPOILT = said("four", 200, 50)
@@ -175,6 +181,98 @@ def test_an_answer_that_another_host_has_paid_for_as_well_costs_twice_and_counts
         # $0.00012 and $0.00016, 110 and 130 tokens.
         paid = Amount(usd=pytest.approx(0.00028), tokens=240, calls=2)
         assert load_spent(store, recipe) == paid
+
+
+WAYS: dict[str, dict[str, str] | None] = {
+    "good": {"content": '{"sum": 4}'},
+    "thoughts": {"content": '{"sum": 4}'},
+    "malformed": {"content": "four"},
+    "refused": {"refusal": "no"},
+    "no choice": {},
+    "no count": {"content": '{"sum": 4}'},
+    "malformed and no count": {"content": "four"},
+    "malformed and half a count": {"content": "four"},
+    "down": None,
+}
+
+
+class Paying(QuietHandler):
+    """Answers at random in every way that there is, and counts what a cap has to count of it."""
+
+    chance: ClassVar[random.Random]
+    lock: ClassVar = threading.Lock()
+    ways: ClassVar[list[str]]  # Those that come first, so that each is met.
+    counted: ClassVar[list[Amount]]
+
+    def answer(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        with self.lock:
+            reply, amount = self._draw(asked)
+            self.counted.append(amount)
+        self.send(reply[0], json.dumps(reply[1]).encode(), {"content-type": "application/json"})
+
+    def _draw(self, asked: dict[str, Any]) -> tuple[Reply, Amount]:
+        """Return a reply and what it takes, at $1 and $2 a million."""
+        way = self.ways.pop() if self.ways else self.chance.choice(list(WAYS))
+        message = WAYS[way]
+        if message is None:
+            return (500, {"error": {"message": "down"}}), Amount(calls=1)
+        # More of a prompt than its bytes can be is said as well, and has to be believed.
+        prompt, completion = self.chance.randint(1, 300), self.chance.randint(1, 50)
+        usage = {"prompt_tokens": prompt, "completion_tokens": completion}
+        if way == "thoughts":
+            completion += 100
+            usage["total_tokens"] = prompt + completion
+        usd, uncounted = (prompt + 2 * completion) / 1e6, 0
+        if "no count" in way or "half" in way:
+            usage = {"prompt_tokens": prompt} if "half" in way else {}
+            size = sum(len(each["content"].encode()) for each in asked["messages"]) + 64
+            prompt, completion = max(size + 50, usage.get("prompt_tokens", 0)), 0
+            usd, uncounted = max((size + 2 * 50) / 1e6, usage.get("prompt_tokens", 0) / 1e6), 1
+        choices = [{"message": message, "finish_reason": "stop"}] if message else []
+        reply = {"choices": choices} | ({"usage": usage} if usage else {})
+        return (200, reply), Amount(usd, prompt + completion, 1, uncounted)
+
+
+@pytest.mark.parametrize(
+    "seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 9))]
+)
+def test_however_it_ends_a_run_the_next_one_knows_what_the_server_has_counted(
+    store: Store, recipe: Recipe, seed: int
+) -> None:
+    chance = random.Random(seed)
+    Paying.chance, Paying.ways, Paying.counted = chance, chance.sample(list(WAYS), len(WAYS)), []
+    requests = samples(60, schema=SCHEMA)
+    with serve(Paying) as address:
+        endpoint = endpoint_at(address, max_concurrency=4, max_attempts=4)
+        for number in range(4):
+            pending = list(leave_out_known(store, endpoint, "student", ["p"], requests))
+            spent = load_spent(store, recipe)
+            budget = Budget(calls=spent.calls + chance.randint(5, 25))
+            purse, run_id = Purse(budget, spent=spent), f"run {chance.randint(1, 2)}"
+            with suppress(BudgetReached):
+                complete(store, endpoint, pending, run_id=run_id, purse=purse)
+            _undo(store, run_id, chance.choice(["nothing", "unlinking", "committing"]))
+            fold_in(store)
+            sums = functools.reduce(add_amounts, Paying.counted, Amount())
+            expected = dataclasses.replace(sums, usd=pytest.approx(sums.usd))
+            assert purse.spent == expected, number
+            assert load_spent(store, recipe) == expected, number
+    assert not Paying.ways  # Each was met.
+
+
+def _undo(store: Store, run_id: str, what: str) -> None:
+    """Leave the store as a kill does before its last segment is unlinked, or is committed."""
+    journal = Journal(store, run_id)
+    for table, columns in CALL_COLUMNS.items() if what != "nothing" else ():
+        names = ", ".join(columns)
+        for row in store.sql(
+            f"select {names} from {table} where run_id = $run_id", {"run_id": run_id}
+        ).iter_rows(named=True):
+            journal.add(table, row)
+        if what == "committing":
+            store.execute(f"delete from {table} where run_id = $run_id", {"run_id": run_id})
+    journal.cut()
 
 
 def _answer(prompt_tokens: int, completion_tokens: int) -> dict[str, Any]:
