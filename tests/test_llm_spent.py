@@ -21,7 +21,7 @@ from tasks.llm.failures import CallFailed
 from tasks.llm.journal import Journal, fold_in
 from tasks.llm.money import Amount, Bill, Purse, Usage, add_amounts
 from tasks.llm.pending import leave_out_known
-from tasks.llm.request import identify
+from tasks.llm.request import ResponseSchema, identify
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.spent import load_spent
 from tasks.recipe import Budget, Recipe
@@ -71,10 +71,10 @@ def test_an_attempt_that_nobody_counted_is_estimated_beside_those_that_were(
 ) -> None:
     counted = _complete(store, *replies)
     # The second attempt shows the model its answer and says what was wrong with it, in 125 bytes:
-    # 14 + 4 + 125 bytes and 64 of the prompt, and 50 of the answer.
+    # 14 + 4 + 125 bytes, 39 of the schema and 64 for the prompt, and 50 for the answer.
     assert counted == Amount(
-        usd=pytest.approx((200 + 207 + 100 + 2 * (50 + 50 + 10)) / 1e6),
-        tokens=250 + 257 + 110,
+        usd=pytest.approx((200 + 246 + 100 + 2 * (50 + 50 + 10)) / 1e6),
+        tokens=250 + 296 + 110,
         calls=3,
         uncounted=1,
     )
@@ -160,6 +160,17 @@ def test_an_answer_that_the_journal_does_not_take_is_in_the_store_all_the_same(
     assert load_spent(store, recipe) == purse.spent
 
 
+def test_a_schema_is_set_aside_as_part_of_the_prompt(store: Store) -> None:
+    """OpenAI puts it into the prompt and counts its tokens."""
+    long = ResponseSchema("long", {"type": "object", "description": "x" * 400})
+    handler = script(GOOD)
+    with serve(handler) as address, pytest.raises(BudgetReached, match="tokens 0 of 528"):
+        # 14 bytes of messages and 64, 50 of the answer, and 400 of the schema: no less than that.
+        purse = Purse(Budget(tokens=14 + 64 + 50 + 400))
+        complete(store, endpoint_at(address), samples(schema=long), run_id="r", purse=purse)
+    assert not handler.asked
+
+
 def test_an_answer_that_another_host_has_paid_for_as_well_costs_twice_and_counts_once(
     store: Store, recipe: Recipe
 ) -> None:
@@ -226,7 +237,7 @@ class Paying(QuietHandler):
         usd, uncounted = (prompt + 2 * completion) / 1e6, 0
         if "no count" in way or "half" in way:
             usage = {"prompt_tokens": prompt} if "half" in way else {}
-            size = sum(len(each["content"].encode()) for each in asked["messages"]) + 64
+            size = sum(len(each["content"].encode()) for each in asked["messages"]) + 39 + 64
             prompt, completion = max(size + 50, usage.get("prompt_tokens", 0)), 0
             usd, uncounted = max((size + 2 * 50) / 1e6, usage.get("prompt_tokens", 0) / 1e6), 1
         choices = [{"message": message, "finish_reason": "stop"}] if message else []

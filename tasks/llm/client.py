@@ -125,18 +125,20 @@ def read_embedding(
     """Take an embedding apart; its numbers are the content. Raises CallFailed if there are none."""
     content = hide_key(response.content, endpoint)
     raw = content.decode("utf-8", "replace")
+    usage: Usage | None = None
     try:
         body = parse_body(content)
+        if body.get("usage"):
+            usage = replace(read_usage(body["usage"]), completion_tokens=0)
         vector = read_vector(body["data"][0]["embedding"])
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         why = f"not an embedding, it begins {raw[:80]!r}; check `base_url` ({error!r})"
-        raise CallFailed("retryable", why, raw_body=raw) from error
-    asked = replace(read_usage(body.get("usage")), completion_tokens=0)
+        raise CallFailed("retryable", why, raw_body=raw, usage=usage) from error
     return Answer(
         content=vector,
         reasoning=None,
         finish_reason="stop",
-        usage=asked,
+        usage=usage or Usage(completion_tokens=0),
         model=_text_or_none(body.get("model")),
         provider_request_id=response.headers.get("x-request-id") or _text_or_none(body.get("id")),
         raw_body=None,  # It is the numbers once more, and longer.

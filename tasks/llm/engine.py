@@ -34,7 +34,7 @@ from tasks.llm.request import (
     ask_above,
     ceiling_of,
     identify,
-    messages_after,
+    size_of,
 )
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.writer import Writer
@@ -282,8 +282,7 @@ async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -
 
     What it cost is added to the call's bill, an answer of the wrong form to what was `spoilt`.
     """
-    messages = messages_after(request, spoilt)
-    size = sum(len(content.encode()) for _, content in messages)
+    size = size_of(request, spoilt)
     ceiling = ceiling_of(job.endpoint, request)
     reservation = reserve_for(job.endpoint.settings, size, ceiling)
     await _wait_while_held(job)
