@@ -64,7 +64,11 @@ def test_the_tokens_of_attempts_before_a_good_answer_are_not_forgotten(
 
 
 @pytest.mark.parametrize(
-    "replies", [(SPOILT, UNCOUNTED, GOOD), (SPOILT, said("four", 1, None), GOOD)]
+    "replies",
+    [
+        (SPOILT, UNCOUNTED, GOOD),
+        pytest.param((SPOILT, said("four", 1, None), GOOD), marks=pytest.mark.slow),
+    ],
 )
 def test_an_attempt_that_nobody_counted_is_estimated_beside_those_that_were(
     store: Store, recipe: Recipe, replies: tuple[Any, ...]
@@ -171,6 +175,7 @@ def test_a_schema_is_set_aside_as_part_of_the_prompt(store: Store) -> None:
     assert not handler.asked
 
 
+@pytest.mark.slow
 def test_an_answer_that_another_host_has_paid_for_as_well_costs_twice_and_counts_once(
     store: Store, recipe: Recipe
 ) -> None:
@@ -246,17 +251,17 @@ class Paying(QuietHandler):
 
 
 @pytest.mark.parametrize(
-    "seed", [1, *(pytest.param(n, marks=pytest.mark.slow) for n in range(2, 9))]
+    ("seed", "runs"), [(1, 2), *(pytest.param(n, 4, marks=pytest.mark.slow) for n in range(2, 9))]
 )
 def test_however_it_ends_a_run_the_next_one_knows_what_the_server_has_counted(
-    store: Store, recipe: Recipe, seed: int
+    store: Store, recipe: Recipe, seed: int, runs: int
 ) -> None:
     chance = random.Random(seed)
     Paying.chance, Paying.ways, Paying.counted = chance, chance.sample(list(WAYS), len(WAYS)), []
     requests = samples(60, schema=SCHEMA)
     with serve(Paying) as address:
         endpoint = endpoint_at(address, max_concurrency=4, max_attempts=4)
-        for number in range(3):
+        for number in range(runs):
             pending = list(leave_out_known(store, endpoint, "student", ["p"], requests))
             spent = load_spent(store, recipe)
             budget = Budget(calls=spent.calls + chance.randint(5, 25))
