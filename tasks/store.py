@@ -48,7 +48,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "quarantine": ("quarantine_id",),
     "benchmark_items": ("item_id",),
     "responses": ("response_id",),
-    "failures": ("response_id", "run_id"),
+    "failures": ("response_id", "run_id", "failure_id"),
     "rewrites": ("response_id", "acceptance"),
     "routes": ("prompt_id", "version", "response_id"),
     "grades": ("response_id", "key_id", "verifier", "version", "attempt"),

@@ -139,11 +139,18 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
         "responses",
         answer("a", "good", 0),
         answer("c", "good", 2, cost_usd=-1.0),
+        answer("f", "good", 6, budget_usd=0.001, budget_tokens=0, uncounted=0),
         answer("d", "good", 3, content=" ", finish_reason="stop"),
         answer("e", "elsewhere", 0),
         *(answer(f"cut-{n}", "good", 4 + n, finish_reason="length") for n in range(2)),
     )
-    add(store, "grades", graded("c", "wrong"), *(graded(f"cut-{n}", "correct") for n in range(2)))
+    add(
+        store,
+        "grades",
+        graded("c", "wrong"),
+        graded("f", "correct"),
+        *(graded(f"cut-{n}", "correct") for n in range(2)),
+    )
     fill(store, taught("unasked"))
     # Every call is said to have cost twice as much as it did.
     store.execute(
@@ -155,7 +162,7 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
     verdict = found(failure.value.verdict)
     assert {name: number for name, (number, _) in verdict.items()} == {
         "blank": 1,
-        "impossible_bill": 1,
+        "impossible_bill": 2,  # one below nothing, one that a budget counts a tenth of
         "incomplete_response": 1,
         "inconsistent_verdict": 1,
         "many_truncated": 1,

@@ -1,5 +1,6 @@
 """Batches: half the price, nothing submitted twice, nothing lost on the way: see docs/engine.md."""
 
+import dataclasses
 import json
 import threading
 import time
@@ -66,15 +67,18 @@ def _run(
     **changes: Any,
 ) -> Completion:
     """What a stage does in batches: look at what is there, ask for the rest."""
-    spent = store.query("spent").row(0, named=True)
-    purse = Purse(budget or Budget(), spent=Amount(**spent), submitted=load_reserved(store))
+    purse = Purse(budget or Budget(), spent=_spent(store), submitted=load_reserved(store))
     endpoint = at_batch_prices(endpoint)
     with track("student", count) as tracked:
         job = BatchJob(store, endpoint, "student", ["a"], run_id, purse, tracker or tracked)
         wanted = _requests(count, **changes)
-        return complete_in_batches(
+        done = complete_in_batches(
             job, lambda: leave_out_known(store, endpoint, "student", ["a"], wanted)
         )
+    # What the next run will count is what this one has, and it holds nothing back.
+    assert dataclasses.replace(purse.spent, usd=pytest.approx(purse.spent.usd)) == _spent(store)
+    assert (purse.submitted.tokens, purse.submitted.calls) == (0, 0)
+    return done
 
 
 @contextmanager
@@ -95,6 +99,10 @@ def _once(url: str, state: str, act: Callable[[], object], batches: int = 1) -> 
 
 def _count(store: Store, what: str) -> Any:
     return store.sql(f"select {what} as value")["value"][0]
+
+
+def _spent(store: Store) -> Amount:
+    return Amount(**store.query("spent").row(0, named=True))
 
 
 def _metrics() -> dict[str, float]:
@@ -373,7 +381,22 @@ def test_a_batch_that_its_server_forgot_is_paid_for_again_only_if_the_recipe_say
         with pytest.raises(ModelServerError, match="does not know the batch batch_"):
             _run(store, _endpoint(url), 3)
         assert stats(url)["batches"]["created"] == 0
+        lost = load_reserved(store)
+        assert (lost.tokens, lost.calls) == (3 * (BYTES + 64 + 200), 3)
         assert _run(store, _endpoint(url, {"when_lost": "ask_again"}), 3).completed == 3
+    # Nobody knows what the first was paid: a cap counts the most, and the books have no sum.
+    answered = store.sql("select attempts, cost_usd from responses").rows()
+    assert answered == [(2, None)] * 3
+    paid = store.sql(
+        "select sum(prompt_tokens + completion_tokens)::bigint as tokens, "
+        "sum(prompt_tokens * 1.0 + completion_tokens * 2.0) / 1e6 as usd from responses"
+    ).row(0, named=True)
+    assert _spent(store) == Amount(
+        usd=pytest.approx(lost.usd + paid["usd"]),
+        tokens=lost.tokens + paid["tokens"],
+        calls=6,
+        uncounted=3,
+    )
 
 
 def test_a_server_without_a_batch_api_says_so(store: Store) -> None:

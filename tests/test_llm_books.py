@@ -1,11 +1,8 @@
 """The books: what was paid for is in the store however a run ended, and a cap holds by it."""
 
 import asyncio
-import json
-import threading
 import time
-from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any
 
 import polars as pl
 import pytest
@@ -17,73 +14,18 @@ from tasks.llm.engine import complete, run_on_loop, stop_calling
 from tasks.llm.journal import fold_in
 from tasks.llm.money import Amount, Purse
 from tasks.llm.pending import leave_out_known
-from tasks.llm.request import Endpoint, Request, ResponseSchema
 from tasks.llm.spent import load_spent
 from tasks.progress import track
-from tasks.recipe import Budget, ModelSettings, Prices, Sampling
+from tasks.recipe import Budget
 from tasks.store import Store
-from tests.loopback import QuietHandler, serve
+from tests.loopback import serve
+from tests.scripted import SCHEMA, endpoint_at, once, samples, script
 
-SCHEMA = ResponseSchema("sum", {"type": "object", "required": ["sum"]})
-MESSAGES = (("user", "What is 2 + 2?"),)
 SPOILT: dict[str, Any] = {
     "choices": [{"message": {"content": "four"}, "finish_reason": "stop"}],
     "usage": {"prompt_tokens": 100, "completion_tokens": 50},
 }
-PAID = (100 * 1.0 + 50 * 2.0) / 1e6  # A spoilt answer, at the prices of `_endpoint`.
-
-
-class _Scripted(QuietHandler):
-    """Answers the calls one after the other by (status, body); the last goes on for ever."""
-
-    script: ClassVar[list[tuple[int, dict[str, Any]]]]
-    asked: ClassVar[list[float]]
-
-    def answer(self) -> None:
-        self.rfile.read(int(self.headers["Content-Length"]))
-        status, body = self.script[min(len(self.asked), len(self.script) - 1)]
-        self.asked.append(time.monotonic())
-        headers = {"content-type": "application/json"}
-        if status == 429:
-            headers["retry-after"] = "60"
-        self.send(status, json.dumps(body).encode(), headers)
-
-
-def _script(*replies: tuple[int, dict[str, Any]]) -> type[_Scripted]:
-    return type("Handler", (_Scripted,), {"script": list(replies), "asked": []})
-
-
-def _endpoint(address: str, **settings: Any) -> Endpoint:
-    declared: dict[str, Any] = {
-        "model": "m",
-        "sampling": Sampling(max_tokens=50),
-        "prices": Prices(input=1.0, output=2.0),
-        "max_concurrency": 1,
-    }
-    base_url = f"http://{address}/v1"
-    return Endpoint(ModelSettings(**declared | settings), base_url, base_url, "key")
-
-
-def _requests(count: int = 1, **changes: Any) -> list[Request]:
-    declared: dict[str, Any] = {
-        "prompt_id": "p",
-        "role": "student",
-        "template": "solve@1",
-        "messages": MESSAGES,
-    }
-    return [Request(sample_index=index, **declared | changes) for index in range(count)]
-
-
-def _once(there: Callable[[], bool], act: Callable[[], object]) -> threading.Thread:
-    def watch() -> None:
-        until = time.monotonic() + 20
-        while not there() and time.monotonic() < until:
-            time.sleep(0.02)
-        act()
-
-    thread = threading.Thread(target=watch)
-    thread.start()
-    return thread
+PAID = (100 * 1.0 + 50 * 2.0) / 1e6  # A spoilt answer, at the prices of `endpoint_at`.
 
 
 def _failures(store: Store) -> list[tuple[Any, ...]]:
@@ -100,15 +42,15 @@ def test_an_attempt_that_was_paid_for_is_in_the_books_when_its_retry_is_stopped(
     store: Store,
 ) -> None:
     # The first is malformed; the one after it is refused, and everybody has to wait for a minute.
-    handler = _script((200, SPOILT), (429, {"error": {"message": "slow down"}}))
+    handler = script((200, SPOILT), (429, {"error": {"message": "slow down"}}))
     with serve(handler) as address:
-        endpoint = _endpoint(address)
-        stopping = _once(lambda: len(handler.asked) == 2, lambda: (time.sleep(0.3), stop_calling()))
-        purse, requests = Purse(Budget()), _requests(2, schema=SCHEMA)
+        endpoint = endpoint_at(address)
+        stopping = once(lambda: len(handler.asked) == 2, lambda: (time.sleep(0.3), stop_calling()))
+        purse, requests = Purse(Budget()), samples(2, schema=SCHEMA)
         with pytest.raises(RunInterrupted):
             complete(store, endpoint, requests, run_id="r", purse=purse)
         stopping.join()
-        left = leave_out_known(store, endpoint, "student", ["p"], _requests(2, schema=SCHEMA))
+        left = leave_out_known(store, endpoint, "student", ["p"], samples(2, schema=SCHEMA))
         assert len(list(left)) == 2  # It may yet succeed, so it is asked again.
     assert ("retryable", 1, 100, 50) in _failures(store)
     assert _spent(store) == purse.spent == Amount(usd=pytest.approx(PAID), tokens=150, calls=2)
@@ -117,11 +59,11 @@ def test_an_attempt_that_was_paid_for_is_in_the_books_when_its_retry_is_stopped(
 def test_an_attempt_that_was_paid_for_is_in_the_books_when_its_retry_exceeds_the_cap(
     store: Store,
 ) -> None:
-    with serve(_script((200, SPOILT))) as address:
+    with serve(script((200, SPOILT))) as address:
         # The first attempt may take 14 + 64 + 50 tokens and takes 150, which no other fits beside.
         purse = Purse(Budget(tokens=200))
         with pytest.raises(BudgetReached, match="tokens 150 of 200"):
-            complete(store, _endpoint(address), _requests(schema=SCHEMA), run_id="r", purse=purse)
+            complete(store, endpoint_at(address), samples(schema=SCHEMA), run_id="r", purse=purse)
     assert _failures(store) == [("retryable", 1, 100, 50)]
     message = store.sql("select message from failures")["message"][0]
     assert message.startswith("not tried again: the budget is used up (tokens 150 of 200)")
@@ -132,10 +74,10 @@ def test_an_attempt_that_was_paid_for_is_in_the_books_when_the_server_refuses_th
     store: Store,
 ) -> None:
     purse = Purse(Budget())
-    handler = _script((200, SPOILT), (401, {"error": {"message": "no"}}))
+    handler = script((200, SPOILT), (401, {"error": {"message": "no"}}))
     with serve(handler) as address, pytest.raises(ModelServerError, match="refused the key"):
-        requests = _requests(schema=SCHEMA)
-        complete(store, _endpoint(address), requests, run_id="r", purse=purse)
+        requests = samples(schema=SCHEMA)
+        complete(store, endpoint_at(address), requests, run_id="r", purse=purse)
     assert _failures(store) == [("retryable", 2, 100, 50)]
     assert _spent(store) == purse.spent == Amount(usd=pytest.approx(PAID), tokens=150, calls=2)
 
@@ -143,7 +85,7 @@ def test_an_attempt_that_was_paid_for_is_in_the_books_when_the_server_refuses_th
 def test_an_attempt_that_was_paid_for_is_in_the_journal_when_the_run_is_cut_short(
     store: Store,
 ) -> None:
-    handler = _script((200, SPOILT), (429, {"error": {"message": "slow down"}}))
+    handler = script((200, SPOILT), (429, {"error": {"message": "slow down"}}))
     with serve(handler) as address:
 
         def end_at_once(_: object) -> None:
@@ -153,8 +95,8 @@ def test_an_attempt_that_was_paid_for_is_in_the_journal_when_the_run_is_cut_shor
         with pytest.raises(KeyboardInterrupt):
             complete(
                 store,
-                _endpoint(address),
-                _requests(2, schema=SCHEMA),
+                endpoint_at(address),
+                samples(2, schema=SCHEMA),
                 run_id="r",
                 purse=(purse := Purse(Budget())),
                 tick=end_at_once,
@@ -186,9 +128,17 @@ def _draw_silently(
             recipe,
             "student",
             [PAGE],
-            lambda endpoint, page: _requests(5),
+            lambda endpoint, page: samples(5),
             run_id=run_id,
             tracker=tracker,
+        )
+
+
+def _make_older(store: Store) -> None:
+    """Make rows of before the books kept what a budget counts."""
+    for table in ("responses", "failures"):
+        store.execute(
+            f"update {table} set budget_usd = null, budget_tokens = null, uncounted = null"
         )
 
 
@@ -196,7 +146,7 @@ def test_a_cap_in_tokens_holds_where_the_server_counts_none_also_after_a_restart
     store: Store, make_recipe: MakeRecipe
 ) -> None:
     store.append("prompts", PAGE)
-    handler = _script((200, SILENT))
+    handler = script((200, SILENT))
     with serve(handler) as address:
         # At most 14 + 64 of the prompt and 50 of the answer: 128 a call, and two fit.
         with pytest.raises(BudgetReached, match=r"tokens 256 of 300; 2 calls are estimated"):
@@ -204,15 +154,34 @@ def test_a_cap_in_tokens_holds_where_the_server_counts_none_also_after_a_restart
         assert len(handler.asked) == 2
         books = "select distinct prompt_tokens, completion_tokens, cost_usd from responses"
         assert store.sql(books).rows() == [(None, None, None)]
-        assert _spent(store) == Amount(calls=2)
+        counted = Amount(usd=pytest.approx(0.000356), tokens=256, calls=2, uncounted=2)
+        assert _spent(store) == counted
 
+        # The run after it counts them alike, and so does one with a higher cap.
+        with pytest.raises(BudgetReached, match=r"tokens 256 of 383; 2 calls are estimated"):
+            _draw_silently(store, make_recipe, address, "tokens two", tokens=383)
+        assert len(handler.asked) == 2
+        with pytest.raises(BudgetReached, match=r"tokens 384 of 384; 3 calls are estimated"):
+            _draw_silently(store, make_recipe, address, "tokens three", tokens=384)
+        assert len(handler.asked) == 3
+
+
+def test_a_cap_in_tokens_holds_over_calls_that_are_older_than_what_is_kept_for_it(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    store.append("prompts", PAGE)
+    handler = script((200, SILENT))
+    with serve(handler) as address:
+        with pytest.raises(BudgetReached, match=r"tokens 256 of 300; 2 calls are estimated"):
+            _draw_silently(store, make_recipe, address, "older tokens one", tokens=300)
+        _make_older(store)
         # The store has the prompt and the ceiling, and 1,000 are added for what was around it:
         # 14 + 64 + 1,000 + 50 = 1,128 a call.
         with pytest.raises(BudgetReached, match=r"tokens 2,256 of 2,383; 2 calls are estimated"):
-            _draw_silently(store, make_recipe, address, "tokens two", tokens=2_383)
+            _draw_silently(store, make_recipe, address, "older tokens two", tokens=2_383)
         assert len(handler.asked) == 2
         with pytest.raises(BudgetReached, match=r"tokens 2,384 of 2,384; 3 calls are estimated"):
-            _draw_silently(store, make_recipe, address, "tokens three", tokens=2_384)
+            _draw_silently(store, make_recipe, address, "older tokens three", tokens=2_384)
         assert len(handler.asked) == 3
 
 
@@ -220,13 +189,17 @@ def test_a_cap_in_dollars_holds_where_the_server_counts_no_tokens_also_after_a_r
     store: Store, make_recipe: MakeRecipe
 ) -> None:
     store.append("prompts", PAGE)
-    handler = _script((200, SILENT))
+    handler = script((200, SILENT))
     with serve(handler) as address:
         # (78 × $1 + 50 × $2) / 1,000,000 = $0.000178 a call, and two fit.
         with pytest.raises(BudgetReached, match=r"usd 0.000356 of 0.0005; 2 calls"):
             _draw_silently(store, make_recipe, address, "usd one", usd=0.0005)
         assert len(handler.asked) == 2
-        # (1,078 × $1 + 50 × $2) / 1,000,000 = $0.001178 a call, after a restart.
+        with pytest.raises(BudgetReached, match=r"usd 0.000356 of 0.0005; 2 calls"):
+            _draw_silently(store, make_recipe, address, "usd again", usd=0.0005)
+        assert len(handler.asked) == 2
+        _make_older(store)
+        # (1,078 × $1 + 50 × $2) / 1,000,000 = $0.001178 a call that is older than its estimate.
         with pytest.raises(BudgetReached, match=r"usd 0.002356 of 0.0025; 2 calls"):
             _draw_silently(store, make_recipe, address, "usd two", usd=0.0025)
         assert len(handler.asked) == 2
@@ -235,19 +208,21 @@ def test_a_cap_in_dollars_holds_where_the_server_counts_no_tokens_also_after_a_r
         assert len(handler.asked) == 3
 
 
-def test_a_failure_of_unknown_tokens_is_estimated_by_the_ceiling_of_the_recipe(
+def test_an_older_failure_of_unknown_tokens_is_estimated_by_the_ceiling_of_the_recipe(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
     silent = {"choices": [{"message": {"refusal": "no"}, "finish_reason": "stop"}]}
-    with serve(_script((200, silent))) as address:
+    with serve(script((200, silent))) as address:
         purse = Purse(Budget())
-        done = complete(store, _endpoint(address), _requests(), run_id="r", purse=purse)
+        done = complete(store, endpoint_at(address), samples(), run_id="r", purse=purse)
     assert (done.failed, done.cost_usd) == (1, None)
     assert purse.spent == Amount(usd=pytest.approx(0.000178), tokens=128, calls=1, uncounted=1)
     assert _failures(store) == [("refused", 1, None, None)]
     declared = {"model": "m", "sampling": {"max_tokens": 50}, "prices": {"input": 1, "output": 2}}
-    # The prompt is not in the store: 64 + 1,000 tokens are taken for it.
     known = make_recipe(models={"student": declared})
+    assert load_spent(store, known) == purse.spent
+    _make_older(store)
+    # The prompt is not in the store: 64 + 1,000 tokens are taken for it.
     assert load_spent(store, known) == Amount(
         usd=pytest.approx(0.001164), tokens=1_114, calls=1, uncounted=1
     )

@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import RecipeError
+from tasks.llm.client import read_usage
 from tasks.llm.money import Amount, Bill, Purse, Usage, check_budget, cost_usd, reserve_for
 from tasks.recipe import Budget, ModelSettings, Prices, Sampling
 
@@ -42,11 +43,22 @@ def test_a_budget_counts_what_nobody_has_counted_at_its_most_and_the_books_do_no
     bill = Bill()
     assert bill.add(None, prices, most) == Amount(calls=1)  # No answer, no bill.
     assert bill.add(Usage(10, 0, 5, 0), prices, most) == Amount(usd=2e-05, tokens=15, calls=1)
-    assert bill == Bill(2, 0, 10, 5, 2e-05)
+    assert bill == Bill(2, 0, 10, 5, 2e-05, budget_usd=2e-05, budget_tokens=15)
     for usage in (Usage(), Usage(10), Usage(None, 0, 5, 0)):
         booked = bill.add(usage, prices, most)
         assert booked == Amount(usd=0.5, tokens=128, calls=1, uncounted=1)
-    assert bill == Bill(5, 0, None, None, None)
+    assert bill == Bill(
+        *(5, 0, None, None, None), budget_usd=pytest.approx(1.50002), budget_tokens=399, uncounted=3
+    )
+    # What a server counts above the most is counted: it did not keep to the ceiling.
+    half = Bill()
+    assert half.add(Usage(None, 0, 500_000, 0), prices, most) == Amount(
+        usd=1.0, tokens=500_000, calls=1, uncounted=1
+    )
+    # Without a price, what it cost is counted when there is one.
+    unpriced = Bill()
+    assert unpriced.add(Usage(10), Prices(), most) == Amount(tokens=128, calls=1, uncounted=1)
+    assert (unpriced.budget_usd, unpriced.budget_tokens) == (None, 128)
     # Without a price there is no cap in dollars, and what was counted is counted.
     assert Bill().add(Usage(10, 0, 5, 0), Prices(), most) == Amount(tokens=15, calls=1)
 
@@ -91,3 +103,25 @@ def test_a_cap_in_dollars_needs_prices() -> None:
     with pytest.raises(RecipeError, match="'m' has no prices"):
         check_budget(Budget(usd=1), ModelSettings(model="m"))
     check_budget(Budget(tokens=1), ModelSettings(model="m"))
+
+
+@pytest.mark.parametrize(
+    ("usage", "expected"),
+    [
+        # A server that says more of a part than of the whole takes nothing off the bill by it.
+        (Usage(100, 10**9, 50, 0), (100 * 2 + 50 * 8) / 1e6),
+        (Usage(100, 0, 50, 10**9), (100 * 2 + 50 * 8) / 1e6),
+    ],
+)
+def test_no_call_costs_less_than_nothing(usage: Usage, expected: float) -> None:
+    prices = Prices(input=2, output=8, cached_input=0.5, reasoning=4)
+    assert cost_usd(usage, prices) == pytest.approx(expected)
+
+
+def test_what_is_in_the_total_alone_was_written_as_well() -> None:
+    """Gemini's chat completions count thoughts in the total and in neither part."""
+    counts = {"prompt_tokens": 10, "completion_tokens": 20, "total_tokens": 130}
+    assert read_usage(counts) == Usage(prompt_tokens=10, completion_tokens=120)
+    for total in (30, 25, None, "many"):
+        said = read_usage({**counts, "total_tokens": total})
+        assert said == Usage(prompt_tokens=10, completion_tokens=20)

@@ -31,6 +31,13 @@ select
     case
         when carried_attempts.response_id is null then 0.0 else carried_attempts.cost_usd
     end as cost_usd,
+    case
+        when carried_attempts.response_id is null then 0.0 else carried_attempts.budget_usd
+    end as budget_usd,
+    case
+        when carried_attempts.response_id is null then 0 else carried_attempts.budget_tokens
+    end as budget_tokens,
+    carried_attempts.uncounted,
     coalesce(misshapen.spoilt, '') as spoilt
 from latest
 left join carried_attempts on latest.response_id = carried_attempts.response_id

@@ -2,7 +2,7 @@
 select
     response_id, reuse_key, prompt_id, role, template, sample_index, schema::varchar as schema,
     line, submission, attempts, malformed, prompt_tokens, completion_tokens, cost_usd,
-    reserved_usd, reserved_tokens,
+    budget_usd, budget_tokens, uncounted, reserved_usd, reserved_tokens,
     response_id in (select responses.response_id from responses) as answered,
     response_id in (
         select failures.response_id

@@ -1,17 +1,35 @@
--- One row per model and ceiling: the calls whose cost is null in the books, since their server did
--- not say how many tokens they took or a price was unknown. Attempts without a count are numbered.
+-- One row per model and ceiling: the calls that have no dollars in the books. Either a price was
+-- unknown when they were made, or they are older than what the books keep for a budget, and their
+-- server did not say how many tokens they took: attempts without a count are numbered.
 with calls as (
-    select model, prompt_id, max_tokens, attempts, prompt_tokens, completion_tokens
+    select
+        model, prompt_id, max_tokens, attempts, budget_tokens,
+        if(budget_tokens is null, prompt_tokens, billed_prompt_tokens) as prompt_tokens,
+        if(budget_tokens is null, completion_tokens, billed_completion_tokens) as completion_tokens
     from responses
-    where server <> 'import' and cost_usd is null
+    where server <> 'import' and cost_usd is null and budget_usd is null
     union all by name
-    select model, prompt_id, attempts, prompt_tokens, completion_tokens
+    select model, prompt_id, attempts, budget_tokens, prompt_tokens, completion_tokens
     from failures
-    where cost_usd is null
+    where cost_usd is null and budget_usd is null
     union all by name
-    select model, prompt_id, attempts, prompt_tokens, completion_tokens
+    select model, prompt_id, attempts, budget_tokens, prompt_tokens, completion_tokens
     from carried_attempts
-    where cost_usd is null
+    where cost_usd is null and budget_usd is null
+),
+
+-- `unpriced_tokens` are counted, and nobody knows how many of them were the prompt's.
+told as (
+    select
+        model, prompt_id, max_tokens, attempts,
+        budget_tokens is null and prompt_tokens is null as prompt_is_uncounted,
+        budget_tokens is null and completion_tokens is null as answer_is_uncounted,
+        case
+            when prompt_tokens is null or completion_tokens is null then budget_tokens
+        end as unpriced_tokens,
+        if(unpriced_tokens is null, prompt_tokens, 0) as prompt_tokens,
+        if(unpriced_tokens is null, completion_tokens, 0) as completion_tokens
+    from calls
 ),
 
 sized as (
@@ -21,21 +39,22 @@ sized as (
         + coalesce(list_sum(list_transform(choices, lambda choice: strlen(choice) + 4)) + 1, 0)
         as size
     from prompts
-    where prompt_id in (select calls.prompt_id from calls where calls.prompt_tokens is null)
+    where prompt_id in (select told.prompt_id from told where told.prompt_is_uncounted)
 )
 
 select
-    calls.model,
-    calls.max_tokens,
-    coalesce(sum(calls.prompt_tokens), 0)::bigint as prompt_tokens,
-    coalesce(sum(calls.completion_tokens), 0)::bigint as completion_tokens,
-    coalesce(sum(calls.attempts) filter (calls.prompt_tokens is null), 0)::bigint
+    told.model,
+    told.max_tokens,
+    coalesce(sum(told.prompt_tokens), 0)::bigint as prompt_tokens,
+    coalesce(sum(told.completion_tokens), 0)::bigint as completion_tokens,
+    coalesce(sum(told.unpriced_tokens), 0)::bigint as unpriced_tokens,
+    coalesce(sum(told.attempts) filter (told.prompt_is_uncounted), 0)::bigint
         as uncounted_prompts,
-    coalesce(sum(calls.attempts) filter (calls.completion_tokens is null), 0)::bigint
+    coalesce(sum(told.attempts) filter (told.answer_is_uncounted), 0)::bigint
         as uncounted_answers,
-    coalesce(sum(calls.attempts * sized.size) filter (calls.prompt_tokens is null), 0)::bigint
+    coalesce(sum(told.attempts * sized.size) filter (told.prompt_is_uncounted), 0)::bigint
         as prompt_bytes
-from calls
-left join sized on calls.prompt_id = sized.prompt_id
-group by calls.model, calls.max_tokens
-order by calls.model, calls.max_tokens
+from told
+left join sized on told.prompt_id = sized.prompt_id
+group by told.model, told.max_tokens
+order by told.model, told.max_tokens

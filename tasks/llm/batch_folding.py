@@ -24,7 +24,7 @@ from tasks.llm.batch_records import BatchRecord, load_members, record_retries, r
 from tasks.llm.client import Answer
 from tasks.llm.engine import run_on_loop
 from tasks.llm.failures import CallFailed
-from tasks.llm.money import Amount, Bill, Purse, add_amounts
+from tasks.llm.money import Amount, Bill, Purse, Usage, add_amounts
 from tasks.llm.request import Endpoint
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.writer import Writer
@@ -78,8 +78,8 @@ class _Fold:
 
     job: BatchJob
     record: BatchRecord
-    writer: Writer
     members: dict[str, Member]
+    writer: Writer | None = None
     result: Folded = field(default_factory=Folded)
     retried: list[tuple[Member, CallFailed | None]] = field(default_factory=list)
     reserved: Amount = field(default_factory=Amount)
@@ -95,13 +95,15 @@ def fold(job: BatchJob, client: AsyncOpenAI, record: BatchRecord, remote: Remote
     # All of the results are here before the first is recorded: a download may fail and be repeated.
     with _downloaded(job, client, record, remote) as files, Writer(job.store, job.run_id) as writer:
         by_id = {member.keys.response_id: member for member in members}
-        work = _Fold(job, record, writer, by_id)
+        work = _Fold(job, record, by_id, writer)
         _leave_out_known(work)
         for file in files:
             for custom_id, result in read_lines(file):
                 if (member := by_id.pop(custom_id, None)) is not None:
                     _take_result(work, member, result)
-        _take_rest(work, members, remote)
+        named = sum(each is not None for each in (remote.output_file_id, remote.error_file_id))
+        is_lost = len(files) < named and not record.endpoint.simulated
+        _take_rest(work, members, remote, is_lost=is_lost)
     record_retries(job.store, job.run_id, record, work.retried)
     detail = work.result.describe()
     record_state(job.store, job.run_id, record.batch_id, "folded", remote, detail=detail)
@@ -116,6 +118,23 @@ def give_up(job: BatchJob, record: BatchRecord, why: str) -> None:
         reserved = add_amounts(reserved, member.reserved)
     record_state(job.store, job.run_id, record.batch_id, "abandoned", detail=why)
     settle(job.purse, reserved, Amount())
+
+
+def give_up_lost(job: BatchJob, record: BatchRecord, why: str) -> None:
+    """Record that a batch was made and is lost: its requests are to be asked again.
+
+    Nobody can say what of it was paid for, so a budget counts the most that it can have been.
+    """
+    members = load_members(job.store, record.batch_id)
+    work = _Fold(job, record, {member.keys.response_id: member for member in members})
+    _leave_out_known(work)
+    for member in work.members.values():
+        failure = CallFailed("retryable", why, usage=Usage())
+        _settle(work, member, _add_attempt(work, member, failure))
+        work.retried.append((member, failure))
+    record_retries(job.store, job.run_id, record, work.retried)
+    record_state(job.store, job.run_id, record.batch_id, "abandoned", detail=why)
+    settle(job.purse, work.reserved, work.actual)
 
 
 def settle(purse: Purse, reserved: Amount, actual: Amount) -> None:
@@ -178,8 +197,8 @@ def _take_result(work: _Fold, member: Member, result: Mapping[str, Any]) -> None
         _take_answer(work, member, answer)
 
 
-def _take_rest(work: _Fold, members: Sequence[Member], remote: Remote) -> None:
-    """Take the requests that no file has a result of."""
+def _take_rest(work: _Fold, members: Sequence[Member], remote: Remote, *, is_lost: bool) -> None:
+    """Take the requests that no file has a result of; `is_lost` says that a file is not there."""
     rest = list(work.members.values())
     work.members.clear()
     faulty: dict[str, str] = {}
@@ -191,7 +210,10 @@ def _take_rest(work: _Fold, members: Sequence[Member], remote: Remote) -> None:
             work.result.fatal = work.result.fatal or error
     unexecuted = _UNEXECUTED.get(remote.status)
     for member in rest:
-        if reason := faulty.get(member.keys.response_id):
+        if is_lost:
+            why = "the server does not have the results of its batch any more"
+            _take_failure(work, member, CallFailed("retryable", why, usage=Usage()))
+        elif reason := faulty.get(member.keys.response_id):
             _take_failure(work, member, CallFailed("rejected", reason))
         elif unexecuted is not None:
             _take_failure(work, member, CallFailed("retryable", unexecuted))
@@ -213,7 +235,7 @@ def _take_failure(work: _Fold, member: Member, failure: CallFailed) -> None:
     """Have a failed attempt made again, or record the failure if that cannot help any more."""
     endpoint, bill = work.record.endpoint, member.bill
     has_earlier = bill.attempts > 0
-    _settle(work, member, bill.add(failure.usage, endpoint.settings.prices, member.reserved))
+    _settle(work, member, _add_attempt(work, member, failure))
     bill.malformed += failure.failure == "malformed"
     metrics.FAILURES.labels(member.request.role, endpoint.settings.model, failure.failure).inc()
     if (
@@ -231,6 +253,12 @@ def _take_failure(work: _Fold, member: Member, failure: CallFailed) -> None:
     work.result.given_up.append(member.keys.response_id)
     _count(work, member, "failed")
     _add_cost(work.result, bill)
+
+
+def _add_attempt(work: _Fold, member: Member, failure: CallFailed) -> Amount:
+    """Add a failed attempt to a request's bill; return what a budget counts for it."""
+    prices = work.record.endpoint.settings.prices
+    return member.bill.add(failure.usage, prices, member.reserved)
 
 
 def _count(work: _Fold, member: Member, outcome: str) -> None:
@@ -257,6 +285,7 @@ def _settle(work: _Fold, member: Member, actual: Amount) -> None:
 
 
 def _put(work: _Fold, table: str, row: Mapping[str, Any]) -> None:
+    assert work.writer is not None
     while work.writer.is_full() and work.writer.error is None:
         time.sleep(0.02)
     work.writer.put(table, row)

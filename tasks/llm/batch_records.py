@@ -18,6 +18,7 @@ from tasks.llm.batch_lines import Member
 from tasks.llm.failures import CallFailed
 from tasks.llm.money import Amount, Bill
 from tasks.llm.request import Endpoint, Keys, Request, ResponseSchema
+from tasks.llm.rows import budget_columns
 from tasks.recipe import ModelSettings, Role
 from tasks.store import Store
 
@@ -40,6 +41,9 @@ _REQUEST_COLUMNS: Mapping[str, Any] = {
     "prompt_tokens": pl.Int64,
     "completion_tokens": pl.Int64,
     "cost_usd": pl.Float64,
+    "budget_usd": pl.Float64,
+    "budget_tokens": pl.Int64,
+    "uncounted": pl.Int32,
     "reserved_usd": pl.Float64,
     "reserved_tokens": pl.Int64,
 }
@@ -226,16 +230,27 @@ def _bill_columns(bill: Bill) -> dict[str, Any]:
         "prompt_tokens": bill.prompt_tokens,
         "completion_tokens": bill.completion_tokens,
         "cost_usd": bill.cost_usd,
+        **budget_columns(bill),
     }
 
 
 def _read_bill(row: Mapping[str, Any]) -> Bill:
+    """Return what attempts came to; of those that are older than a budget's count, what is known.
+
+    Where that is not all, the count stays unknown, and with it that of the outcome.
+    """
+    usd, tokens = row["budget_usd"], row["budget_tokens"]
+    if tokens is None and row["prompt_tokens"] is not None and row["completion_tokens"] is not None:
+        usd, tokens = row["cost_usd"], row["prompt_tokens"] + row["completion_tokens"]
     return Bill(
         attempts=row["attempts"],
         malformed=row["malformed"],
         prompt_tokens=row["prompt_tokens"],
         completion_tokens=row["completion_tokens"],
         cost_usd=row["cost_usd"],
+        budget_usd=usd,
+        budget_tokens=tokens,
+        uncounted=row["uncounted"] or 0,
     )
 
 

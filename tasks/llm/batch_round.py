@@ -12,7 +12,7 @@ from openai import AsyncOpenAI
 
 from tasks.errors import RunInterrupted
 from tasks.llm.batch_api import Remote
-from tasks.llm.batch_folding import BatchJob, Folded, give_up
+from tasks.llm.batch_folding import BatchJob, Folded, give_up, give_up_lost
 from tasks.llm.batch_records import BatchRecord, record_state
 from tasks.llm.engine import Completion, run_on_loop
 
@@ -119,9 +119,12 @@ def let_go(work: Round, record: BatchRecord, folded: Folded | None) -> None:
         )
 
 
-def forget(work: Round, record: BatchRecord, why: str) -> None:
-    """Give up a batch that is not there: its requests are to be asked."""
-    give_up(work.job, record, why)
+def forget(work: Round, record: BatchRecord, why: str, *, was_made: bool = False) -> None:
+    """Give up a batch that is not there, or not any more: its requests are to be asked."""
+    if was_made:
+        give_up_lost(work.job, record, why)
+    else:
+        give_up(work.job, record, why)
     let_go(work, record, None)
 
 

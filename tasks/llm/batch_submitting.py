@@ -20,7 +20,7 @@ from tasks.llm.batch_round import Round, call, check, claim, enter_state, forget
 from tasks.llm.engine import run_on_loop
 from tasks.llm.failures import CallFailed
 from tasks.llm.money import Amount, Bill, Purse, add_amounts, reserve_for
-from tasks.llm.request import Request, identify, messages_after
+from tasks.llm.request import Request, identify, size_of
 
 Plan = Callable[[], Iterable[Request]]
 
@@ -57,8 +57,7 @@ def submit_pending(work: Round, plan: Plan) -> None:
         history = histories.get(keys.response_id)
         bill, spoilt = (history.bill, history.spoilt) if history else (Bill(), ())
         line = input_line(job.endpoint, request, keys, spoilt)
-        size = sum(len(content.encode()) for _, content in messages_after(request, spoilt))
-        reserved = reserve_for(settings, size)
+        reserved = reserve_for(settings, size_of(request, spoilt))
         member = Member(request, keys, 0, history.submission if history else 0, bill, reserved)
         if group.members and (
             len(group.members) >= work.most or group.size + len(line) > settings.batch.max_bytes

@@ -199,7 +199,8 @@ def _ask_for(work: Round, record: BatchRecord) -> Remote | None:
             "was submitted there: check that the key is of the same project. If the batch is gone, "
             "set `batch.when_lost: ask_again` for this model to pay for it again."
         )
-    forget(work, record, "the server does not know it any more")
+    why = "the server does not know its batch any more"
+    forget(work, record, why, was_made=not record.endpoint.simulated)  # A simulator is free.
     return None
 
 

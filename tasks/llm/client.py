@@ -83,14 +83,17 @@ def read_answer(
     """Take a response body apart. Raises CallFailed if it is no chat completion or was refused."""
     content = hide_key(response.content, endpoint)
     raw = content.decode("utf-8", "replace")  # JSON is UTF-8, whatever the headers say.
+    usage: Usage | None = None
     try:
         body = parse_body(content)
+        if body.get("usage"):
+            usage = read_usage(body["usage"])  # Some servers count an answer without a choice.
         choice = body["choices"][0]
         message = {**choice["message"]}
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         why = f"not a chat completion, it begins {raw[:80]!r}; check `base_url` ({error!r})"
-        raise CallFailed("retryable", why, raw_body=raw) from error
-    usage = read_usage(body.get("usage"))
+        raise CallFailed("retryable", why, raw_body=raw, usage=usage) from error
+    usage = usage or Usage()
     finish_reason = _text_or_none(choice.get("finish_reason"))
     if finish_reason == "content_filter" or message.get("refusal"):
         why = str(message.get("refusal") or "content filter")
@@ -122,18 +125,20 @@ def read_embedding(
     """Take an embedding apart; its numbers are the content. Raises CallFailed if there are none."""
     content = hide_key(response.content, endpoint)
     raw = content.decode("utf-8", "replace")
+    usage: Usage | None = None
     try:
         body = parse_body(content)
+        if body.get("usage"):
+            usage = replace(read_usage(body["usage"]), completion_tokens=0)
         vector = read_vector(body["data"][0]["embedding"])
-    except (ValueError, LookupError, TypeError, RecursionError) as error:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         why = f"not an embedding, it begins {raw[:80]!r}; check `base_url` ({error!r})"
-        raise CallFailed("retryable", why, raw_body=raw) from error
-    asked = replace(read_usage(body.get("usage")), completion_tokens=0)
+        raise CallFailed("retryable", why, raw_body=raw, usage=usage) from error
     return Answer(
         content=vector,
         reasoning=None,
         finish_reason="stop",
-        usage=asked,
+        usage=usage or Usage(completion_tokens=0),
         model=_text_or_none(body.get("model")),
         provider_request_id=response.headers.get("x-request-id") or _text_or_none(body.get("id")),
         raw_body=None,  # It is the numbers once more, and longer.
@@ -154,11 +159,19 @@ def parse_body(content: bytes) -> Any:
 
 
 def read_usage(usage: object) -> Usage:
-    """Read the token counts; what the server does not say, or not as a count, stays None."""
+    """Read the token counts; what the server does not say, or not as a count, stays None.
+
+    What is in the total alone was written as well: some servers count thoughts nowhere else.
+    """
+    prompt, completion, total = (
+        _read_count(usage, f"{kind}_tokens") for kind in ("prompt", "completion", "total")
+    )
+    if prompt is not None and completion is not None and total is not None:
+        completion = max(completion, total - prompt)
     return Usage(
-        prompt_tokens=_read_count(usage, "prompt_tokens"),
+        prompt_tokens=prompt,
         cached_tokens=_read_count(usage, "prompt_tokens_details", "cached_tokens"),
-        completion_tokens=_read_count(usage, "completion_tokens"),
+        completion_tokens=completion,
         reasoning_tokens=_read_count(usage, "completion_tokens_details", "reasoning_tokens"),
     )
 

@@ -26,7 +26,12 @@ CALL_COLUMNS: Mapping[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
         "cached_tokens": pl.Int64,
         "completion_tokens": pl.Int64,
         "reasoning_tokens": pl.Int64,
+        "billed_prompt_tokens": pl.Int64,
+        "billed_completion_tokens": pl.Int64,
         "cost_usd": pl.Float64,
+        "budget_usd": pl.Float64,
+        "budget_tokens": pl.Int64,
+        "uncounted": pl.Int32,
         "latency_s": pl.Float64,
         "attempts": pl.Int32,
         "provider_request_id": pl.String,
@@ -34,6 +39,7 @@ CALL_COLUMNS: Mapping[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
         "simulated": pl.Boolean,
     },
     "failures": {
+        "failure_id": pl.String,
         "response_id": pl.String,
         "prompt_id": pl.String,
         "role": pl.String,
@@ -49,6 +55,9 @@ CALL_COLUMNS: Mapping[str, Mapping[str, pl.DataType | type[pl.DataType]]] = {
         "prompt_tokens": pl.Int64,
         "completion_tokens": pl.Int64,
         "cost_usd": pl.Float64,
+        "budget_usd": pl.Float64,
+        "budget_tokens": pl.Int64,
+        "uncounted": pl.Int32,
     },
 }
 

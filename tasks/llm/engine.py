@@ -34,7 +34,7 @@ from tasks.llm.request import (
     ask_above,
     ceiling_of,
     identify,
-    messages_after,
+    size_of,
 )
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.writer import Writer
@@ -226,6 +226,8 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
             with attempt:
                 answer = await _attempt(job, request, bill, spoilt)
     except CallFailed as failure:
+        if _is_cut_short(job, failure, bill, spoilt):
+            failure = _not_tried_again(job.progress.stop)
         _record_failure(job, request, keys, failure, bill)
         _give_up_if_hopeless(job, failure)
         return None
@@ -233,9 +235,7 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
         # It was stopped between two attempts or in one: those that were made may have been paid
         # for, and a budget that is continued has to know of them.
         if bill.attempts:
-            why = str(error) or "the run was stopped"
-            unfinished = CallFailed("retryable", f"not tried again: {why}")
-            _record_failure(job, request, keys, unfinished, bill)
+            _record_failure(job, request, keys, _not_tried_again(error), bill)
         if isinstance(error, NotAdmitted):
             return None
         raise
@@ -249,6 +249,22 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
     job.progress.count(bill.cost_usd, completed=over)
     job.advance(over, 0, bill.cost_usd)
     return raised
+
+
+def _is_cut_short(job: _Job, failure: CallFailed, bill: Bill, spoilt: list[str]) -> bool:
+    """Say whether only the end of the run kept a model from being told what was malformed."""
+    return (
+        job.progress.stop is not None
+        and failure.failure == "malformed"
+        and len(spoilt) < _MOST_MALFORMED
+        and bill.attempts < job.endpoint.settings.max_attempts
+    )
+
+
+def _not_tried_again(error: BaseException | None) -> CallFailed:
+    """Return the failure of a call that may yet succeed, in a later run."""
+    why = str(error or "") or "the run was stopped"
+    return CallFailed("retryable", f"not tried again: {why}")
 
 
 def _record_failure(
@@ -266,8 +282,7 @@ async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -
 
     What it cost is added to the call's bill, an answer of the wrong form to what was `spoilt`.
     """
-    messages = messages_after(request, spoilt)
-    size = sum(len(content.encode()) for _, content in messages)
+    size = size_of(request, spoilt)
     ceiling = ceiling_of(job.endpoint, request)
     reservation = reserve_for(job.endpoint.settings, size, ceiling)
     await _wait_while_held(job)

@@ -11,13 +11,14 @@ import logging
 import os
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import orjson
 
 from tasks.errors import StoreError
+from tasks.identity import content_id
 from tasks.lake import local_folder
 from tasks.llm.columns import CALL_COLUMNS, frame_of
 from tasks.store import Store
@@ -74,13 +75,42 @@ def fold_in(store: Store) -> int:
     for path in sorted((local_folder(store.settings) / "journal").glob("*.jsonl")):
         by_table, unreadable = read_segment(path)
         for (table, run_id), rows in by_table.items():
-            folded += store.append(table, frame_of(table, rows), run_id=run_id)
+            new = store.append(table, frame_of(table, rows), run_id=run_id)
+            if table == "responses" and new < len(rows):
+                again = _answers_again(store, rows, run_id)
+                new += store.append("failures", frame_of("failures", again), run_id=run_id)
+            folded += new
         if unreadable:
             kept = path.rename(path.with_suffix(".unreadable"))
             _LOGGER.warning("%s: %d line(s) cannot be read; the file is kept", kept, unreadable)
         else:
             path.unlink()
     return folded
+
+
+def _answers_again(
+    store: Store, rows: Sequence[Mapping[str, Any]], run_id: str
+) -> list[dict[str, Any]]:
+    """Return what a run paid for answers that the store has from another run, as failures of it.
+
+    A journal lies on its host. A run elsewhere has not seen it and asked again: one answer counts,
+    and both cost.
+    """
+    answered = store.query("journal_answered", response_ids=[row["response_id"] for row in rows])
+    runs = dict(answered.iter_rows())
+    return [
+        {
+            **{name: row.get(name) for name in CALL_COLUMNS["failures"]},
+            "failure_id": content_id("answered again", run_id, row["response_id"]),
+            "failure": "retryable",
+            "message": f"it was answered again, in the run {runs[row['response_id']]}, "
+            "before this answer was in the store",
+            "prompt_tokens": row.get("billed_prompt_tokens", row.get("prompt_tokens")),
+            "completion_tokens": row.get("billed_completion_tokens", row.get("completion_tokens")),
+        }
+        for row in rows
+        if runs.get(row["response_id"], run_id) != run_id
+    ]
 
 
 def read_segment(path: Path) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], int]:

@@ -34,7 +34,9 @@ class Usage:
 class Bill:
     """What the attempts of one call add up to; an attempt without an answer is not billed.
 
-    A sum of which a part is unknown is unknown: None.
+    A sum of which a part is unknown is unknown: None. The last three are what a budget counts: all
+    that is known, and an estimate for the `uncounted`. They are kept beside the others, so that a
+    later run counts the same.
     """
 
     attempts: int = 0
@@ -42,6 +44,9 @@ class Bill:
     prompt_tokens: int | None = 0
     completion_tokens: int | None = 0
     cost_usd: float | None = 0.0
+    budget_usd: float | None = 0.0
+    budget_tokens: int | None = 0
+    uncounted: int = 0
 
     def add(self, usage: Usage | None, prices: Prices, most: "Amount") -> "Amount":
         """Add an attempt and return what a budget has to count for it alone.
@@ -56,9 +61,14 @@ class Bill:
         self.prompt_tokens = _add_known(self.prompt_tokens, usage.prompt_tokens)
         self.completion_tokens = _add_known(self.completion_tokens, usage.completion_tokens)
         self.cost_usd = _add_known(self.cost_usd, cost)
-        if usage.prompt_tokens is None or usage.completion_tokens is None:
-            return Amount(usd=most.usd, tokens=most.tokens, calls=1, uncounted=1)
-        return Amount(usd=cost or 0.0, tokens=usage.tokens, calls=1)
+        uncounted = int(usage.prompt_tokens is None or usage.completion_tokens is None)
+        usd, tokens = cost, usage.tokens
+        if uncounted:
+            usd, tokens = _most_of(usage, prices, most)
+        self.budget_usd = _add_known(self.budget_usd, usd)
+        self.budget_tokens = _add_known(self.budget_tokens, tokens)
+        self.uncounted += uncounted
+        return Amount(usd=usd or 0.0, tokens=tokens, calls=1, uncounted=uncounted)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +90,10 @@ def cost_usd(usage: Usage, prices: Prices) -> float | None:
         return None
     if prices.input is None or prices.output is None:
         return None
-    cached = usage.cached_tokens or 0
-    reasoning = (usage.reasoning_tokens or 0) if prices.reasoning is not None else 0
+    cached = _part_of(usage.prompt_tokens, usage.cached_tokens)
+    reasoning = _part_of(usage.completion_tokens, usage.reasoning_tokens)
+    if prices.reasoning is None:
+        reasoning = 0
     cached_price = prices.input if prices.cached_input is None else prices.cached_input
     millionths = (
         (usage.prompt_tokens - cached) * prices.input
@@ -194,6 +206,23 @@ def check_budget(budget: Budget, settings: ModelSettings) -> None:
             f"budget.usd: the model {settings.model!r} has no prices; "
             "set its prices.input and prices.output (US dollars per million tokens)"
         )
+
+
+def _part_of(whole: int, part: int | None) -> int:
+    """Return a part of a count; one that is said to be more than the whole is none of it."""
+    return part if part is not None and part <= whole else 0
+
+
+def _most_of(usage: Usage, prices: Prices, most: Amount) -> tuple[float | None, int]:
+    """Return the most that an attempt can have taken, and never less than what was counted of it.
+
+    Without a price there are no dollars: they are counted when there is one.
+    """
+    tokens = max(most.tokens, usage.tokens)
+    if prices.input is None or prices.output is None:
+        return None, tokens
+    counted = most_usd(prices, usage.prompt_tokens or 0, usage.completion_tokens or 0)
+    return max(most.usd, counted), tokens
 
 
 def _add_known(sum_: Known | None, more: Known | None) -> Known | None:

@@ -10,6 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
+import orjson
+
 from tasks.identity import content_id
 from tasks.recipe import ModelSettings, Role
 
@@ -30,8 +32,10 @@ class ResponseSchema:
     name: str
     schema: Mapping[str, Any]
     digest: str = field(init=False)
+    size: int = field(init=False)  # Bytes.
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "size", len(self.name) + len(orjson.dumps(dict(self.schema))))
         object.__setattr__(self, "digest", content_id(self.name, dict(self.schema)))
 
 
@@ -161,6 +165,12 @@ def messages_after(request: Request, spoilt: Sequence[str]) -> Messages:
         return request.messages
     shown = spoilt[0][:_LONGEST_SPOILT]
     return (*request.messages, ("assistant", shown or "(empty)"), ("user", _CORRECTION))
+
+
+def size_of(request: Request, spoilt: Sequence[str] = ()) -> int:
+    """Return the bytes of all that a server may count as a prompt, the schema as well."""
+    sent = sum(len(content.encode()) for _, content in messages_after(request, spoilt))
+    return sent + (request.schema.size if request.schema else 0)
 
 
 def parameters_of(settings: ModelSettings) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """The rows that calls leave behind, one response or one failure a call."""
 
+import uuid
 from typing import Any
 
 import orjson
@@ -17,7 +18,7 @@ def response_row(
     answer: Answer,
     bill: Bill,
 ) -> dict[str, Any]:
-    """Return a row of `responses`: the tokens of the answer, the cost of all its attempts."""
+    """Return a row of `responses`: the tokens of the answer, the bill of all its attempts."""
     return {
         **_describe(endpoint, request),
         "response_id": keys.response_id,
@@ -32,7 +33,10 @@ def response_row(
         "cached_tokens": answer.usage.cached_tokens,
         "completion_tokens": answer.usage.completion_tokens,
         "reasoning_tokens": answer.usage.reasoning_tokens,
+        "billed_prompt_tokens": bill.prompt_tokens,
+        "billed_completion_tokens": bill.completion_tokens,
         "cost_usd": bill.cost_usd,
+        **budget_columns(bill),
         "latency_s": answer.latency_s,
         "attempts": bill.attempts,
         "provider_request_id": answer.provider_request_id,
@@ -44,9 +48,13 @@ def response_row(
 def failure_row(
     endpoint: Endpoint, request: Request, keys: Keys, failure: CallFailed, bill: Bill
 ) -> dict[str, Any]:
-    """Return a row of `failures`: the tokens and the cost of all its attempts."""
+    """Return a row of `failures`: the tokens and the cost of all its attempts.
+
+    It has a name of its own, since a request may fail more than once in a run, and each time costs.
+    """
     return {
         **_describe(endpoint, request),
+        "failure_id": uuid.uuid4().hex,
         "response_id": keys.response_id,
         "failure": failure.failure,
         "attempts": bill.attempts,
@@ -55,6 +63,16 @@ def failure_row(
         "prompt_tokens": bill.prompt_tokens,
         "completion_tokens": bill.completion_tokens,
         "cost_usd": bill.cost_usd,
+        **budget_columns(bill),
+    }
+
+
+def budget_columns(bill: Bill) -> dict[str, Any]:
+    """Return what a budget counts of a call, as every table of calls has it."""
+    return {
+        "budget_usd": bill.budget_usd,
+        "budget_tokens": bill.budget_tokens,
+        "uncounted": bill.uncounted,
     }
 
 

@@ -1,10 +1,11 @@
-"""What a store has spent of a budget, with an estimate for the calls that nobody has counted.
+"""What a store has spent of a budget: what its runs have counted, an estimate where none has.
 
 load_spent(store, recipe) → Amount(usd=1.84, tokens=2_310_000, calls=8_000, uncounted=12)
 
-The books keep null where a server did not say how many tokens a call took, or where its price was
-unknown. A cap has to count it all the same: with the prompt's bytes for its tokens and the ceiling
-for those of the answer, at the prices of today's recipe.
+The books keep null where a server did not say how many tokens a call took, and beside it what the
+run has counted all the same. Where a price was unknown, today's recipe has it; rows that are older
+than that count are estimated, with the prompt's bytes for its tokens and the ceiling for the
+answer's.
 """
 
 from collections.abc import Mapping
@@ -34,17 +35,20 @@ def load_spent(store: Store, recipe: Recipe) -> Amount:
 
 
 def _estimate(row: Mapping[str, Any], settings: ModelSettings | None) -> Amount:
-    """Return what is to be added for calls of one model whose cost is null in the books."""
+    """Return what is to be added for calls of one model that have no dollars in the books."""
     prompts, answers = row["uncounted_prompts"], row["uncounted_answers"]
     prompt_tokens = row["prompt_bytes"] + prompts * (MESSAGE_OVERHEAD + _INSTRUCTIONS)
     ceiling = _ceiling_of(settings) if row["max_tokens"] is None else row["max_tokens"]
     completion_tokens = answers * ceiling
+    prices = _prices_of(settings)
+    usd = most_usd(
+        prices,
+        row["prompt_tokens"] + prompt_tokens,
+        row["completion_tokens"] + completion_tokens,
+    )
+    either = row["unpriced_tokens"]
     return Amount(
-        usd=most_usd(
-            _prices_of(settings),
-            row["prompt_tokens"] + prompt_tokens,
-            row["completion_tokens"] + completion_tokens,
-        ),
+        usd=usd + max(most_usd(prices, either, 0), most_usd(prices, 0, either)),
         tokens=prompt_tokens + completion_tokens,
         uncounted=max(prompts, answers),
     )

@@ -47,10 +47,13 @@ class Writer:
         return self._rows.qsize() > _MOST_ROWS
 
     def put(self, table: str, row: Mapping[str, Any]) -> None:
-        """Write a row down; it survives this process from here on."""
+        """Write a row down; it survives this process from here on.
+
+        Raises StoreError if the journal does not take it; the store may, so it is tried.
+        """
         with self._cutting:
-            self._journal.add(table, row)
             self._rows.put((table, row))
+            self._journal.add(table, row)
 
     def _write(self) -> None:
         last = False
