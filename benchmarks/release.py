@@ -302,6 +302,9 @@ def plant_faults(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         "secret": [bad("secret", f"Use sk-{'a1B2' * 8} to see that it is 4.")],
         "personal_data": [bad("personal_data", "Ask jane.doe@mail-box.co.uk: it is 4.")],
         "foreign_script": [bad("foreign_script", "First, поэтому ответ равен четырём, so 4.")],
+        "foreign_language": [
+            bad("foreign_language", "Primero contamos las manzanas que hay en la mesa: son 4.")
+        ],
         "too_long": [bad("too_long", ", ".join(str(n) for n in range(3_000)))],
         "unknown_licence": [bad("unknown_licence", licence=None)],
         "shared_root": [bad("shared_root", root_id=_root_of(rows), **held_out)],
