@@ -4,17 +4,24 @@ question                      response                          found
 How many apples are there?    Hay dos manzanas en la mesa, …    Spanish: hay dos manzanas en la mesa
 """
 
+import json
 from collections import Counter
+from pathlib import Path
 
 import polars as pl
 import pytest
 
-from benchmarks._passages import PASSAGES
 from expectations.expected import Limits
 from expectations.text_faults import find_faults
 from expectations.text_rules import TextRules
 from tasks.recipe import GateSettings
 
+# Ten short answers a language, written for this project before the rule was tried on them.
+PASSAGES: dict[str, list[str]] = {}
+_FILE = Path(__file__).resolve().parents[1] / "benchmarks" / "passages.jsonl"
+for _line in _FILE.read_text(encoding="utf-8").splitlines():
+    _row = json.loads(_line)
+    PASSAGES.setdefault(_row["language"], []).append(_row["text"])
 QUESTION = "How many apples are there? Find the answer."
 GERMAN = "Dann nehmen wir noch die zwei Äpfel dazu, die auf dem Teller sind, und es sind vier."
 ENGLISH = "First we count the apples that are on the table, and there are two of them. "
