@@ -49,6 +49,7 @@ models: {student: {model: sim-student}, teacher: {model: sim-teacher}}
 release: {folder: releases, formats: [parquet, jsonl], validation_share: 0.05}
 """
 _TIMELY = frozenset({"origin.json", "report.html"})  # what says when, how long and at what cost
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 PRIVATE = "Say what is asked for in one plain sentence and offer help with whatever is safe."
 DOMAINS = ("math", "code", "science", "safety")
 _SPAN = 50  # at least as many sentences lie between two that a pair has in common with itself
@@ -397,11 +398,15 @@ def measure_release(pairs: int) -> Iterator[dict[str, Any]]:
 
 
 def run_self(*arguments: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Run one of this module's processes and return what its last line says, if there is one."""
+    """Run one of this module's processes and return what its last line says, if there is one.
+
+    One that may not keep its bytecode compiles Great Expectations anew: half a minute a process.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != _NO_BYTECODE}
     command = [sys.executable, "-m", "benchmarks.release", *arguments]
     done = subprocess.run(
         command,
-        env={**os.environ, **(environment or {})},
+        env={**kept, **(environment or {})},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

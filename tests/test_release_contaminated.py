@@ -11,8 +11,8 @@ from cli.summary import describe_tainted
 from tasks.recipe import ContaminationSettings, Recipe
 from tasks.release.contaminated import NOTHING, UNMEASURED, tell_of_contamination
 from tasks.release.facts import gather_facts
-from tasks.select.audit import as_rows, audit_methods, name_audit
 from tasks.release.publish import release
+from tasks.select.audit import as_rows, audit_methods, name_audit
 from tasks.select.contamination import (
     find_contamination,
     find_in_responses,
