@@ -23,10 +23,10 @@ StrategyName = Literal[
 ]  # fmt: skip
 JudgedType = Literal["number", "expression", "choice", "text", "date", "quantity", "json"]
 Language = Literal[
-    *("Czech", "Danish", "Dutch", "English", "Finnish", "French", "German", "Hungarian"),
-    *("Indonesian", "Italian", "Malay", "Norwegian", "Polish", "Portuguese", "Romanian"),
-    *("Russian", "Slovak", "Spanish", "Swedish", "Turkish", "Ukrainian", "Vietnamese"),
-]
+    "Czech", "Danish", "Dutch", "English", "Finnish", "French", "German", "Hungarian",
+    "Indonesian", "Italian", "Malay", "Norwegian", "Polish", "Portuguese", "Romanian", "Russian",
+    "Slovak", "Spanish", "Swedish", "Turkish", "Ukrainian", "Vietnamese",
+]  # fmt: skip
 Script = Literal["Arabic", "Cyrillic", "Devanagari", "Han", "Hangul", "Hebrew", "Thai"]
 Epochs = Annotated[float, Field(ge=1, le=100)]
 
