@@ -49,6 +49,7 @@ models: {student: {model: sim-student}, teacher: {model: sim-teacher}}
 release: {folder: releases, formats: [parquet, jsonl], validation_share: 0.05}
 """
 _TIMELY = frozenset({"origin.json", "report.html"})  # what says when, how long and at what cost
+_NO_BYTECODE = "PYTHONDONTWRITEBYTECODE"
 PRIVATE = "Say what is asked for in one plain sentence and offer help with whatever is safe."
 DOMAINS = ("math", "code", "science", "safety")
 _SPAN = 50  # at least as many sentences lie between two that a pair has in common with itself
@@ -302,6 +303,9 @@ def plant_faults(rows: list[dict[str, Any]]) -> dict[str, list[dict[str, Any]]]:
         "secret": [bad("secret", f"Use sk-{'a1B2' * 8} to see that it is 4.")],
         "personal_data": [bad("personal_data", "Ask jane.doe@mail-box.co.uk: it is 4.")],
         "foreign_script": [bad("foreign_script", "First, поэтому ответ равен четырём, so 4.")],
+        "foreign_language": [
+            bad("foreign_language", "Primero contamos las manzanas que hay en la mesa: son 4.")
+        ],
         "too_long": [bad("too_long", ", ".join(str(n) for n in range(3_000)))],
         "unknown_licence": [bad("unknown_licence", licence=None)],
         "shared_root": [bad("shared_root", root_id=_root_of(rows), **held_out)],
@@ -394,11 +398,15 @@ def measure_release(pairs: int) -> Iterator[dict[str, Any]]:
 
 
 def run_self(*arguments: str, environment: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Run one of this module's processes and return what its last line says, if there is one."""
+    """Run one of this module's processes and return what its last line says, if there is one.
+
+    One that may not keep its bytecode compiles Great Expectations anew: half a minute a process.
+    """
+    kept = {name: value for name, value in os.environ.items() if name != _NO_BYTECODE}
     command = [sys.executable, "-m", "benchmarks.release", *arguments]
     done = subprocess.run(
         command,
-        env={**os.environ, **(environment or {})},
+        env={**kept, **(environment or {})},
         stdout=subprocess.PIPE,
         text=True,
         check=True,

@@ -32,6 +32,7 @@ class Limits:
     tokenizer: str | None
     max_tokens: int
     scripts: Sequence[str]
+    languages: Sequence[str]
     guidelines: Sequence[str]
     mixture_tolerance: float
     drift: float

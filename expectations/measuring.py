@@ -31,11 +31,14 @@ def set_variables(
         "tokenizer": limits.tokenizer,
         "max_tokens": limits.max_tokens,
         "scripts": list(limits.scripts),
+        "expected_languages": list(limits.languages),
         "guidelines": [*guidelines, *limits.guidelines],
         "told_in_private": list(told_in_private),
         **(others or {}),
     }.items():
         connection.execute(f"set variable {name} = $value", {"value": value})
+    for name in ("languages", "foreign_words"):  # The second is made of the first.
+        connection.execute(f"set variable {name} = ({read_rule_text(name)})")
 
 
 def measure(connection: duckdb.DuckDBPyConnection, rules: Sequence[Rule]) -> None:

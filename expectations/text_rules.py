@@ -44,5 +44,6 @@ class TextRules:
     def digest(self) -> str:
         """Return a digest of everything that a finding depends on."""
         said = {rule.name: rule.statement for rule in (*self.on_pairs(), self.on_length())}
-        told = [said, (RULES / "measured_pairs.sql").read_text(), asdict(self)]
+        read = ("measured_pairs", "languages", "foreign_words")
+        told = [said, *((RULES / f"{name}.sql").read_text() for name in read), asdict(self)]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]

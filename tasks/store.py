@@ -56,6 +56,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "screened": ("text_id", "screen"),
     "releases": ("release_id",),
     "release_pairs": ("release_id", "pair_id"),
+    "release_preferences": ("release_id", "prompt_id"),
     "runs": ("run_id",),
     "batches": ("batch_id",),
     "batch_requests": ("batch_id", "response_id"),

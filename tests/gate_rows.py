@@ -136,6 +136,19 @@ FAULTS: dict[str, list[dict[str, Any]]] = {
         row("mixed", messages=chat("First we note that поэтому ответ равен 4.")),
         row("left-latin", messages=chat("所以答案显然就是四个苹果.")),
     ],
+    "foreign_language": [
+        row(
+            "spanish",
+            messages=chat("Hay dos manzanas en la mesa y otras dos en el plato, así que son 4."),
+        ),
+        row(
+            "half-german",
+            messages=chat(
+                "First we count the apples that are on the table, and there are two of them. "
+                "Dann nehmen wir noch die zwei Äpfel dazu, die auf dem Teller sind, und es sind 4."
+            ),
+        ),
+    ],
     "too_long": [row("long", messages=chat("".join(f"{n}, " for n in range(2_000))))],
     "shared_root": [row("cousin", root_id="good", split="validation")],
     "shared_cluster": [row("twin", split="validation")],

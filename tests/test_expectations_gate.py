@@ -63,7 +63,9 @@ def test_each_fault_is_blamed_by_its_own_rule(tmp_path: Path) -> None:
         for rule, rows in FAULTS.items()
     }
     assert not result.passed
-    assert {rule.rule for rule in result.failed_warning} == {"unknown_licence", "foreign_script"}
+    assert {rule.rule for rule in result.failed_warning} == {
+        *("unknown_licence", "foreign_script", "foreign_language"),
+    }
     found = {rule.rule: (rule.found, rule.detail) for rule in result.rules}
     assert found["wrong_verdict"][0] == 2
     json.dumps(result.as_json(), sort_keys=True)
@@ -220,7 +222,8 @@ def test_a_rule_that_raises_is_a_broken_gate(
 ) -> None:
     broken = tmp_path / "rules"
     broken.mkdir()
-    for name in ("measured_pairs", "figures", "pair_missing_key"):
+    read = ("measured_pairs", "figures", "languages", "foreign_words", "pair_missing_key")
+    for name in read:
         text = (rules.RULES / f"{name}.sql").read_text()
         (broken / f"{name}.sql").write_text(text)
     write(tmp_path, good_rows())

@@ -11,18 +11,26 @@ from cli.summary import describe_tainted
 from tasks.recipe import ContaminationSettings, Recipe
 from tasks.release.contaminated import NOTHING, UNMEASURED, tell_of_contamination
 from tasks.release.facts import gather_facts
+from tasks.release.publish import release
 from tasks.select.audit import as_rows, audit_methods, name_audit
-from tasks.select.contamination import find_contamination, find_newly_tainted
+from tasks.select.contamination import (
+    find_contamination,
+    find_in_responses,
+    find_newly_tainted,
+)
+from tasks.select.decide import decide_after_teach
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 from tests.taught_store import (
     BENCHMARK_TEXT,
     RUN,
     STUDENT,
+    TEACHER,
     add_item,
     fill,
     identify,
     response_of,
+    sample_of,
     taught,
 )
 
@@ -116,3 +124,52 @@ def test_a_new_benchmark_says_which_releases_it_taints(store: Store) -> None:
     ]
     find_contamination(store, ContaminationSettings(), [], RUN)  # The recipe gives it up.
     assert store.query("tainted_by_release").is_empty()
+
+
+SAID = f"It says: {BENCHMARK_TEXT}"
+
+
+def test_a_new_benchmark_taints_what_students_said_in_preference_pairs(store: Store) -> None:
+    """Of all that a student said only what was released is looked at."""
+    said = ((SAID, "correct"), ("It is 5", "wrong"), (f"{SAID} Or not.", "wrong"))
+    fill(store, taught("chosen", student=said), taught("rejected", student=said), taught("clean"))
+    pair = {"release_id": "r1", "pair_id": "p1", "prompt_id": identify("chosen")}
+    opposed = [
+        {"prompt_id": identify(name), "chosen_id": sample_of(name, 0)}
+        | {"rejected_id": sample_of(name, rejected), "release_id": "r1"}
+        for name, rejected in (("chosen", 1), ("rejected", 2), ("clean", 1))
+    ]
+    store.append("releases", pl.DataFrame({"release_id": "r1", "recipe": "test", "version": 3}))
+    store.append("release_pairs", pl.DataFrame([{**pair, "response_id": response_of("chosen")}]))
+    store.append("release_preferences", pl.DataFrame(opposed))
+    before = store.query("tainted_by_release")
+    add_item(store, BENCHMARK_TEXT)
+    find_in_responses(store, ContaminationSettings(), ["exam"], RUN)
+    assert find_newly_tainted(store, before).rows() == [("r1", 3, 2)]
+    tainted = store.sql("select distinct pair_id, response_id from tainted_releases")
+    assert set(tainted.rows()) == {
+        ("p1", sample_of("chosen", 0)),
+        # It has no pair in the release, so it goes by its prompt.
+        (identify("rejected"), sample_of("rejected", 0)),
+        (identify("rejected"), sample_of("rejected", 2)),
+    }
+    assert store.sql(
+        "select 1 from screened where text_id = $id", {"id": sample_of("chosen", 2)}
+    ).is_empty()
+
+
+@pytest.mark.slow
+def test_a_release_remembers_its_preference_pairs(store: Store, make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe(
+        models={**STUDENTS, "teacher": {"model": TEACHER}},
+        release={"formats": ["parquet", "preference"], "validation_share": 0},
+    )
+    told = (("It is 4, as was to be shown", "correct"), ("It is 5, as was to be shown", "wrong"))
+    fill(store, taught("told", student=told), taught("untold"))
+    decide_after_teach(store, recipe, RUN)
+    published = release(store, recipe, RUN)
+    kept = store.sql(
+        "select release_id, prompt_id, chosen_id, rejected_id from release_preferences"
+    )
+    samples = (sample_of("told", 0), sample_of("told", 1))
+    assert kept.rows() == [(published.release_id, identify("told"), *samples)]

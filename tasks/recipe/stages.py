@@ -22,6 +22,11 @@ StrategyName = Literal[
     "instruction_reversal",
 ]  # fmt: skip
 JudgedType = Literal["number", "expression", "choice", "text", "date", "quantity", "json"]
+Language = Literal[
+    "Czech", "Danish", "Dutch", "English", "Finnish", "French", "German", "Hungarian",
+    "Indonesian", "Italian", "Malay", "Norwegian", "Polish", "Portuguese", "Romanian", "Russian",
+    "Slovak", "Spanish", "Swedish", "Turkish", "Ukrainian", "Vietnamese",
+]  # fmt: skip
 Script = Literal["Arabic", "Cyrillic", "Devanagari", "Han", "Hangul", "Hebrew", "Thai"]
 Epochs = Annotated[float, Field(ge=1, le=100)]
 
@@ -185,6 +190,7 @@ class TeachSettings(Section):
 class Allowances(Section):
     """The share of pairs that may break a rule on their texts before the gate closes."""
 
+    foreign_language: Share = 0.0
     foreign_script: Share = 0.0
     leaked_guideline: Share = 0.0
     looping: Share = 0.0
@@ -212,6 +218,10 @@ class GateSettings(Section):
         default=(),
         description="The scripts, besides Latin and Greek, that a response may be written in; "
         "empty: those of its question.",
+    )
+    languages: tuple[Language, ...] = Field(
+        default=(),
+        description="The languages that a response may be written in; empty: that of its question.",
     )
     guidelines: tuple[str, ...] = Field(
         default=(), description="Passages that no response may repeat, e.g. of a policy."

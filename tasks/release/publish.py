@@ -233,9 +233,11 @@ def _point_latest(target: Path) -> None:
 
 
 def _record(store: Store, run_id: str, staged: Staged, row: Mapping[str, Any]) -> None:
-    """Record a release, its pairs first."""
+    """Record a release, what it holds first."""
     release_id = pl.lit(row["release_id"]).alias("release_id")
     store.append("release_pairs", staged.links.drop("domain").with_columns(release_id))
+    if not staged.preferences.is_empty():
+        store.append("release_preferences", staged.preferences.with_columns(release_id))
     counted = {
         "pairs": staged.links.height,
         "validation_pairs": staged.count("validation"),

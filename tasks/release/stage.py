@@ -37,6 +37,7 @@ _FACTS = (
     "simulated",
 )
 _LINKS = ("pair_id", "prompt_id", "response_id", "domain", "split")
+_OPPOSED = ("prompt_id", "chosen_id", "rejected_id")
 _LENGTHS = ("domain", "part", "octave")
 _SAMPLED = (
     *("pair_id", "domain", "kind", "source", "key", "pass_rate", "teacher"),
@@ -55,6 +56,7 @@ class Staged:
     facts: pl.DataFrame  # split, domain, kind, …, pairs
     lengths: pl.DataFrame  # domain, part (question | response), octave of characters, pairs
     samples: pl.DataFrame  # a few pairs of each domain
+    preferences: pl.DataFrame  # prompt_id, chosen_id, rejected_id
     unpaired: Mapping[str, int] = field(default_factory=dict)  # prompts without a preference, why
     passed_over: Mapping[str, int] = field(default_factory=dict)  # prompts whose nearest two were
 
@@ -83,11 +85,13 @@ def stage_pairs(store: Store, recipe: Recipe, folder: Path, run_id: str) -> Stag
     pq.write_table(index.cast(_INDEX_SCHEMA), folder / INDEX, compression="zstd")
     files.append(StagedFile(INDEX, links.height, "index"))
     unpaired, passed_over = Counter[str](), Counter[str]()
+    opposed = [pl.DataFrame(schema=dict.fromkeys(_OPPOSED, pl.String))]
     if "rl" in settings.formats:
         files += _write_tasks(store, recipe, folder)
     if "preference" in settings.formats:
         pairs = FitPairs(store, recipe, run_id, validation_bound(settings.validation_share))
-        files += _write_preferences(store, pairs, settings, folder, unpaired, passed_over)
+        picked = _pick_preferences(store, pairs, opposed, unpaired, passed_over)
+        files += _write_preferences(picked, settings, folder)
         pairs.tell()
     return Staged(
         files=tuple(files),
@@ -96,6 +100,7 @@ def stage_pairs(store: Store, recipe: Recipe, folder: Path, run_id: str) -> Stag
         facts=_add_up(tally.facts, _FACTS, {"simulated": pl.Boolean}),
         lengths=_add_up(tally.lengths, _LENGTHS, {"octave": pl.Int64}),
         samples=tally.samples,
+        preferences=pl.concat(opposed),
         unpaired=dict(sorted(unpaired.items())),
         passed_over=dict(sorted(passed_over.items())),
     )
@@ -197,20 +202,31 @@ def _write_tasks(store: Store, recipe: Recipe, folder: Path) -> tuple[StagedFile
     return shards.close("rl")
 
 
-def _write_preferences(
+def _pick_preferences(
     store: Store,
     pairs: FitPairs,
-    settings: ReleaseSettings,
-    folder: Path,
+    opposed: list[pl.DataFrame],
     unpaired: Counter[str],
     passed_over: Counter[str],
-) -> tuple[StagedFile, ...]:
-    """Write the preference pairs; count by reason prompts without one, and two passed over."""
-    shards = _open_shards(folder, "preference", settings)
+) -> Iterator[pl.DataFrame]:
+    """Yield the preference pairs and take note of whose they are.
+
+    Counts by reason prompts without one, and two passed over.
+    """
     for rows in _read(store, pairs.pick):
         for column, counter in (("missing", unpaired), ("passed_over", passed_over)):
             counter.update(dict(rows[column].drop_nulls().value_counts().iter_rows()))
-        _write(shards, build_preferences(rows.filter(pl.col("missing").is_null()), settings))
+        found = rows.filter(pl.col("missing").is_null())
+        opposed.append(found.select(_OPPOSED))
+        yield found
+
+
+def _write_preferences(
+    picked: Iterator[pl.DataFrame], settings: ReleaseSettings, folder: Path
+) -> tuple[StagedFile, ...]:
+    shards = _open_shards(folder, "preference", settings)
+    for found in picked:
+        _write(shards, build_preferences(found, settings))
     return shards.close("preference")
 
 
