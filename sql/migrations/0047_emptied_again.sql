@@ -31,6 +31,7 @@ delete from quarantine where quarantine_id is null and created_at is null;
 delete from ratings where rating_id is null and created_at is null;
 delete from read_files where file_id is null and created_at is null;
 delete from release_pairs where release_id is null;
+delete from release_preferences where release_id is null;
 delete from releases where release_id is null and created_at is null;
 delete from responses where response_id is null and created_at is null;
 delete from reviews where prompt_id is null and created_at is null;

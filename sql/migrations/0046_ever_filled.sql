@@ -36,6 +36,7 @@ insert into quarantine (quarantine_id) select null where not exists (select 1 fr
 insert into ratings (rating_id) select null where not exists (select 1 from ratings);
 insert into read_files (file_id) select null where not exists (select 1 from read_files);
 insert into release_pairs (release_id) select null where not exists (select 1 from release_pairs);
+insert into release_preferences (release_id) select null where not exists (select 1 from release_preferences);
 insert into releases (release_id) select null where not exists (select 1 from releases);
 insert into responses (response_id) select null where not exists (select 1 from responses);
 insert into reviews (prompt_id) select null where not exists (select 1 from reviews);
