@@ -1,4 +1,4 @@
--- Take out the rows without a word that the migration before this one has put in.
+-- In a transaction of its own: take out the rows without a word that the migration before put in.
 
 delete from audits where audit is null and created_at is null;
 delete from batch_requests where batch_id is null and created_at is null;
