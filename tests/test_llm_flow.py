@@ -22,6 +22,7 @@ from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
 from tasks.llm.limiter import Limiter, NotAdmitted, read_duration
 from tasks.llm.money import Purse, Usage
+from tasks.llm.pulse import Pulse
 from tasks.llm.request import Endpoint, Request, ResponseSchema, messages_after
 from tasks.llm.windows import Window
 from tasks.recipe import Budget, ModelSettings, Sampling
@@ -465,3 +466,47 @@ def test_a_limit_that_only_the_server_knows_sets_the_pace(store: Store, items: P
         outcomes = _ask_stats(running.base_url)["outcomes"]
     assert outcomes == {"ok": 24}
     assert wall > 2.5  # 5 a second; 4 before the limit is known, 5 in one go, 15 at that pace.
+
+
+def test_a_process_that_stood_still_says_nothing_about_its_server() -> None:
+    """64 calls of 0.1 to 0.2 s are under way when this process looks for garbage for 0.5 s."""
+    limiter = Limiter(ModelSettings(model="m", max_concurrency=64))
+    slots = []
+
+    async def call(number: int) -> None:
+        async with limiter.admit(1, None) as admitted:
+            began = time.monotonic()
+            await asyncio.sleep(0.1 + 0.1 * (37 * number % 64) / 64)
+            if number == 900:
+                time.sleep(0.5)
+            admitted.answered(time.monotonic() - began, Usage(), {})
+            if number >= 900:
+                slots.append(limiter.slots)
+
+    async def call_all() -> None:
+        await asyncio.gather(*(call(number) for number in range(1_500)))
+
+    asyncio.run(call_all())
+    assert min(slots) == 64
+
+
+def test_a_pulse_counts_what_a_loop_stood_still_and_nothing_else() -> None:
+    async def beat() -> list[float]:
+        under_way = [True]
+        pulse = Pulse(lambda: bool(under_way))
+        pulse.start()
+        await asyncio.sleep(0.3)
+        said = [pulse.stood_still_s()]
+        time.sleep(0.4)
+        said.append(pulse.stood_still_s())  # Before its next tick.
+        await asyncio.sleep(0.1)
+        said.append(pulse.stood_still_s())
+        under_way.clear()
+        await asyncio.sleep(0.1)
+        time.sleep(0.2)
+        said.append(pulse.stood_still_s())
+        return said
+
+    calm, still, after, idle = asyncio.run(beat())
+    assert calm == 0
+    assert 0.3 < still <= after == idle < 0.6

@@ -21,6 +21,7 @@ from tasks.llm.breaker import Breaker
 from tasks.llm.concurrency import Concurrency
 from tasks.llm.failures import CallFailed
 from tasks.llm.money import Usage
+from tasks.llm.pulse import Pulse
 from tasks.llm.windows import Entry, Window
 from tasks.recipe import ModelSettings
 
@@ -46,6 +47,7 @@ class Call:
     actuals: Entry | None = None
     let_in_at: float = 0.0
     lag_s: float = 0.0  # How long after it was let in it went on: what the event loop was late.
+    stood_still_s: float = 0.0  # What the pulse said when it was let in.
 
     def answered(self, latency_s: float, usage: Usage, headers: Mapping[str, str]) -> None:
         """An answer came."""
@@ -132,6 +134,7 @@ class Limiter:
         self._breaker = Breaker()
         self._adaptive = True
         self._under_way = 0
+        self._pulse = Pulse(lambda: self._under_way > 0)
         self._waiting: deque[_Waiting] = deque()
         self._quiet_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -179,7 +182,8 @@ class Limiter:
             self._limits.settle(call, call.tokens - call.unused, usage.tokens, now)
         self._hold(self._limits.read(headers), now)
         busy = self._under_way >= self.slots
-        self._concurrency.answered(latency_s, busy=busy, lag_s=call.lag_s)
+        late_s = call.lag_s + self._pulse.stood_still_s() - call.stood_still_s
+        self._concurrency.answered(latency_s, busy=busy, lag_s=late_s)
         if self._breaker.answered():
             _LOGGER.warning("the server answers again")
             self._concurrency.fall_back()
@@ -238,7 +242,8 @@ class Limiter:
             return None
         self._under_way += 1
         self._breaker.begin_trial(now)
-        call = Call(self, tokens, let_in_at=now)
+        self._pulse.start()
+        call = Call(self, tokens, let_in_at=now, stood_still_s=self._pulse.stood_still_s())
         self._limits.spend(call, now)
         return call
 
