@@ -37,7 +37,7 @@ def set_variables(
         **(others or {}),
     }.items():
         connection.execute(f"set variable {name} = $value", {"value": value})
-    for name in ("languages", "foreign_words"):  # The second is made of the first.
+    for name in ("languages", "foreign_words", "private_marks"):  # Each is made of those before.
         connection.execute(f"set variable {name} = ({read_rule_text(name)})")
 
 

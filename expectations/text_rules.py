@@ -44,6 +44,6 @@ class TextRules:
     def digest(self) -> str:
         """Return a digest of everything that a finding depends on."""
         said = {rule.name: rule.statement for rule in (*self.on_pairs(), self.on_length())}
-        read = ("measured_pairs", "languages", "foreign_words")
+        read = ("measured_pairs", "languages", "foreign_words", "private_marks")
         told = [said, *((RULES / f"{name}.sql").read_text() for name in read), asdict(self)]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]

@@ -222,7 +222,14 @@ def test_a_rule_that_raises_is_a_broken_gate(
 ) -> None:
     broken = tmp_path / "rules"
     broken.mkdir()
-    read = ("measured_pairs", "figures", "languages", "foreign_words", "pair_missing_key")
+    read = (
+        "measured_pairs",
+        "figures",
+        "languages",
+        "foreign_words",
+        "private_marks",
+        "pair_missing_key",
+    )
     for name in read:
         text = (rules.RULES / f"{name}.sql").read_text()
         (broken / f"{name}.sql").write_text(text)

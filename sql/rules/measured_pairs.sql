@@ -25,7 +25,8 @@ searched as (
         *,
         -- What the whole pair says in words alone, where there is something that it must not say.
         if(
-            len(getvariable('told_in_private')::varchar[]) > 0,
+            len(getvariable('told_in_private')::varchar[]) > 0
+            and regexp_matches(concat_ws(' ', messages[1].content, words), getvariable('private_marks')),
             ' ' || regexp_replace(lower(concat_ws(' ', messages[1].content, words)), '[^\p{L}\p{N}]+', ' ', 'g') || ' ',
             ''
         ) as spoken,
