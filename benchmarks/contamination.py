@@ -224,9 +224,11 @@ def measure_invariance(folder: Path) -> dict[str, Any]:
     return measure("same_in_any_order", float(same), "1 if identical", "1", same, told)
 
 
-def run_apart(name: str, folder: Path, prompts: int) -> dict[str, Any]:
-    """Run a measure in a process of its own and return what it says."""
-    command = [sys.executable, "-m", "benchmarks.contamination", name, str(folder), str(prompts)]
+def run_apart(
+    name: str, folder: Path, prompts: int, module: str = "benchmarks.contamination"
+) -> dict[str, Any]:
+    """Run a measure of a benchmark in a process of its own and return what it says."""
+    command = [sys.executable, "-m", module, name, str(folder), str(prompts)]
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return result

@@ -8,7 +8,6 @@ measure runs in a process of its own, whose peak memory is its own too.
 """
 
 import json
-import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
@@ -21,7 +20,15 @@ import polars as pl
 from model2vec import StaticModel
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 
-from benchmarks.contamination import make_language, measure, spent, timed, used, write_prompts
+from benchmarks.contamination import (
+    make_language,
+    measure,
+    run_apart,
+    spent,
+    timed,
+    used,
+    write_prompts,
+)
 from tasks.identity import content_id
 from tasks.llm.chunks import RANGES_AT_A_TIME
 from tasks.llm.local import open_model
@@ -30,6 +37,7 @@ from tasks.recipe import LocalEmbedder, Recipe
 from tasks.select.embed import count_texts, embed_range, texts_per_range
 from tasks.store import Store, close_stores, open_store
 
+MODULE = "benchmarks.embedding"
 PROMPTS = 100_000
 WORDS, NUMBERS = 30_000, 256
 ALPHABET = "abcdefghijklmnopqrstuvwxyz0123456789"
@@ -42,7 +50,7 @@ def main() -> None:
         return
     prompts = int(sys.argv[1]) if len(sys.argv) > 1 else PROMPTS
     with tempfile.TemporaryDirectory() as folder:
-        written = run_apart("fill", Path(folder), prompts)
+        written = run_apart("fill", Path(folder), prompts, MODULE)
         what = f"{prompts:,} prompts of {written['characters']:.0f} characters"
         lines = []
         for name, told, most in (
@@ -50,7 +58,7 @@ def main() -> None:
             ("embed", "from the store into the store", 120),
             ("again", "nothing is new", 15),
         ):
-            found = run_apart(name, Path(folder), prompts)
+            found = run_apart(name, Path(folder), prompts, MODULE)
             rate = f"{prompts / found['seconds']:,.0f} a second"
             detail = f"{what} {told}; {rate}" if name != "again" else f"{what}; {told}"
             lines.append(timed(name, found, most, detail))
@@ -60,14 +68,6 @@ def main() -> None:
                 lines.append(measure("embedded", share, "of the prompts", "1", share == 1, what))
         for line in lines:
             print(json.dumps({"bench": "embedding", **line}), flush=True)
-
-
-def run_apart(name: str, folder: Path, prompts: int) -> dict[str, Any]:
-    """Run a measure in a process of its own and return what it says."""
-    command = [sys.executable, "-m", "benchmarks.embedding", name, str(folder), str(prompts)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
 
 
 def fill(folder: Path, prompts: int) -> dict[str, Any]:

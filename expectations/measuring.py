@@ -13,7 +13,7 @@ from typing import Any
 import duckdb
 
 from expectations.expected import Limits
-from expectations.rules import RULES, Rule
+from expectations.rules import RULES, VARIABLES, Rule
 from tasks.errors import GateBroken
 
 
@@ -37,7 +37,7 @@ def set_variables(
         **(others or {}),
     }.items():
         connection.execute(f"set variable {name} = $value", {"value": value})
-    for name in ("languages", "foreign_words", "private_marks"):  # Each is made of those before.
+    for name in VARIABLES:
         connection.execute(f"set variable {name} = ({read_rule_text(name)})")
 
 

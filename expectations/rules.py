@@ -18,6 +18,8 @@ from tasks.errors import GateBroken, RecipeError
 
 RULES = Path(__file__).resolve().parents[1] / "sql" / "rules"
 SEVERITIES = ("critical", "warning")
+# Files of one value each, which rules on texts name as variables; each is made of those before.
+VARIABLES = ("languages", "foreign_words", "private_marks")
 _NAME = re.compile(r"[a-z][a-z0-9_]{0,62}")
 
 
