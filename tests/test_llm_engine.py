@@ -235,9 +235,19 @@ def test_a_stopped_run_keeps_what_was_in_flight_and_asks_for_no_more(
     latency = {"latency": {"kind": "fixed", "seconds": 0.3}}
     with start_simulator([items], latency) as simulator:
         endpoint = _endpoint(simulator.base_url)
-        threading.Timer(1.0, stop_calling).start()
+
+        def stop_at_the_first_answer(*_: object) -> None:
+            stop_calling()
+
         with pytest.raises(RunInterrupted):
-            complete(store, endpoint, _requests(5000), run_id="r", purse=Purse(Budget()))
+            complete(
+                store,
+                endpoint,
+                _requests(5000),
+                run_id="r",
+                purse=Purse(Budget()),
+                advance=stop_at_the_first_answer,
+            )
         received = _stats(simulator)["received"]
     kept = store.sql("select count(*) as n from responses")["n"][0]
     assert 0 < kept == received < 5000
