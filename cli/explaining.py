@@ -12,7 +12,7 @@ from rich.tree import Tree
 
 from cli.boundary import plain, read_argument
 from cli.progress_bars import say_dollars
-from cli.project import read_recipe
+from cli.project import find_store
 from cli.reading import open_reader, read_rows
 from cli.tables import make_console, print_json
 from tasks.errors import InputError
@@ -28,7 +28,7 @@ Row = dict[str, Any]
 
 def show_explanation(identifier: str, recipe: Path | None, *, as_json: bool) -> None:
     """Print where something comes from. Raises InputError if the id names nothing or too much."""
-    with open_reader(read_recipe(recipe).store) as connection:
+    with open_reader(find_store(recipe)) as connection:
         story = explain(connection, identifier)
     if as_json:
         print_json(story)

@@ -18,14 +18,14 @@ from rich.tree import Tree
 
 from cli.boundary import plain
 from cli.explaining import Row, find
-from cli.project import read_recipe
+from cli.project import find_store
 from cli.reading import open_reader, read_rows
 from cli.tables import make_console, print_json
 
 
 def show_lineage(identifier: str, recipe: Path | None, *, as_json: bool) -> None:
     """Print the chain. Raises InputError if the id names nothing or too much."""
-    with open_reader(read_recipe(recipe).store) as connection:
+    with open_reader(find_store(recipe)) as connection:
         chain = trace(connection, identifier)
     if as_json:
         print_json(chain)

@@ -47,7 +47,7 @@ def read_recipe(given: Path | None, overrides: Sequence[str] = ()) -> "Recipe":
 
 
 def find_store(given: Path | None) -> "StorePlace":
-    """Return where the store of the recipe lies that a command is about, and nothing else of it.
+    """Return where the store of the recipe lies that a command only reads, and nothing else of it.
 
     The models of a whole recipe take longer to build than a question to the store takes. Where its
     place is not two plain words, the whole is read, and refused with a reason if it is wrong.

@@ -14,12 +14,11 @@ from pathlib import Path
 
 import duckdb
 
-from cli.project import read_recipe
+from cli.project import find_store
 from cli.querying import TABLE_ROWS, plain_lines
 from cli.reading import open_reader
 from cli.tables import write_table
-from tasks.lake import LAKE, attach_statement, extensions_of, find_extension
-from tasks.recipe import StoreSettings
+from tasks.lake import LAKE, StorePlace, attach_statement, extensions_of, find_extension
 
 WELCOME = (
     "The store is open for reading; a run may go on writing.\n"
@@ -32,7 +31,7 @@ _LEAVE = {".exit", ".quit", "exit", "quit", "exit;", "quit;"}
 
 def open_shell(recipe: Path | None) -> None:
     """Let a person ask the store until they leave."""
-    settings = read_recipe(recipe).store
+    settings = find_store(recipe)
     program = find_duckdb_shell()
     with open_reader(settings) as connection:
         if program is None:
@@ -61,7 +60,7 @@ def find_duckdb_shell() -> str | None:
     return program if told.split()[:1] == [f"v{duckdb.__version__}"] else None
 
 
-def init_script(settings: StoreSettings) -> str:
+def init_script(settings: StorePlace) -> str:
     """Return the statements that attach the store in DuckDB's own shell."""
     lines = []
     for extension in extensions_of(settings):

@@ -18,11 +18,10 @@ from pathlib import Path
 import duckdb
 
 from cli.prefect_server import LOOPBACK
-from cli.project import read_recipe
+from cli.project import find_store
 from cli.reading import open_reader
 from tasks.errors import TeachsetError
-from tasks.lake import LAKE
-from tasks.recipe import StoreSettings
+from tasks.lake import LAKE, StorePlace
 
 EXTENSION = "ui"
 _PAGES = "https://ui.duckdb.org"
@@ -32,7 +31,7 @@ _LISTENS_WITHIN_S = 5.0
 
 def open_ui(recipe: Path | None, port: int) -> None:
     """Show the UI in a browser until Ctrl-C. Raises TeachsetError if it cannot be shown."""
-    with serving_ui(read_recipe(recipe).store, port) as address:
+    with serving_ui(find_store(recipe), port) as address:
         check_pages(address)
         print(
             f"DuckDB's UI is at {address}. The store is the database `{LAKE}`, open for reading; a "
@@ -48,7 +47,7 @@ def open_ui(recipe: Path | None, port: int) -> None:
 
 
 @contextmanager
-def serving_ui(settings: StoreSettings, port: int) -> Iterator[str]:
+def serving_ui(settings: StorePlace, port: int) -> Iterator[str]:
     """Have DuckDB serve its UI on a port of loopback for as long as the block runs."""
     _refuse_taken_port(port)
     # Where the extension keeps notebooks it makes one folder, and not the one above it.

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import duckdb
 
-from cli.project import read_recipe
+from cli.project import find_store
 from cli.reading import open_reader
 from tasks.errors import InputError, StoreError
 from tasks.lake import LAKE
@@ -21,7 +21,7 @@ def take_snapshot(target: Path, recipe: Path | None, *, force: bool) -> int:
     if not target.parent.is_dir():
         raise InputError(f"{target.parent}: there is no such folder")
     partial = target.with_name(f".{target.name}.partial")
-    with open_reader(read_recipe(recipe).store) as connection:
+    with open_reader(find_store(recipe)) as connection:
         try:
             partial.unlink(missing_ok=True)
             rows = copy_store(connection, partial)

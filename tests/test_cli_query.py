@@ -94,6 +94,26 @@ def test_a_store_that_is_not_declared_is_an_error_of_the_recipe(
         find_store(tmp_path / "recipe.yaml")
 
 
+@pytest.mark.parametrize(
+    ("command", "answer"),
+    [
+        (["query", "select count(*) from prompts", "--csv"], "2"),
+        (["snapshot", "all.duckdb"], "all.duckdb"),
+        (["explain", "abcdef"], "abcdef"),
+        (["lineage", "abcdef"], "abcdef"),
+        (["shell"], "count_star"),
+    ],
+)
+def test_what_only_reads_answers_beside_a_recipe_that_is_being_written(
+    command: list[str], answer: str, project: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cli.shell.find_duckdb_shell", lambda: None)
+    (tmp_path / "recipe.yaml").write_text(f"{RECIPE}\nstages: {{sampel: {{}}}}")
+    result = call(*command, stdin="select count(*) from prompts;\n")
+    assert "recipe.yaml" not in result.output
+    assert answer in result.output
+
+
 def test_json_has_every_row_as_it_is(project: Store) -> None:
     result = call("query", "--json", "select prompt_id, domain, text from prompts order by 1")
     assert json.loads(result.stdout) == [
