@@ -12,6 +12,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 ID_DIGITS = 32
+_CANONICAL = json.JSONEncoder(sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def normalise(text: str) -> str:
@@ -25,8 +26,8 @@ def normalise(text: str) -> str:
 
 def content_id(*parts: object) -> str:
     """Hash JSON-representable parts into an id; dictionary order and whitespace never leak in."""
-    canonical = json.dumps(parts, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:ID_DIGITS]
+    canonical = _CANONICAL.encode(parts).encode("utf-8", "surrogatepass")
+    return hashlib.sha256(canonical).hexdigest()[:ID_DIGITS]
 
 
 def prompt_id(

@@ -75,13 +75,14 @@ def complete_in_batches(
         with _claiming(work):
             _adopt(work)
             while True:
+                alone = len(work.batches) == 1
                 for record in list(work.batches.values()):
                     check(work)
                     if (folded := _look_at(work, record)) is not None:
                         progress.count(
                             folded.cost_usd, completed=folded.completed, failed=folded.failed
                         )
-                        _learn(work, record, folded)
+                        _learn(work, record, folded, alone=alone)
                 if work.left and not (work.held and work.batches):
                     submit_pending(work, plan)
                 if not work.batches:
@@ -229,8 +230,11 @@ def _recover(work: Round, record: BatchRecord) -> Remote | None:
     return remote
 
 
-def _learn(work: Round, record: BatchRecord, folded: Folded) -> None:
-    """Draw the consequences of a batch for those that follow it."""
+def _learn(work: Round, record: BatchRecord, folded: Folded, *, alone: bool) -> None:
+    """Draw the consequences of a batch for those that follow it.
+
+    `alone`: no other of ours was under way when it was looked at.
+    """
     work.given_up.update(folded.given_up)
     work.refused += folded.refused
     if work.totals().completed == 0 and work.refused >= _HOPELESS:
@@ -241,8 +245,8 @@ def _learn(work: Round, record: BatchRecord, folded: Folded) -> None:
     if not folded.no_room:
         return
     work.cramped = True
-    if work.batches:
-        work.held = True  # Until another has ended, there is no more room than before.
+    if not alone:
+        work.held = True  # The room was another's: it will do when that one has ended, or has.
     elif record.requests > 1:
         work.most = record.requests // 2
     else:

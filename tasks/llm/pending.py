@@ -89,10 +89,11 @@ def leave_out_known(
     done = set(known.filter(~is_cut_off)["key"].to_list())
     cut_off: dict[str, int] = dict(known.filter(is_cut_off).iter_rows())
     for asked in requests:
-        cut_off_at = cut_off.get(identify(endpoint, asked).reuse_key)
-        request = asked if cut_off_at is None else ask_above(endpoint, asked, cut_off_at)
-        if request is None:
-            continue
-        keys = identify(endpoint, request)
+        request, keys = asked, identify(endpoint, asked)
+        if (cut_off_at := cut_off.get(keys.reuse_key)) is not None:
+            higher = ask_above(endpoint, asked, cut_off_at)
+            if higher is None:
+                continue
+            request, keys = higher, identify(endpoint, higher)
         if keys.reuse_key not in done and keys.response_id not in done:
             yield request

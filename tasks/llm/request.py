@@ -73,6 +73,12 @@ class Endpoint:
     server: str
     api_key: str = field(repr=False)
     simulated: bool = False
+    parameters_id: str = field(init=False, repr=False)  # Of what is sent but for the ceiling.
+
+    def __post_init__(self) -> None:
+        """Hash the parameters once: they are a part of the identity of each of its requests."""
+        digest = content_id(parameters_of(self.settings), self.settings.send_seed)
+        object.__setattr__(self, "parameters_id", digest)
 
 
 def ceiling_of(endpoint: Endpoint, request: Request) -> int | None:
@@ -97,7 +103,7 @@ def identify(endpoint: Endpoint, request: Request) -> Keys:
     base = _identify_messages(
         endpoint.server,
         endpoint.settings.model,
-        _canonical_parameters(endpoint.settings),
+        endpoint.parameters_id,
         request.prompt_id,
         request.role,
         request.template,
@@ -119,7 +125,7 @@ def form_of(endpoint: Endpoint, request: Request) -> str:
     return _identify_form(
         endpoint.server,
         endpoint.settings.model,
-        _canonical_parameters(endpoint.settings),
+        endpoint.parameters_id,
         request.role,
         request.template,
         tuple(text for speaker, text in request.messages if speaker == "system"),
@@ -178,10 +184,6 @@ def parameters_of(settings: ModelSettings) -> dict[str, Any]:
     sampling = settings.sampling
     declared = {"temperature": sampling.temperature, "top_p": sampling.top_p, **sampling.extra}
     return {name: value for name, value in declared.items() if value is not None}
-
-
-def _canonical_parameters(settings: ModelSettings) -> str:
-    return content_id(parameters_of(settings), settings.send_seed)
 
 
 @lru_cache(maxsize=4096)
