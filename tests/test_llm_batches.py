@@ -323,12 +323,13 @@ def test_without_room_at_the_provider_batches_get_smaller_and_wait(store: Store)
 
 @pytest.mark.slow
 def test_a_batch_is_not_halved_for_the_room_that_another_of_ours_had(store: Store) -> None:
-    # The second five are turned away while the first are under way; both are over at one look.
+    # The second five are turned away while the first are under way, and both are over at one look
+    # (on a slow machine the first may be over before the second are made: then there was room).
     with simulating({"batches": {"enqueued_tokens": 8 * TOKENS, "in_progress_s": 1.5}}) as url:
         done = _run(store, _endpoint(url, batch={"poll_interval_s": 1.0}), 10)
     assert done.completed == 10
     sizes = store.sql("select requests from batches order by created_at")["requests"].to_list()
-    assert sizes == [10, 5, 5, 5]
+    assert sizes in ([10, 5, 5, 5], [10, 5, 5])
 
 
 @pytest.mark.slow
