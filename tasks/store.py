@@ -10,11 +10,9 @@ at the commit, which is tried again.
 """
 
 import atexit
-import logging
 import os
 import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -22,13 +20,6 @@ from typing import Any
 
 import duckdb
 import polars as pl
-from tenacity import (
-    before_sleep_log,
-    retry,
-    retry_if_exception,
-    stop_after_delay,
-    wait_random_exponential,
-)
 
 from tasks.errors import StoreError
 from tasks.lake import (
@@ -40,7 +31,9 @@ from tasks.lake import (
     find_neighbours,
     is_postgres,
 )
+from tasks.migrations import apply_migrations
 from tasks.recipe import StoreSettings
+from tasks.store_errors import explaining_reads, explaining_writes, retry_conflicts
 
 UNIQUE: Mapping[str, tuple[str, ...]] = {
     "prompts": ("prompt_id",),
@@ -89,39 +82,9 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "forms": ("role", "model", "domain", "answer_type"),
 }
 BOOKKEEPING = ("run_id", "created_at")
-_CONFLICTS = (
-    "database is locked",
-    "transaction conflict",
-    "could not serialize",
-    "exceeded the maximum retry count",  # DuckLake's own, after which it gives up.
-    "does not have any columns",  # A table that was being made while the catalog was read.
-)
-_FULL = ("No space left", "disk is full", "File too large", "disk I/O error")
-_LONGEST_REASON = 1_000
 ROW_GROUP = 20_480
 ONE_THREAD_BYTES = 64_000_000  # Of Parquet: what one core reads in half a second.
 MOST_RECALLED_BYTES = 8_000_000
-_COMMIT_PATIENCE_S = 60
-_APART = "-- In a transaction of its own: "  # How a migration begins that needs one.
-_LOGGER = logging.getLogger(__name__)
-
-
-def _is_conflict(error: BaseException) -> bool:
-    """Another process committed first: the transaction was rolled back and may be tried again."""
-    text = str(error).lower()
-    made_at_once = "failed to initialize ducklake" in text and "already exists" in text
-    return isinstance(error, duckdb.Error) and (
-        made_at_once or any(sign in text for sign in _CONFLICTS)
-    )
-
-
-_retry_conflicts = retry(
-    retry=retry_if_exception(_is_conflict),
-    wait=wait_random_exponential(multiplier=0.02, max=1),
-    stop=stop_after_delay(_COMMIT_PATIENCE_S),
-    before_sleep=before_sleep_log(_LOGGER, logging.DEBUG),
-    reraise=True,
-)
 
 
 class Store:
@@ -157,7 +120,7 @@ class Store:
 
     def sql(self, statement: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Run one statement with bound parameters and return its rows."""
-        with _readable():
+        with explaining_reads():
             return self.cursor().execute(statement, dict(parameters or {})).pl()
 
     def query(self, name: str, **parameters: Any) -> pl.DataFrame:
@@ -187,7 +150,7 @@ class Store:
         cursor = self._connection.cursor()
         cursor.execute(f"use {LAKE}")
         try:
-            with _readable():
+            with explaining_reads():
                 reader = cursor.execute(_read_query(name), parameters).to_arrow_reader(rows)
             for batch in reader:
                 if batch.num_rows:
@@ -239,8 +202,8 @@ class Store:
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run one statement that changes the store, retrying while another process commits."""
-        with self._writing, _explained():
-            _retry_conflicts(self.cursor().execute)(statement, dict(parameters or {}))
+        with self._writing, explaining_writes():
+            retry_conflicts(self.cursor().execute)(statement, dict(parameters or {}))
 
     def columns(self, table: str) -> dict[str, str]:
         """Return a table's columns and their types, in order."""
@@ -289,11 +252,11 @@ class Store:
 
         # DuckDB finds `incoming` among the variables of who calls it. To register a frame would be
         # to make a view and to drop it: a transaction each in a lake, as long as the insert itself.
-        @_retry_conflicts
+        @retry_conflicts
         def insert(incoming: pl.DataFrame) -> int:
             return int(cursor.execute(statement).fetchall()[0][0])
 
-        with self._writing, _explained():
+        with self._writing, explaining_writes():
             return insert(rows)
 
 
@@ -323,7 +286,7 @@ def _open(settings: StoreSettings, *, migrate: bool) -> Store:
         _prepare_folder(settings, create=migrate)
     connection = connect_duckdb(extensions_of(settings))
     try:
-        _retry_conflicts(connection.execute)(attach_statement(settings))
+        retry_conflicts(connection.execute)(attach_statement(settings))
     except duckdb.Error as error:
         connection.close()
         if "does not match existing data path" in str(error):
@@ -372,78 +335,6 @@ def _prepare_folder(settings: StoreSettings, *, create: bool) -> None:
         )
 
 
-def apply_migrations(store: Store, *, apply: bool = True) -> None:
-    """Apply the numbered migrations that the store lacks, all at once where they allow it.
-
-    A transaction that changes what tables there are has every table read again, so one for each
-    migration would make a new store four times as slow to make.
-    """
-    store.execute(
-        "create table if not exists migrations "
-        "(number integer, name varchar, applied_at timestamptz)"
-    )
-    done = [
-        int(number)
-        for (number,) in store.cursor().execute("select number from migrations").fetchall()
-    ]
-    missing = find_missing_migrations(store.settings, done)
-    if missing and not apply:
-        raise StoreError(
-            f"{store.settings.catalog}: this store needs migration {missing[0].stem}; "
-            "it is applied by the next `teachset run`."
-        )
-    for files in _together(missing):
-        with _explained():
-            _apply(store, files)
-
-
-def find_missing_migrations(settings: StoreSettings, done: Sequence[int]) -> list[Path]:
-    """Return the migrations after those done. Raises StoreError if a newer Teachset was here."""
-    files = sorted((SQL_FOLDER / "migrations").glob("[0-9]*.sql"))
-    newest = int(files[-1].name[:4])
-    if max(done, default=0) > newest:
-        raise StoreError(
-            f"{settings.catalog}: this store is at migration {max(done)}, this Teachset "
-            f"knows {newest}. Use the newer Teachset that wrote it, or another store."
-        )
-    return [file for file in files if int(file.name[:4]) not in done]
-
-
-def _together(migrations: Sequence[Path]) -> list[list[Path]]:
-    """Return migrations in groups of one transaction each: one that says so begins another."""
-    groups: list[list[Path]] = []
-    for file in migrations:
-        if not groups or file.read_text(encoding="utf-8").startswith(_APART):
-            groups.append([])
-        groups[-1].append(file)
-    return groups
-
-
-@_retry_conflicts
-def _apply(store: Store, migrations: Sequence[Path]) -> None:
-    """Apply migrations in one transaction, without those that another process has applied."""
-    cursor = store.cursor()
-    cursor.execute("begin")
-    try:
-        # Rows that two processes add do not collide, and a migration may do no more than that.
-        cursor.execute("comment on table migrations is 'altered by each: one at a time'")
-        applied = {
-            number for (number,) in cursor.execute("select number from migrations").fetchall()
-        }
-        for file in migrations:
-            if (number := int(file.name[:4])) not in applied:
-                cursor.execute(file.read_text(encoding="utf-8"))
-                cursor.execute(
-                    "insert into migrations values ($number, $name, now())",
-                    {"number": number, "name": file.stem},
-                )
-        cursor.execute("commit")
-    except BaseException:
-        with suppress(duckdb.TransactionException):  # A commit that failed has rolled back already.
-            cursor.execute("rollback")
-        raise
-
-
 @cache
 def _read_query(name: str) -> str:
     return (SQL_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
@@ -468,44 +359,6 @@ def _insert_statement(
         f"insert into {into} by name select {names} from incoming as new "
         f"where not exists (select 1 from {there} as old where {same})"
     )
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn a failed write into a StoreError that says what to do."""
-    try:
-        yield
-    except duckdb.Error as error:
-        raise _explain(error, "the store refused a write") from error
-
-
-@contextmanager
-def _readable() -> Iterator[None]:
-    """Turn a file or a catalog that cannot be read into a StoreError; wrong SQL stays our defect.
-
-    DuckLake's own failures are of no subclass.
-    """
-    try:
-        yield
-    except duckdb.Error as error:
-        if isinstance(error, duckdb.IOException) or type(error) is duckdb.Error:
-            raise _explain(error, "the store cannot be read") from error
-        raise
-
-
-def _explain(error: duckdb.Error, what: str) -> StoreError:
-    text = _shorten(str(error))
-    if any(sign in text for sign in _FULL):
-        what = "the disk of the store is full or failing; free some space, run again"
-    elif any(sign in text for sign in ("Read-only", "Permission denied", "readonly")):
-        what = "the store cannot be written"
-    return StoreError(f"{what}: {text}")
-
-
-def _shorten(text: str) -> str:
-    """Cut the middle out of an error that quotes a whole batch of rows."""
-    half = _LONGEST_REASON // 2
-    return text if len(text) <= _LONGEST_REASON else f"{text[:half]} … {text[-half:]}"
 
 
 _OPEN: dict[str, Store] = {}

@@ -14,8 +14,8 @@ from cli.doctor.finding import Finding
 from cli.reading import open_reader, read_rows
 from tasks.errors import StoreError
 from tasks.lake import data_path, is_postgres, local_folder
+from tasks.migrations import find_missing_migrations
 from tasks.recipe import Recipe, StoreSettings
-from tasks.store import find_missing_migrations
 
 AREA = "store"
 RESTORE = "restore them from a backup (docs/operations.md)"

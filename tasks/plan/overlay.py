@@ -27,8 +27,9 @@ from tasks.lake import (
 )
 from tasks.llm.columns import frame_of
 from tasks.llm.journal import read_segment
+from tasks.migrations import apply_migrations, find_missing_migrations
 from tasks.recipe import StoreSettings
-from tasks.store import Store, apply_migrations, find_missing_migrations
+from tasks.store import Store
 
 COPIED_BYTES = 32 << 20  # A smaller table is copied: fifty questions to a lake take 2 s longer.
 _UNREAD = ("migrations", "prompt_sources", "quarantine")
