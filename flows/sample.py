@@ -20,6 +20,7 @@ from tasks.sample import (
     count_wanted,
     sample_chunk,
 )
+from tasks.settled import unless_settled
 from tasks.store import open_store
 
 
@@ -69,11 +70,18 @@ def _judge_students(recipe: Recipe, run_id: str) -> None:
 
 def _draw(recipe: Recipe, run_id: str, role: SampledRole, look: Callable[[], object]) -> None:
     """Draw samples of a role round by round, with a look at what is there before each round."""
-    rounds = count_rounds(recipe, role)
+    rounds, store = count_rounds(recipe, role), open_store(recipe.store)
     for _ in range(rounds):
         if rounds > 1:
             look()
-        calls = count_wanted(open_store(recipe.store), recipe, role).calls
+        calls = unless_settled(
+            store,
+            recipe,
+            run_id,
+            f"count what is wanted of the {role}",
+            lambda: count_wanted(store, recipe, role).calls,
+            counts=True,
+        )
         run_ranges(
             role,
             calls,

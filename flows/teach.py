@@ -12,6 +12,7 @@ from tasks.run import recorded_run
 from tasks.select.contamination import mark_contaminated_responses
 from tasks.select.decide import select_taught_prompts
 from tasks.select.texts import judge_texts
+from tasks.settled import unless_settled
 from tasks.store import open_store
 from tasks.teach import count_wanted, teach_chunk
 
@@ -30,8 +31,16 @@ def teach(recipe: Recipe | RecipeFile) -> None:
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "teach") as run_id:
-        record_forms(open_store(recipe.store), recipe, ("teacher",), run_id)
-        calls = count_wanted(open_store(recipe.store), recipe).calls
+        store = open_store(recipe.store)
+        record_forms(store, recipe, ("teacher",), run_id)
+        calls = unless_settled(
+            store,
+            recipe,
+            run_id,
+            "count what is wanted of the teacher",
+            lambda: count_wanted(store, recipe).calls,
+            counts=True,
+        )
         run_ranges(
             "teacher",
             calls,

@@ -13,6 +13,7 @@ import atexit
 import os
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -65,6 +66,7 @@ UNIQUE: Mapping[str, tuple[str, ...]] = {
     "loads": ("run_id", "purpose"),
     "ratings": ("rating_id",),
     "read_files": ("file_id",),
+    "settled": ("stage", "settings", "snapshot"),
 }
 LATEST: Mapping[str, tuple[str, ...]] = {
     "difficulty": ("prompt_id", "student"),
@@ -108,6 +110,7 @@ class Store:
         self._writing = threading.RLock()
         self._columns: dict[str, dict[str, str]] = {}
         self._recalled: dict[str, tuple[int, Mapping[str, Any], pl.DataFrame]] = {}
+        self._noted: dict[int, set[str]] = {}
 
     def cursor(self) -> duckdb.DuckDBPyConnection:
         """Return this thread's cursor, with the lake as its default catalog."""
@@ -120,6 +123,7 @@ class Store:
 
     def sql(self, statement: str, parameters: Mapping[str, Any] | None = None) -> pl.DataFrame:
         """Run one statement with bound parameters and return its rows."""
+        self._note(statement)
         with explaining_reads():
             return self.cursor().execute(statement, dict(parameters or {})).pl()
 
@@ -135,6 +139,7 @@ class Store:
         """
         if not self._has_snapshots:
             return self.query(name, **parameters)
+        self._note(_read_query(name))
         snapshot = int(self.sql(f"select id from {LAKE}.current_snapshot()")["id"][0])
         known = self._recalled.get(name)
         if known is not None and known[:2] == (snapshot, parameters):
@@ -147,6 +152,7 @@ class Store:
 
     def stream(self, name: str, rows: int, **parameters: Any) -> Iterator[pl.DataFrame]:
         """Run a named query and yield its rows in frames of about `rows`, memory bounded."""
+        self._note(_read_query(name))
         cursor = self._connection.cursor()
         cursor.execute(f"use {LAKE}")
         try:
@@ -175,6 +181,7 @@ class Store:
         are null; `created_at` and `run_id` are filled in. With `known_new` the caller has looked
         already. Raises StoreError if it cannot be written.
         """
+        self._note(table)
         if rows.is_empty():
             return 0
         columns = self.columns(table)
@@ -202,8 +209,19 @@ class Store:
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run one statement that changes the store, retrying while another process commits."""
+        self._note(statement)
         with self._writing, explaining_writes():
             retry_conflicts(self.cursor().execute)(statement, dict(parameters or {}))
+
+    @contextmanager
+    def noting(self) -> Iterator[set[str]]:
+        """Note, while the block runs, what anybody asks this store: statements, tables added to."""
+        asked: set[str] = set()
+        self._noted[id(asked)] = asked
+        try:
+            yield asked
+        finally:
+            del self._noted[id(asked)]
 
     def columns(self, table: str) -> dict[str, str]:
         """Return a table's columns and their types, in order."""
@@ -245,6 +263,10 @@ class Store:
     def close(self) -> None:
         """Let go of the catalog. Closing twice is harmless."""
         self._connection.close()
+
+    def _note(self, asked: str) -> None:
+        for noted in list(self._noted.values()):
+            noted.add(asked)
 
     def _insert(self, statement: str, rows: pl.DataFrame) -> int:
         """Run an insert that names the frame `incoming`, and return how many rows it added."""

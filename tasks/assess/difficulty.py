@@ -21,6 +21,7 @@ from tasks.assess.membership import (
 from tasks.llm.pending import Range, split_ids
 from tasks.progress import active, track
 from tasks.recipe import Recipe, SelectSettings
+from tasks.settled import unless_settled
 from tasks.store import Store, open_store
 
 RESPONSES_AT_A_TIME = 4_000_000
@@ -98,5 +99,12 @@ def _ranges(store: Store) -> Iterator[Range]:
 @task(task_run_name="measure-difficulty", cache_policy=NO_CACHE)
 def measure_difficulty_task(recipe: Recipe, run_id: str) -> int:
     """Measure every student on every prompt; return how many measures are new."""
+    store = open_store(recipe.store)
     with track("measure difficulty"):
-        return measure_difficulty(open_store(recipe.store), recipe.select, run_id)
+        return unless_settled(
+            store,
+            recipe,
+            run_id,
+            "measure-difficulty",
+            lambda: measure_difficulty(store, recipe.select, run_id),
+        )

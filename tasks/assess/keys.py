@@ -20,6 +20,7 @@ from tasks.assess.grade import same_answer
 from tasks.assess.votes import extract_votes, record_votes
 from tasks.identity import content_id
 from tasks.recipe import Recipe, SelectSettings
+from tasks.settled import unless_settled
 from tasks.store import Store, open_store
 
 CHUNK = 20_000
@@ -191,4 +192,7 @@ def derive_recipe_keys(store: Store, recipe: Recipe, run_id: str) -> int:
 @task(task_run_name="derive-keys", cache_policy=NO_CACHE)
 def derive_keys_task(recipe: Recipe, run_id: str) -> int:
     """Derive the keys that are missing or changed; return how many."""
-    return derive_recipe_keys(open_store(recipe.store), recipe, run_id)
+    store = open_store(recipe.store)
+    return unless_settled(
+        store, recipe, run_id, "derive-keys", lambda: derive_recipe_keys(store, recipe, run_id)
+    )

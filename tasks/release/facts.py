@@ -65,5 +65,5 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
             role: {"model": model.model, **model.prices.model_dump(exclude_none=True)}
             for role, model in recipe.models.each()
         },
-        snapshot=store.query("release_snapshot").row(0, named=True),
+        snapshot=store.query("lake_snapshot").row(0, named=True),
     )

@@ -44,8 +44,10 @@ from tasks.release.manifest import build_manifest, describe_origin
 from tasks.release.report.page import Story, write_report
 from tasks.release.stage import Staged, stage_pairs
 from tasks.release.verify import identify_release, is_complete
+from tasks.settled import find_settled, settling
 from tasks.store import Store, open_store
 
+_STAGE = "release"
 STAGING, LOCK = ".staging-", ".lock"
 _NEXT_LATEST = ".latest-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -79,10 +81,16 @@ def release(store: Store, recipe: Recipe, run_id: str) -> Published:
         with _alone_in(folder):
             remove_leftovers(folder)
             refuse_foreign_latest(folder / LATEST)
+            if (known := _find_settled(store, recipe)) is not None:
+                _point_latest(known.folder)
+                return known
             staging = folder / f"{STAGING}{secrets.token_hex(6)}"
             staging.mkdir()
             try:
-                return _publish(store, recipe, run_id, staging)
+                with settling(store, recipe, run_id, _STAGE) as is_through:
+                    published = _publish(store, recipe, run_id, staging)
+                    is_through(published.release_id)
+                return published
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
 
@@ -175,6 +183,25 @@ def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Publis
         new=not found or not known,
         gate=gate,
     )
+
+
+def _find_settled(store: Store, recipe: Recipe) -> Published | None:
+    """Return the release that was published of just these rows, if it still lies there whole."""
+    settled = find_settled(store, recipe, _STAGE)
+    if settled is None or settled.outcome is None:
+        return None
+    recorded = store.query("release_published", release_id=settled.outcome)
+    target = Path(recipe.release.folder, f"{recipe.name}-{settled.outcome}")
+    try:
+        manifest = (target / MANIFEST).read_bytes()
+    except OSError:
+        return None
+    is_it = identify_release(manifest) == settled.outcome and is_complete(target, manifest)
+    if recorded.is_empty() or not is_it:
+        return None
+    version, pairs, validation_pairs = recorded.row(0)
+    gate = json.loads((target / GATE).read_text(encoding="utf-8"))
+    return Published(settled.outcome, target, version, pairs, validation_pairs, False, gate)
 
 
 def _number(past: pl.DataFrame, release_id: str) -> int:

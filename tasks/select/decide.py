@@ -30,6 +30,7 @@ from tasks.select.limits import (
 )
 from tasks.select.rated import add_ratings, drop_objected_prompts, drop_objected_responses
 from tasks.select.texts import name_text_rules
+from tasks.settled import unless_settled
 from tasks.store import Store, open_store
 
 _UNSCOPED = (("asked", True), ("frozen", False))  # Where no scope is marked.
@@ -121,15 +122,25 @@ def decide_after_teach(store: Store, recipe: Recipe, run_id: str) -> Decided:
 
 
 @task(task_run_name="decide")
-def select_prompts(recipe: Recipe, run_id: str) -> Decided:
-    """Decide on every prompt before money is spent on teaching it."""
-    return decide_prompts(open_store(recipe.store), recipe, run_id)
+def select_prompts(recipe: Recipe, run_id: str) -> int:
+    """Decide on every prompt before money is spent on teaching it; return what has changed."""
+    store = open_store(recipe.store)
+    return unless_settled(
+        store, recipe, run_id, "decide", lambda: decide_prompts(store, recipe, run_id).changed
+    )
 
 
 @task(task_run_name="decide-after-teach")
-def select_taught_prompts(recipe: Recipe, run_id: str) -> Decided:
-    """Decide on every prompt once its teaching is known."""
-    return decide_after_teach(open_store(recipe.store), recipe, run_id)
+def select_taught_prompts(recipe: Recipe, run_id: str) -> int:
+    """Decide on every prompt once its teaching is known; return what has changed."""
+    store = open_store(recipe.store)
+    return unless_settled(
+        store,
+        recipe,
+        run_id,
+        "decide-after-teach",
+        lambda: decide_after_teach(store, recipe, run_id).changed,
+    )
 
 
 def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:

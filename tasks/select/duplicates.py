@@ -21,6 +21,7 @@ from tasks.select.clusters import cluster, cluster_pairs, gather_signed
 from tasks.select.embed import name_embedder
 from tasks.select.minhash import name_signature, sign_prompts
 from tasks.select.words import join_choices
+from tasks.settled import unless_settled
 from tasks.store import Store, open_store
 
 METHOD = "exact"
@@ -153,9 +154,15 @@ def match_near(store: Store, settings: DuplicateSettings, tracker: Tracker) -> p
 @task(task_run_name="find-duplicates")
 def mark_duplicates(recipe: Recipe, run_id: str) -> int:
     """Mark every prompt that asks what another one asks already."""
-    settings = recipe.select.duplicates
+    store, settings = open_store(recipe.store), recipe.select.duplicates
     embedder = name_embedder(recipe) if settings.meaning is not None else None
-    return find_duplicates(open_store(recipe.store), settings, run_id, embedder)
+    return unless_settled(
+        store,
+        recipe,
+        run_id,
+        f"find-duplicates by {embedder}" if embedder else "find-duplicates",
+        lambda: find_duplicates(store, settings, run_id, embedder),
+    )
 
 
 def _match_exact(store: Store) -> pl.DataFrame:

@@ -15,15 +15,16 @@ from prefect.cache_policies import NO_CACHE
 from expectations.expected import Limits
 from expectations.text_rules import TextRules
 from tasks.identity import content_id
-from tasks.llm.pending import split_prompts
+from tasks.llm.pending import split_ids
 from tasks.progress import track
 from tasks.rate.guidelines import split_passages
 from tasks.recipe import Recipe
 from tasks.release.gate import list_guidelines
 from tasks.release.shapes import build_pairs
+from tasks.settled import unless_settled
 from tasks.store import Store, open_store
 
-PROMPTS_AT_A_TIME = 20_000
+RESPONSES_AT_A_TIME = 20_000
 
 
 def text_rules(recipe: Recipe) -> TextRules:
@@ -43,19 +44,18 @@ def judge_responses(store: Store, recipe: Recipe, run_id: str) -> int:
     What these rules have looked at before is not looked at again.
     """
     rules = text_rules(recipe)
-    digest = name_text_rules(recipe, rules)
+    asked = {
+        "policy": recipe.policy_version(),
+        "teacher": recipe.models.teacher.model if recipe.models.teacher else None,
+        "only_correct": recipe.teach.only_correct,
+        "text_rules": name_text_rules(recipe, rules),
+    }
     faulty = 0
     with track("rules on texts") as tracker:
-        for part in split_prompts(store, PROMPTS_AT_A_TIME):
-            rows = store.query(
-                "teach_unjudged",
-                low=part.low,
-                high=part.high,
-                policy=recipe.policy_version(),
-                teacher=recipe.models.teacher.model if recipe.models.teacher else None,
-                only_correct=recipe.teach.only_correct,
-                text_rules=digest,
-            )
+        # Each range is read out of the whole store: no more of them than there is to judge.
+        unjudged = int(store.query("teach_unjudged_count", **asked)["responses"][0])
+        for part in split_ids(-(-unjudged // RESPONSES_AT_A_TIME)):
+            rows = store.query("teach_unjudged", low=part.low, high=part.high, **asked)
             if rows.is_empty():
                 continue
             faults = find_faults_in(store, rows, recipe, rules, run_id)
@@ -93,4 +93,8 @@ def name_text_rules(recipe: Recipe, rules: TextRules | None = None) -> str:
 @task(task_run_name="judge-texts", cache_policy=NO_CACHE)
 def judge_texts(recipe: Recipe, run_id: str) -> int:
     """Find the teachers' responses that the gate would refuse."""
-    return judge_responses(open_store(recipe.store), recipe, run_id)
+    store = open_store(recipe.store)
+    stage = f"judge-texts by {name_text_rules(recipe)}"
+    return unless_settled(
+        store, recipe, run_id, stage, lambda: judge_responses(store, recipe, run_id)
+    )
