@@ -91,17 +91,24 @@ def measure_orchestration() -> Iterator[dict[str, Any]]:
 
 
 def measure_nothing_new() -> Iterator[dict[str, Any]]:
-    """The second and the third night on a large store: nothing has come in since."""
+    """The nights after the first on a large store: nothing has come in since.
+
+    The first of them finds out what later stages of the busy night left to do for earlier ones.
+    """
     with _large_project() as path:
         first = _night_if_new(path)
         with tempfile.TemporaryDirectory() as home:
-            told = [_in_process("night", str(path), home=home) for _ in range(2)]
-    walls = [night["wall_s"] for night in told]
+            told = [_in_process("night", str(path), home=home) for _ in range(3)]
+    after, *quiet = told
+    detail = f"{PROMPTS:,} prompts; the busy night {first}"
+    wall = after["wall_s"]
+    yield line_of("the night after a busy one", wall, "s", "<= 60", wall <= 60, detail)
+    walls = [night["wall_s"] for night in quiet]
     worst = max(walls)
     detail = (
         f"{PROMPTS:,} prompts; {' and '.join(f'{wall:.1f} s' for wall in walls)}, "
-        f"{max(night['processor_s'] for night in told):.1f} s of processor, "
-        f"{max(night['peak_bytes'] for night in told) / 2**30:.1f} GiB; the first night {first}"
+        f"{max(night['processor_s'] for night in quiet):.1f} s of processor, "
+        f"{max(night['peak_bytes'] for night in quiet) / 2**30:.1f} GiB"
     )
     yield line_of("a night with nothing new", worst, "s", "<= 60", worst <= 60, detail)
     calls = sum(night["calls"] for night in told)

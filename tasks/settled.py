@@ -35,7 +35,7 @@ _ROOT = Path(__file__).resolve().parents[1]
 _CODE = ("tasks/**/*.py", "expectations/**/*.py", "sql/**/*.sql")
 # What we keep has their hashes, their arithmetic and their reading of formulas in it.
 _LIBRARIES = ("duckdb", "math-verify", "polars")
-_COMMENT = re.compile(r"--.*")
+_TOKEN = re.compile(r"--.*|'(?:[^']|'')*'|\w+")
 _WORD = re.compile(r"\w+")
 _LOGGER = logging.getLogger(__name__)
 
@@ -136,7 +136,13 @@ def _read_schema(store: Store) -> tuple[set[str], dict[str, str]]:
 
 
 def _words_of(statement: str) -> set[str]:
-    return set(_WORD.findall(_COMMENT.sub("", statement).lower()))
+    """Return the words of a statement, but for comments and for texts of more than one word."""
+    said = (
+        token
+        for token in _TOKEN.findall(statement.lower())
+        if not token.startswith("--") and not (token.startswith("'") and " " in token)
+    )
+    return {word for token in said for word in _WORD.findall(token)}
 
 
 def _identify(recipe: Recipe) -> str:

@@ -184,8 +184,22 @@ def test_a_small_store_is_looked_through(
     assert [stage.times(recipe), stage.times(recipe)] == [3, 3]
 
 
-def test_tables_are_those_behind_views_and_macros_and_none_of_a_comment(store: Store) -> None:
-    assert list_tables(store, ["select 1 -- of the responses\nfrom keys"]) == ["keys"]
+@pytest.mark.parametrize(
+    ("statement", "tables"),
+    [
+        ("select 1 -- of the responses\nfrom keys", ["keys"]),
+        ("select ' of the gates' || 'it''s in the runs' from keys", ["keys"]),
+        ("select '-- ' || model from responses -- don't\njoin keys", ["keys", "responses"]),
+        ("select * from query_table('prompts')", ["prompts"]),
+        ('SELECT 1 FROM "Keys"', ["keys"]),
+        ("select 'nothing'", []),
+    ],
+)
+def test_tables_are_what_a_statement_names(statement: str, tables: list[str], store: Store) -> None:
+    assert list_tables(store, [statement]) == tables
+
+
+def test_tables_are_those_behind_views_and_macros(store: Store) -> None:
     assert list_tables(store, ["from current_decisions"]) == ["decisions"]
     behind = list_tables(store, ["from spendable_prompts"])
     assert {"prompts", "rewrites", "duplicates", "contamination"} <= set(behind)
