@@ -23,6 +23,7 @@ from prefect import task
 
 from tasks.errors import GateFailed, InputError, RecipeError, StoreError
 from tasks.events import announce, announce_closed_gate
+from tasks.identity import content_id
 from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.release.card import write_cards
@@ -47,7 +48,6 @@ from tasks.release.verify import identify_release, is_complete
 from tasks.settled import find_settled, settling
 from tasks.store import Store, open_store
 
-_STAGE = "release"
 STAGING, LOCK = ".staging-", ".lock"
 _NEXT_LATEST = ".latest-"
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -87,7 +87,7 @@ def release(store: Store, recipe: Recipe, run_id: str) -> Published:
             staging = folder / f"{STAGING}{secrets.token_hex(6)}"
             staging.mkdir()
             try:
-                with settling(store, recipe, run_id, _STAGE) as is_through:
+                with settling(store, recipe, run_id, _name_stage(recipe)) as is_through:
                     published = _publish(store, recipe, run_id, staging)
                     is_through(published.release_id)
                 return published
@@ -185,9 +185,18 @@ def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Publis
     )
 
 
+def _name_stage(recipe: Recipe) -> str:
+    """Name the stage with the words of the user's own files that the gate reads."""
+    settings = recipe.release
+    files = sorted(Path(settings.rules).glob("*.sql")) if settings.rules is not None else []
+    files += [Path(file) for file in (settings.suite, settings.gate.tokenizer) if file is not None]
+    words = [(str(file), file.read_bytes().hex()) for file in files if file.is_file()]
+    return f"release by {content_id(words)[:12]}"
+
+
 def _find_settled(store: Store, recipe: Recipe) -> Published | None:
     """Return the release that was published of just these rows, if it still lies there whole."""
-    settled = find_settled(store, recipe, _STAGE)
+    settled = find_settled(store, recipe, _name_stage(recipe))
     if settled is None or settled.outcome is None:
         return None
     recorded = store.query("release_published", release_id=settled.outcome)
