@@ -4,8 +4,9 @@ with open_reader(recipe.store) as connection:
     connection.sql("select count(*) from prompts")
 """
 
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,12 @@ import duckdb
 from tasks.errors import StoreError
 from tasks.lake import (
     LAKE,
+    ONE_THREAD_BYTES,
     SQL_FOLDER,
     StorePlace,
     attach_statement,
     connect_duckdb,
+    data_path,
     extensions_of,
 )
 
@@ -28,12 +31,29 @@ def open_reader(settings: StorePlace, *extensions: str) -> Iterator[duckdb.DuckD
 
     Raises StoreError if it is not there.
     """
-    connection = connect_duckdb([*extensions_of(settings), *extensions])
+    threads = 1 if is_small(settings) else None
+    connection = connect_duckdb([*extensions_of(settings), *extensions], threads)
     try:
         attach(connection, settings)
         yield connection
     finally:
         connection.close()
+
+
+def is_small(settings: StorePlace) -> bool:
+    """Say whether the files of a store lie here and one thread reads them as soon as several.
+
+    Most queries of such a store take longer to plan than to run, and threads that wait for each
+    other take time from the run that is under way.
+    """
+    size = 0
+    for folder, _, files in os.walk(data_path(settings)):
+        for file in files:
+            with suppress(FileNotFoundError):  # A run may be tidying.
+                size += os.stat(os.path.join(folder, file)).st_size
+        if size > ONE_THREAD_BYTES:
+            return False
+    return "://" not in data_path(settings)
 
 
 def attach(connection: duckdb.DuckDBPyConnection, settings: StorePlace) -> None:

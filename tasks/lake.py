@@ -20,6 +20,7 @@ from tasks.identity import content_id
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
 LAKE = "lake"
+ONE_THREAD_BYTES = 64_000_000  # Of Parquet: what one core reads in half a second.
 
 
 class StorePlace(Protocol):
@@ -114,11 +115,12 @@ def is_postgres(settings: StorePlace) -> bool:
 
 def connect_duckdb(
     extensions: Sequence[str] = ("ducklake", "sqlite_scanner"),
+    threads: int | None = None,
 ) -> duckdb.DuckDBPyConnection:
     """Open an in-memory DuckDB with the extensions loaded from the wheels they came in.
 
     Nothing is downloaded where a wheel is installed; elsewhere DuckDB's own repository is asked.
-    It takes all cores unless TEACHSET_THREADS says how many.
+    It takes all cores unless it is told how many `threads`; TEACHSET_THREADS has the last word.
     """
     binaries = {extension: find_extension(extension) for extension in extensions}
     config: dict[str, str | bool | int | float | list[str]] = {
@@ -127,10 +129,12 @@ def connect_duckdb(
     if all(binaries.values()):
         # The installer has checked the wheels; checking their 70 MB again takes half a second.
         config["allow_unsigned_extensions"] = "true"
-    if threads := os.environ.get("TEACHSET_THREADS"):
-        if not (threads.isascii() and threads.isdigit() and int(threads)):
-            raise StoreError(f"TEACHSET_THREADS is {threads!r}; it must be a number of at least 1")
+    if threads is not None:
         config["threads"] = threads
+    if said := os.environ.get("TEACHSET_THREADS"):
+        if not (said.isascii() and said.isdigit() and int(said)):
+            raise StoreError(f"TEACHSET_THREADS is {said!r}; it must be a number of at least 1")
+        config["threads"] = said
     connection = duckdb.connect(config=config)
     for extension in extensions:
         load_extension(connection, extension)

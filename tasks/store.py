@@ -25,6 +25,7 @@ import polars as pl
 from tasks.errors import StoreError
 from tasks.lake import (
     LAKE,
+    ONE_THREAD_BYTES,
     SQL_FOLDER,
     attach_statement,
     connect_duckdb,
@@ -85,7 +86,6 @@ LATEST: Mapping[str, tuple[str, ...]] = {
 }
 BOOKKEEPING = ("run_id", "created_at")
 ROW_GROUP = 20_480
-ONE_THREAD_BYTES = 64_000_000  # Of Parquet: what one core reads in half a second.
 MOST_RECALLED_BYTES = 8_000_000
 
 

@@ -259,3 +259,20 @@ def test_more_than_one_statement_is_refused_as_only_one_could_show_its_rows(
     assert json.loads(call("query", "--json", "select ';' as a; -- and; no; more\n").stdout) == [
         {"a": ";"}
     ]
+
+
+def test_a_small_store_is_read_with_one_thread_and_a_large_one_with_all(
+    project: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def threads() -> int:
+        asked = call("query", "select current_setting('threads') as threads", "--json")
+        return int(json.loads(asked.stdout)[0]["threads"])
+
+    monkeypatch.delenv("TEACHSET_THREADS", raising=False)
+    every_core = connect_duckdb([]).execute("select current_setting('threads')").fetchall()[0][0]
+    project.append("prompts", pl.DataFrame({"prompt_id": [f"{number}" for number in range(100)]}))
+    assert threads() == 1
+    monkeypatch.setattr("cli.reading.ONE_THREAD_BYTES", 100)
+    assert threads() == every_core
+    monkeypatch.setenv("TEACHSET_THREADS", "3")
+    assert threads() == 3
