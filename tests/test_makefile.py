@@ -9,12 +9,15 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGETS = ("run", "test", "test-slow", "check", "bench", "serve", "clean")
+_VARIABLES = ("BENCH", "RECIPE", "WORKERS")
 
 
 def make(
     folder: Path, *arguments: str, path: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    environment = {**os.environ, "PIP_NO_INDEX": "1", "MAKEFLAGS": ""}
+    # `make test WORKERS=3` has all below it told so as well.
+    inherited = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
+    environment = {**inherited, "PIP_NO_INDEX": "1", "MAKEFLAGS": ""}
     return subprocess.run(
         ["make", *arguments],
         cwd=folder,
