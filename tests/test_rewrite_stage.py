@@ -17,18 +17,25 @@ from tasks.identity import prompt_id
 from tasks.lake import SQL_FOLDER
 from tasks.llm.engine import Completion
 from tasks.llm.pending import Range
-from tasks.llm.request import Request, identify
+from tasks.llm.request import Request, form_of, identify
 from tasks.llm.servers import endpoint_of, stop_simulators
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.rewrite import acceptance, drafts, running
 from tasks.rewrite.acceptance import Gate
-from tasks.rewrite.candidate import Candidate, Parent, Refusal
+from tasks.rewrite.candidate import Candidate, Parent, Refusal, parent_of
 from tasks.rewrite.claims import claim
 from tasks.rewrite.confirm import Votes, weigh
 from tasks.rewrite.drafts import Draft, Shelf, take_batch
-from tasks.rewrite.stage import RewriteCounts, count_pending, is_in_share, rewrite_range
+from tasks.rewrite.stage import (
+    RewriteCounts,
+    _open_exchange,
+    count_pending,
+    is_in_share,
+    parent_filter,
+    rewrite_range,
+)
 from tasks.rewrite.strategies import new_numbers
 from tasks.select.decide import decide, read_evidence
 from tasks.select.duplicates import find_duplicates
@@ -120,6 +127,14 @@ def put_reply(
     }
     store.append("responses", pl.DataFrame([row]))
     return str(row["response_id"])
+
+
+def form_asked(store: Store, recipe: Recipe) -> str:
+    """Return the form in which the recipe's rewriter is asked for new numbers."""
+    endpoint = endpoint_of(store, recipe, "rewriter")
+    (parents,) = store.stream("rewrite_parents", 10, **parent_filter(store, recipe, EVERYTHING))
+    parent = parent_of(parents.row(0, named=True))
+    return form_of(endpoint, _open_exchange(new_numbers, parent, 0, endpoint))
 
 
 def reply_with(text: str = NEW_BAKER, program: str = "14 * 8 - 31", answer: str = "81") -> Any:
@@ -607,7 +622,7 @@ def test_a_new_template_version_and_a_new_variant_ask_again(
     store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = put_seeds(store, SEEDS[:1])[0]
-    put_reply(store, parent, reply_with())
+    put_reply(store, parent, reply_with(), form=form_asked(store, offline(make_recipe)))
     run(store, offline(make_recipe, confirmations=0))
     assert count_pending(store, offline(make_recipe, confirmations=0, variants=1)) == 0
     assert count_pending(store, offline(make_recipe, confirmations=0, variants=2)) == 1
