@@ -46,14 +46,16 @@ def is_small(settings: StorePlace) -> bool:
     Most queries of such a store take longer to plan than to run, and threads that wait for each
     other take time from the run that is under way.
     """
-    size = 0
-    for folder, _, files in os.walk(data_path(settings)):
+    place, size = data_path(settings), 0
+    if "://" in place:
+        return False
+    for folder, _, files in os.walk(place):
         for file in files:
             with suppress(FileNotFoundError):  # A run may be tidying.
                 size += os.stat(os.path.join(folder, file)).st_size
         if size > ONE_THREAD_BYTES:
             return False
-    return "://" not in data_path(settings)
+    return True
 
 
 def attach(connection: duckdb.DuckDBPyConnection, settings: StorePlace) -> None:
