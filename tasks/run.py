@@ -25,6 +25,7 @@ from prefect.exceptions import Pause
 from tasks.errors import BudgetReached, RunInterrupted, StoreError
 from tasks.events import announce
 from tasks.llm.journal import fold_in
+from tasks.llm.servers import stop_simulator
 from tasks.metrics import RUNS
 from tasks.recipe import Recipe
 from tasks.run_lock import only_writer
@@ -87,6 +88,7 @@ def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
         finally:
             with _ACTIVE_LOCK:
                 del _ACTIVE[recipe.store.catalog]
+            stop_simulator(recipe.store.catalog)
 
 
 @cache

@@ -1,7 +1,9 @@
-"""Where a model's key comes from: the environment or a Secret block, never a file or the store."""
+"""Servers: where a model's key comes from, and for how long a simulator of our own is there."""
 
+import urllib.request
 from pathlib import Path
 
+import polars as pl
 import pytest
 from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL, temporary_settings
@@ -9,6 +11,7 @@ from prefect.settings import PREFECT_API_URL, temporary_settings
 from tasks.errors import RecipeError
 from tasks.llm.servers import endpoint_of
 from tasks.recipe import ModelSettings
+from tasks.run import recorded_run
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 from tests.served import serving
@@ -84,3 +87,28 @@ def test_where_the_key_is_changes_nothing_that_is_decided(make_recipe: MakeRecip
 def test_only_one_place_can_have_the_key() -> None:
     with pytest.raises(ValueError, match="name one of them"):
         ModelSettings(model="m", api_key_env="KEY", api_key_block="openai")
+
+
+def _answers(base_url: str) -> bool:
+    try:
+        with urllib.request.urlopen(f"{base_url}/models", timeout=5) as response:
+            return bool(response.status == 200)
+    except OSError:
+        return False
+
+
+def test_a_simulator_knows_the_seeds_as_they_are_and_ends_with_its_run(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    recipe = make_recipe()
+    with recorded_run(recipe, "build"):
+        first = endpoint_of(store, recipe, "student").base_url
+        assert endpoint_of(store, recipe, "student").base_url == first
+        assert _answers(first)
+        seed = {"prompt_id": "p", "kind": "seed", "domain": "math", "text": "1 + 1?", "answer": "2"}
+        store.append("prompts", pl.DataFrame([seed]))
+        second = endpoint_of(store, recipe, "student").base_url
+        assert second != first
+        assert _answers(second)
+        assert not _answers(first)
+    assert not _answers(second)

@@ -1,6 +1,7 @@
 """Servers: the address, the key and the identity behind a role.
 
-A role without `base_url` is served by the simulator, started once a process and stopped with it.
+A role without `base_url` is served by the simulator, started when a run first needs it and stopped
+with that run.
 The simulator is told the seeds and their answers, so that it can be right and wrong about them.
 """
 
@@ -45,11 +46,17 @@ def identify_server(recipe: Recipe, settings: ModelSettings) -> str:
     return settings.base_url.rstrip("/")
 
 
+def stop_simulator(catalog: str) -> None:
+    """Stop the simulator that this process started for a store, if it did."""
+    with _LOCK:
+        if catalog in _RUNNING:
+            _RUNNING.pop(catalog)[1].stop()
+
+
 def stop_simulators() -> None:
     """Stop every simulator that this process started."""
-    with _LOCK:
-        while _RUNNING:
-            _RUNNING.popitem()[1].stop()
+    for catalog in list(_RUNNING):
+        stop_simulator(catalog)
 
 
 def _read_key(role: Role, settings: ModelSettings) -> str:
@@ -88,18 +95,20 @@ def _load_key(role: Role, block: str) -> str:
 def _simulator_for(store: Store, recipe: Recipe) -> RunningSimulator:
     """Return the simulator that knows the seeds of this store as they are now."""
     settings = recipe.simulator.model_dump(mode="json")
-    seeds = store.query("simulator_seeds").row(0)
-    key = content_id(store.settings.catalog, *seeds, settings)
+    catalog = store.settings.catalog
+    known = content_id(*store.query("simulator_seeds").row(0), settings)
     with _LOCK:
-        if key not in _RUNNING:
+        if catalog in _RUNNING and _RUNNING[catalog][0] != known:
+            _RUNNING.pop(catalog)[1].stop()
+        if catalog not in _RUNNING:
             with tempfile.TemporaryDirectory(prefix="teachset-simulator-") as folder:
                 items = Path(folder, "items.jsonl")
                 with items.open("wb") as file:
                     for page in store.stream("simulator_items", _ITEMS_AT_A_TIME):
                         page.write_ndjson(file)
-                _RUNNING[key] = start_simulator([items], settings)
-        return _RUNNING[key]
+                _RUNNING[catalog] = known, start_simulator([items], settings)
+        return _RUNNING[catalog][1]
 
 
-_RUNNING: dict[str, RunningSimulator] = {}
+_RUNNING: dict[str, tuple[str, RunningSimulator]] = {}  # By store, with what it was told.
 _LOCK = threading.Lock()
