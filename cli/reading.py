@@ -29,9 +29,10 @@ from tasks.lake import (
 def open_reader(settings: StorePlace, *extensions: str) -> Iterator[duckdb.DuckDBPyConnection]:
     """Attach the store read-only to a fresh DuckDB, which may have more extensions than it needs.
 
+    Half of the cores are left to the run that may be under way; TEACHSET_THREADS has the last word.
     Raises StoreError if it is not there.
     """
-    threads = 1 if is_small(settings) else None
+    threads = 1 if is_small(settings) else max(1, (os.cpu_count() or 1) // 2)
     connection = connect_duckdb([*extensions_of(settings), *extensions], threads)
     try:
         attach(connection, settings)

@@ -6,16 +6,13 @@ A migration is never changed once a store has it.
 """
 
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import duckdb
 
 from tasks.errors import StoreError
 from tasks.lake import SQL_FOLDER
 from tasks.recipe import StoreSettings
-from tasks.store_errors import explaining_writes, retry_conflicts
+from tasks.store_errors import explaining_writes, retry_conflicts, transaction
 
 if TYPE_CHECKING:
     from tasks.store import Store
@@ -74,8 +71,7 @@ def _together(migrations: Sequence[Path]) -> list[list[Path]]:
 def _apply(store: "Store", migrations: Sequence[Path]) -> None:
     """Apply migrations in one transaction, without those that another process has applied."""
     cursor = store.cursor()
-    cursor.execute("begin")
-    try:
+    with transaction(cursor):
         # Rows that two processes add do not collide, and a migration may do no more than that.
         cursor.execute("comment on table migrations is 'altered by each: one at a time'")
         applied = {
@@ -88,8 +84,3 @@ def _apply(store: "Store", migrations: Sequence[Path]) -> None:
                     "insert into migrations values ($number, $name, now())",
                     {"number": number, "name": file.stem},
                 )
-        cursor.execute("commit")
-    except BaseException:
-        with suppress(duckdb.TransactionException):  # A commit that failed has rolled back already.
-            cursor.execute("rollback")
-        raise

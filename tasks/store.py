@@ -12,7 +12,7 @@ at the commit, which is tried again.
 import atexit
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -35,7 +35,8 @@ from tasks.lake import (
 )
 from tasks.migrations import apply_migrations
 from tasks.recipe import StoreSettings
-from tasks.store_errors import explaining_reads, explaining_writes, retry_conflicts
+from tasks.store_errors import explaining_reads, explaining_writes, retry_conflicts, transaction
+from tasks.tallies import TALLIED, recount_tallies, tally_touched
 
 UNIQUE: Mapping[str, tuple[str, ...]] = {
     "prompts": ("prompt_id",),
@@ -198,14 +199,11 @@ class Store:
         )
         key = [name for name in LATEST.get(table) or UNIQUE[table] if name in rows.columns]
         rows = rows.unique(key, keep="last" if table in LATEST else "first", maintain_order=True)
-        statement = _insert_statement(
-            table,
-            self._instead.get(table, table),
-            tuple(rows.columns),
-            tuple(columns),
-            known_new,
-        )
-        return self._insert(statement, rows)
+        names, into = ", ".join(rows.columns), self._instead.get(table, table)
+        new = f"from incoming as new{'' if known_new else _unless_there(table, rows, columns)}"
+        if table in TALLIED:
+            return self._insert_tallied(table, into, names, new, ", ".join(key), rows)
+        return self._insert(f"insert into {into} by name select {names} {new}", rows)
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run one statement that changes the store, retrying while another process commits."""
@@ -249,6 +247,18 @@ class Store:
                 {"milliseconds": int(days * 86_400_000)},
             )
 
+    def recount(self) -> None:
+        """Count the tallies anew: their rows become few, and true if somebody changed the store."""
+        for table in TALLIED:
+
+            @retry_conflicts
+            def recount(table: str) -> None:
+                with transaction(self.cursor()):
+                    recount_tallies(self.cursor(), table, LATEST[table])
+
+            with self._writing, explaining_writes():
+                recount(table)
+
     def fit_threads(self) -> None:
         """Read a small store with one thread, a large one with all that there are.
 
@@ -277,6 +287,30 @@ class Store:
         @retry_conflicts
         def insert(incoming: pl.DataFrame) -> int:
             return int(cursor.execute(statement).fetchall()[0][0])
+
+        with self._writing, explaining_writes():
+            return insert(rows)
+
+    def _insert_tallied(
+        self, table: str, into: str, names: str, new: str, key: str, rows: pl.DataFrame
+    ) -> int:
+        """Insert rows of a table whose tallies change with it: both or neither."""
+        cursor = self.cursor()
+
+        @retry_conflicts
+        def insert(incoming: pl.DataFrame) -> int:
+            with transaction(cursor):
+                touch = f"create temp table touched as select {key} {new}"
+                added = int(cursor.execute(touch).fetchall()[0][0])
+                if added:
+                    tally_touched(cursor, table, -1)
+                    cursor.execute(
+                        f"insert into {into} by name "
+                        f"select {names} from incoming semi join touched using ({key})"
+                    )
+                    tally_touched(cursor, table, 1)
+                cursor.execute("drop table touched")
+            return added
 
         with self._writing, explaining_writes():
             return insert(rows)
@@ -362,25 +396,14 @@ def _read_query(name: str) -> str:
     return (SQL_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
-@cache
-def _insert_statement(
-    table: str, into: str, columns: tuple[str, ...], known: tuple[str, ...], known_new: bool
-) -> str:
-    """Return an insert of `incoming` without the rows that are there; only our own names in it."""
-    names = ", ".join(columns)
-    if known_new:
-        return f"insert into {into} by name select {names} from incoming"
-    if table in UNIQUE:
-        same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in UNIQUE[table])
-        there = table
-    else:
-        compared = [name for name in known if name in columns and name not in BOOKKEEPING]
-        same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in compared)
+def _unless_there(table: str, rows: pl.DataFrame, known: Iterable[str]) -> str:
+    """Return the condition that a row of `incoming` is not there; only our own names are in it."""
+    there, compared = table, UNIQUE.get(table)
+    if compared is None:
         there = f"current_{table}"
-    return (
-        f"insert into {into} by name select {names} from incoming as new "
-        f"where not exists (select 1 from {there} as old where {same})"
-    )
+        compared = tuple(name for name in known if name in rows.columns and name not in BOOKKEEPING)
+    same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in compared)
+    return f" where not exists (select 1 from {there} as old where {same})"
 
 
 _OPEN: dict[str, Store] = {}

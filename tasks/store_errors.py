@@ -6,7 +6,7 @@ with explaining_writes():               # a StoreError that says what to do
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import duckdb
 from tenacity import (
@@ -48,6 +48,19 @@ retry_conflicts = retry(
     before_sleep=before_sleep_log(_LOGGER, logging.DEBUG),
     reraise=True,
 )
+
+
+@contextmanager
+def transaction(cursor: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Do what the block does in one transaction, or nothing of it."""
+    cursor.execute("begin")
+    try:
+        yield
+        cursor.execute("commit")
+    except BaseException:
+        with suppress(duckdb.TransactionException):  # A commit that failed has rolled back already.
+            cursor.execute("rollback")
+        raise
 
 
 @contextmanager

@@ -58,6 +58,7 @@ def tidy_store(store: Store, *, orphans: bool = False) -> Tidied:
     """
     before = measure(store)
     bodies = empty_raw_bodies(store)
+    store.recount()
     store.compact()
     own_folder = store.settings.data is None and not find_neighbours(store.settings)
     removed = remove_orphans(store) if orphans or own_folder else 0

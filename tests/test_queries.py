@@ -56,6 +56,7 @@ def test_difficulty_by_domain_tells_solved_from_unsolved_and_undecided(store: St
         taught("other", domain="code", correct=1, wrong=3),
     )
     store.execute("update difficulty set band_low = 0.25, band_high = 0.75, gap = 0.5")
+    store.recount()
     found = store.sql("from difficulty_by_domain").to_dicts()
     assert found == [
         {
@@ -165,6 +166,7 @@ def test_every_view_for_people_is_documented_with_its_columns(store: Store) -> N
         "pairs",
         "spend_by_day",
         "difficulty_by_domain",
+        "pass_rates",
         "failures_recent",
         "what_changed_since(now())",
     ):

@@ -1,15 +1,14 @@
 -- What did it cost? One row per day, role and model; `calls` counts every attempt, and what is
 -- `unpriced` is not in the dollars.
 select
-    created_at::date as day,
+    day,
     role,
     model,
-    sum(calls)::bigint as calls,
-    count(*) filter (where not completed) as without_response,
-    sum(prompt_tokens)::bigint as prompt_tokens,
-    sum(completion_tokens)::bigint as completion_tokens,
-    round(sum(cost_usd), 4) as usd,
-    coalesce(sum(calls) filter (where cost_usd is null), 0)::bigint as unpriced
-from spend
-group by all
+    calls,
+    without_response,
+    prompt_tokens,
+    completion_tokens,
+    round(usd, 4) as usd,
+    unpriced
+from spend_by_day
 order by day, role, model;

@@ -1,17 +1,48 @@
 -- Which keys deserve a look? Gold answers that the reference model contradicts on every sample.
+with doubted as materialized (
+    select prompt_id
+    from placed_grades
+    where role = 'reference' and verdict = 'wrong'
+    group by prompt_id
+    having count(*) >= 3
+),
+
+golden as (
+    select keys.prompt_id, keys.key_id, keys.answer, keys.source
+    from keys
+    semi join doubted on keys.prompt_id = doubted.prompt_id
+    qualify row_number() over (
+        partition by keys.prompt_id order by keys.created_at desc, keys.key_id
+    ) = 1
+),
+
+graded as (
+    select placed_grades.prompt_id, placed_grades.verdict, placed_grades.extracted
+    from placed_grades
+    inner join golden
+        on placed_grades.prompt_id = golden.prompt_id and placed_grades.key_id = golden.key_id
+    where placed_grades.role = 'reference' and golden.source = 'gold'
+    qualify row_number() over (
+        partition by placed_grades.response_id
+        order by placed_grades.created_at desc, placed_grades.version desc, placed_grades.verifier
+    ) = 1
+),
+
+contradicted as (
+    select prompt_id, mode(extracted) as reference_says, count(*) as samples
+    from graded
+    group by prompt_id
+    having bool_and(verdict = 'wrong') and count(*) >= 3
+)
+
 select
     prompts.domain,
     prompts.text,
-    current_keys.answer as gold,
-    mode(current_grades.extracted) as reference_says,
-    count(*) as samples,
+    golden.answer as gold,
+    contradicted.reference_says,
+    contradicted.samples,
     prompts.prompt_id
-from current_keys
-inner join prompts on current_keys.prompt_id = prompts.prompt_id
-inner join responses
-    on current_keys.prompt_id = responses.prompt_id and responses.role = 'reference'
-inner join current_grades on responses.response_id = current_grades.response_id
-where current_keys.source = 'gold'
-group by all
-having bool_and(current_grades.verdict = 'wrong') and count(*) >= 3
+from prompts
+inner join contradicted on prompts.prompt_id = contradicted.prompt_id
+inner join golden on prompts.prompt_id = golden.prompt_id
 order by prompts.domain, prompts.prompt_id;

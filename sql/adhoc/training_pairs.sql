@@ -1,7 +1,44 @@
--- What is in the newest release? Its pairs, e.g. to read through a few of them.
--- teachset explain PAIR_ID tells where one of them comes from.
-select pair_id, split, domain, kind, prompt, response
-from pairs
-where version = (select max(version) from releases)
-order by pair_id
-limit 20;
+-- What is in the newest release? The first twenty of its pairs, to read through.
+-- teachset explain PAIR_ID tells where one of them comes from; the view `pairs` has them all.
+with newest as (
+    select release_id
+    from releases
+    order by created_at desc
+    limit 1
+),
+
+shown as materialized (
+    select release_pairs.pair_id, release_pairs.split, release_pairs.prompt_id, release_pairs.response_id
+    from release_pairs
+    semi join newest on release_pairs.release_id = newest.release_id
+    order by release_pairs.pair_id
+    limit 20
+),
+
+asked as (
+    select prompts.prompt_id, prompts.domain, prompts.kind, prompts.text
+    from prompts
+    semi join shown on prompts.prompt_id = shown.prompt_id
+),
+
+answered as (
+    select responses.prompt_id, responses.response_id, responses.content
+    from responses
+    semi join shown
+        on
+            responses.prompt_id = shown.prompt_id
+            and responses.response_id = shown.response_id
+)
+
+select
+    shown.pair_id,
+    shown.split,
+    asked.domain,
+    asked.kind,
+    asked.text as prompt,
+    answered.content as response
+from shown
+inner join asked on shown.prompt_id = asked.prompt_id
+inner join answered
+    on shown.prompt_id = answered.prompt_id and shown.response_id = answered.response_id
+order by shown.pair_id;

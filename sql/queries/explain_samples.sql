@@ -9,6 +9,7 @@ select
         select response_id from superseded_responses where prompt_id = $prompt_id
     ) as superseded
 from responses
-left join current_grades on responses.response_id = current_grades.response_id
+left join (from current_grades where prompt_id = $prompt_id) as current_grades
+    on responses.response_id = current_grades.response_id
 where responses.prompt_id = $prompt_id and responses.role <> 'embedder'
 order by responses.role, responses.model, responses.sample_index, responses.response_id;

@@ -1,13 +1,5 @@
 -- One row per domain, kind and outcome of one policy, with the number of prompts.
-select
-    prompts.domain,
-    prompts.kind,
-    current_decisions.kept,
-    current_decisions.stage,
-    current_decisions.reason,
-    count(*)::bigint as prompts
-from current_decisions
-inner join prompts on current_decisions.prompt_id = prompts.prompt_id
-where current_decisions.policy = $policy
-group by all
+select domain, kind, kept, stage, reason, prompts
+from funnels
+where policy = $policy
 order by all

@@ -21,7 +21,11 @@ select
 from responses
 inner join current_keys on responses.prompt_id = current_keys.prompt_id
 inner join prompts on responses.prompt_id = prompts.prompt_id
-inner join current_grades
+inner join (
+    select response_id, key_id, verifier, version, verdict, extracted
+    from current_grades
+    where prompt_id >= $low and prompt_id < $high
+) as current_grades
     on responses.response_id = current_grades.response_id
     and current_keys.key_id = current_grades.key_id
 left join told

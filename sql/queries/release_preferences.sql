@@ -25,7 +25,12 @@ answers as (
         length(responses.content)
         + if($with_reasoning, length(coalesce(responses.reasoning, '')), 0) as size
     from responses
-    inner join current_grades on responses.response_id = current_grades.response_id
+    inner join (
+        select response_id, verdict
+        from current_grades
+        where prompt_id >= $low and prompt_id < $high
+    ) as current_grades
+        on responses.response_id = current_grades.response_id
     where
         list_contains($roles::varchar[], responses.role)
         and responses.prompt_id >= $low

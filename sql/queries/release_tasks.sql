@@ -14,7 +14,12 @@ with sampled as (
             order by responses.sample_index, responses.response_id
         ) as samples
     from responses
-    left join current_grades on responses.response_id = current_grades.response_id
+    left join (
+        select response_id, verifier, verdict
+        from current_grades
+        where prompt_id >= $low and prompt_id < $high
+    ) as current_grades
+        on responses.response_id = current_grades.response_id
     where
         responses.role = 'student'
         and responses.model = $student

@@ -42,21 +42,20 @@ drawn as (select prompt_id, count(*) as samples from calls group by prompt_id),
 
 graded as (
     select
-        responses.prompt_id,
-        count(*) filter (where current_grades.verdict = 'correct') as correct,
-        count(*) filter (where current_grades.verdict = 'wrong') as wrong
+        prompt_id,
+        count(*) filter (where verdict = 'correct') as correct,
+        count(*) filter (where verdict = 'wrong') as wrong
     from current_grades
-    inner join responses on current_grades.response_id = responses.response_id
     where
         $role = 'student'
-        and responses.role = 'student'
-        and responses.model = $model
-        and responses.prompt_id >= $low
-        and responses.prompt_id < $high
-        and responses.response_id not in (
+        and role = 'student'
+        and model = $model
+        and prompt_id >= $low
+        and prompt_id < $high
+        and response_id not in (
             select response_id from superseded_responses where prompt_id >= $low and prompt_id < $high
         )
-    group by responses.prompt_id
+    group by prompt_id
 )
 
 select

@@ -1,15 +1,10 @@
 -- critical: A pass rate counts every verdict on the student's responses, once.
 with judged as (
-    select
-        responses.prompt_id,
-        responses.model as student,
-        current_grades.key_id,
-        count(*) as verdicts
+    select prompt_id, model as student, key_id, count(*) as verdicts
     from current_grades
-    inner join responses on current_grades.response_id = responses.response_id
     where
-        responses.role = 'student'
-        and responses.response_id not in (select response_id from superseded_responses)
+        role = 'student'
+        and response_id not in (select response_id from superseded_responses)
     group by all
 )
 
