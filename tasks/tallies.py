@@ -2,7 +2,7 @@
 
     policy           domain  kind  kept   stage   reason    prompts
     teachable@4d96…  math    seed  true   select  kept      412
-    teachable@4d96…  math    seed  false  select  too_easy -3   -- three of them no longer
+    teachable@4d96…  math    seed  false  select  too_easy  -3   -- three of them no longer
 
 To count the last words on 1.4 million prompts takes seconds, and people ask for the funnel all day.
 So an append to a table of last words moves its tallies in the same transaction: one less of every
