@@ -156,3 +156,15 @@ def test_repeating_what_is_there_leaves_no_trace(pool: Store) -> None:
     newest = pool.query("lake_snapshot")
     assert _decide(pool, "p@1", {"a": OUTCOMES[0]}) == 0
     assert pool.query("lake_snapshot").equals(newest)
+
+
+def test_what_the_newest_policy_keeps_is_its_last_word(pool: Store) -> None:
+    _decide(pool, "p@1", dict.fromkeys(DOMAINS, OUTCOMES[0]))
+    kept, dropped = OUTCOMES[0], OUTCOMES[1]
+    _decide(pool, "p@2", {"a": kept, "b": kept, "c": dropped, "d": dropped})
+    _decide(pool, "p@2", {"b": dropped, "c": kept})
+    _decide(pool, "p@2", {"b": kept, "c": dropped})
+    last = "select prompt_id from current_decisions where policy = 'p@2' and kept"
+    told = {identify(name) for name in ("a", "b")}
+    assert set(pool.sql("from latest_kept")["prompt_id"]) == told
+    assert set(pool.sql(last)["prompt_id"]) == told

@@ -1,35 +1,27 @@
 -- What will be taught that the student finds hardest? Its kept prompts by pass rate.
-with kept as (
-    select current_decisions.prompt_id
-    from current_decisions
-    inner join latest_policy on current_decisions.policy = latest_policy.policy
-    where current_decisions.kept
-),
-
-measured as (
+with measured as (
     select
         difficulty.prompt_id,
         difficulty.student,
-        arg_max(
-            struct_pack(rate := difficulty.pass_rate, correct := difficulty.correct, wrong := difficulty.wrong),
-            difficulty.created_at
-        ) as newest
+        arg_max_null(difficulty.pass_rate, difficulty.created_at) as pass_rate,
+        arg_max_null(difficulty.correct, difficulty.created_at) as correct,
+        arg_max_null(difficulty.wrong, difficulty.created_at) as wrong
     from difficulty
-    semi join kept on difficulty.prompt_id = kept.prompt_id
+    semi join latest_kept on difficulty.prompt_id = latest_kept.prompt_id
     group by difficulty.prompt_id, difficulty.student
 ),
 
 hardest as materialized (
-    select prompt_id, newest.rate as pass_rate, newest.correct, newest.wrong
+    select prompt_id, pass_rate, correct, wrong
     from measured
     order by pass_rate, prompt_id
     limit 20
 ),
 
 asked as (
-    select prompts.prompt_id, prompts.domain, prompts.kind, prompts.text
+    select prompt_id, domain, kind, text
     from prompts
-    semi join hardest on prompts.prompt_id = hardest.prompt_id
+    where prompt_id in (select prompt_id from hardest)
 )
 
 select

@@ -16,9 +16,9 @@ shown as materialized (
 ),
 
 asked as (
-    select prompts.prompt_id, prompts.domain, prompts.kind, prompts.text
+    select prompt_id, domain, kind, text
     from prompts
-    semi join shown on prompts.prompt_id = shown.prompt_id
+    where prompt_id in (select prompt_id from shown)
 ),
 
 answered as (

@@ -220,3 +220,101 @@ select what, detail, sum(rows)::bigint as rows, min(first_at) as first_at, max(l
 from changes
 group by step, what, detail
 order by step, rows desc, detail;
+
+-- One row per prompt that the newest policy keeps: those that it ever kept, without those that it has
+-- dropped since.
+create view latest_kept as
+with kept as materialized (
+    select prompt_id, max(created_at) as kept_at
+    from decisions
+    where kept and policy = (select policy from latest_policy)
+    group by prompt_id
+),
+
+dropped as (
+    select prompt_id, created_at as dropped_at
+    from decisions
+    where
+        not kept
+        and policy = (select policy from latest_policy)
+        and created_at > (select min(kept_at) from kept)
+)
+
+select prompt_id
+from kept
+where
+    not exists (
+        select 1
+        from dropped
+        where dropped.prompt_id = kept.prompt_id and dropped.dropped_at > kept.kept_at
+    );
+
+-- As before, with no other prompts and answers looked up than those that are spoken of.
+create or replace view rewrite_accounts as
+-- A candidate that two replies made is confirmed once.
+with proposed as (
+    select
+        current_rewrites.*,
+        row_number() over (partition by prompt_id order by accepted desc, response_id) = 1 as pays
+    from current_rewrites
+),
+
+confirmed as (
+    select responses.prompt_id, sum(responses.cost_usd) as cost_usd
+    from responses
+    semi join proposed on responses.prompt_id = proposed.prompt_id
+    where responses.role = 'reference'
+    group by responses.prompt_id
+),
+
+replied as (
+    select responses.response_id, responses.model, responses.cost_usd
+    from responses
+    semi join proposed on responses.response_id = proposed.response_id
+),
+
+outcomes as (
+    select
+        proposed.strategy,
+        proposed.parent_id,
+        replied.model,
+        proposed.accepted,
+        proposed.reason,
+        replied.cost_usd,
+        case
+            when proposed.prompt_id is not null and proposed.pays then confirmed.cost_usd
+        end as confirmation_usd
+    from proposed
+    inner join replied on proposed.response_id = replied.response_id
+    left join confirmed on proposed.prompt_id = confirmed.prompt_id
+    union all
+    select
+        split_part(template, '@', 1) as strategy,
+        prompt_id as parent_id,
+        model,
+        false as accepted,
+        'no_reply: ' || failure as reason,
+        cost_usd,
+        null as confirmation_usd
+    from failures
+    where role = 'rewriter'
+),
+
+parents as (
+    select prompts.prompt_id, prompts.domain
+    from prompts
+    semi join outcomes on prompts.prompt_id = outcomes.parent_id
+)
+
+select
+    outcomes.strategy,
+    parents.domain,
+    outcomes.model,
+    outcomes.accepted,
+    outcomes.reason,
+    count(*)::bigint as rewrites,
+    coalesce(sum(outcomes.cost_usd), 0) as rewriter_usd,
+    coalesce(sum(outcomes.confirmation_usd), 0) as confirmation_usd
+from outcomes
+inner join parents on outcomes.parent_id = parents.prompt_id
+group by all;
