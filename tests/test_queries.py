@@ -147,6 +147,63 @@ def test_what_changed_since_counts_what_came_in_from_that_moment_on(
         assert copied.execute(last_run).fetchall() == since_tuesday
 
 
+def _ask(store: Store, name: str) -> pl.DataFrame:
+    statement = (SQL_FOLDER / "adhoc" / f"{name}.sql").read_text(encoding="utf-8")
+    return store.sql(statement.rstrip().rstrip(";"))
+
+
+def _judge(store: Store, name: str, *verdicts: str, version: int = 1, placed: bool = True) -> None:
+    """Have the reference answer a prompt so often, with these verdicts on the prompt's key."""
+    prompt_id = identify(name)
+    ((key_id,),) = store.sql(
+        "select key_id from current_keys where prompt_id = $prompt_id", {"prompt_id": prompt_id}
+    ).rows()
+    place = {"prompt_id": prompt_id, "role": "reference", "model": "big"}
+    ids = [f"{name}-{number}" for number in range(len(verdicts))]
+    store.append("responses", pl.DataFrame([{"response_id": each, **place} for each in ids]))
+    grade = {"key_id": key_id, "verifier": "number", "version": version, "extracted": "5"}
+    rows = [
+        {"response_id": each, "verdict": verdict, **grade, **(place if placed else {})}
+        for each, verdict in zip(ids, verdicts, strict=True)
+    ]
+    store.append("grades", pl.DataFrame(rows))
+
+
+def test_a_key_is_suspicious_if_the_reference_is_wrong_every_time_as_graded_now(
+    store: Store,
+) -> None:
+    names = ("always", "before", "often", "twice", "voted", "healed")
+    fill(store, *(taught(name, teacher=(), trusted=name != "voted") for name in names))
+    _judge(store, "always", "wrong", "wrong", "wrong")
+    _judge(store, "before", "wrong", "wrong", "wrong", placed=False)
+    _judge(store, "often", "wrong", "wrong", "wrong", "correct")
+    _judge(store, "twice", "wrong", "wrong")
+    _judge(store, "voted", "wrong", "wrong", "wrong")
+    _judge(store, "healed", "wrong", "wrong", "wrong")
+    _judge(store, "healed", "correct", version=2)  # Of the first of them.
+    found = _ask(store, "suspicious_keys")
+    assert set(found["prompt_id"]) == {identify("always"), identify("before")}
+    assert set(found.select("gold", "reference_says", "samples").iter_rows()) == {("4", "5", 3)}
+
+
+def test_the_hardest_kept_are_those_that_are_kept_now_by_their_last_pass_rate(
+    store: Store,
+) -> None:
+    fill(store, *(taught(name, correct=2, wrong=6) for name in ("hard", "easier", "dropped")))
+    fill(store, taught("middle", correct=4, wrong=4))
+    fill(store, taught("easier", correct=6, wrong=2))
+    for kept in (True, False):
+        names = ("hard", "easier", "dropped", "middle") if kept else ("dropped",)
+        rows = [{"policy": "p", "prompt_id": identify(name), "kept": kept} for name in names]
+        store.append("decisions", pl.DataFrame(rows))
+    columns = ("prompt_id", "pass_rate", "correct", "wrong")
+    assert _ask(store, "hardest_kept").select(columns).rows() == [
+        (identify("hard"), 0.25, 2, 6),
+        (identify("middle"), 0.5, 4, 4),
+        (identify("easier"), 0.75, 6, 2),
+    ]
+
+
 def test_documented_attach_statement_is_ours() -> None:
     settings = StoreSettings(catalog="projects/quickstart/store/catalog.sqlite")
     told = (SQL_FOLDER.parent / "docs" / "queries.md").read_text(encoding="utf-8")
