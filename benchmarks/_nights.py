@@ -202,9 +202,9 @@ def load(path: Path, *overrides: str) -> Recipe:
     return load_recipe(path, overrides)
 
 
-def resident_bytes() -> int:
-    """Return what this process holds in memory."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
+def resident_bytes(pid: int) -> int:
+    """Return what a process holds in memory."""
+    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 

@@ -50,7 +50,7 @@ ROUNDS = int(os.environ.get("TEACHSET_ROUNDS", 2))
 READERS, THINK_S = 10, 10.0  # ten people, each of whom asks something every ten seconds
 CALLS = int(os.environ.get("TEACHSET_CALLS", 6_000))
 LATENCY = {"kind": "lognormal", "mean": 0.5, "sigma": 0.8}
-SETTLED = min(5, NIGHTS // 3)  # nights until all has been imported and warmed up once
+SETTLED = min(5, NIGHTS // 3)  # nights until the store has something of everything
 
 
 def main(names: Sequence[str]) -> None:
@@ -140,28 +140,49 @@ def measure_readers() -> Iterator[dict[str, Any]]:
 
 
 def measure_nights() -> Iterator[dict[str, Any]]:
-    """Small nights in a row on one store in one process, tidied every week."""
+    """Small nights in a row on one store, tidied every week: a process for each, and one server."""
     with tempfile.TemporaryDirectory() as folder:
-        told = _in_process("nights", folder, str(NIGHTS), home=f"{folder}/prefect")
-    walls, sizes = told["walls_s"][SETTLED:], told["resident"][SETTLED:]
+        project, home = Path(folder, "project"), f"{folder}/prefect"
+        path = str(write_growing_project(project))
+        told, server_bytes = [], []
+        with patch.dict(os.environ, {"PREFECT_HOME": home}):
+            prepare_environment()
+            with prefect_server() as server:
+                assert server.pid is not None
+                for night in range(NIGHTS):
+                    add_seeds(project, night, SEEDS_A_NIGHT)
+                    told.append(_in_process("night", path, home=home, served=False))
+                    server_bytes.append(resident_bytes(server.pid))
+                    if (night + 1) % TIDY_EVERY == 0:
+                        _in_process("tidy", path, home=home, served=False)
+                left = _in_process("left", path, home, home=home, served=False)
+    walls = [night["wall_s"] for night in told[SETTLED:]]
     window = max(2, min(10, len(walls) // 2))
-    early, late = statistics.median(walls[:window]), statistics.median(walls[-window:])
+
+    def early_and_late(figures: Sequence[float]) -> tuple[float, float]:
+        return statistics.median(figures[:window]), statistics.median(figures[-window:])
+
+    early, late = early_and_late(walls)
     detail = (
         f"{NIGHTS} nights of {SEEDS_A_NIGHT} seeds: {early:.1f} s at first, {late:.1f} s at last "
-        f"(medians of {window}), {told['prompts']:,} prompts and {told['files']} files at the end"
+        f"(medians of {window}), {left['prompts']:,} prompts and {left['files']} files at the end"
     )
     grown = late / early
     yield line_of(
         "time of a late night", grown, "of an early one", "<= 1.25", grown <= 1.25, detail
     )
-    more = (statistics.median(sizes[-window:]) - statistics.median(sizes[:window])) / 2**20
-    detail = (
-        f"{sizes[0] / 2**20:.0f} MiB after night {SETTLED + 1}, {sizes[-1] / 2**20:.0f} at last"
-    )
-    yield line_of("memory grown", more, "MiB", "<= 64", more <= 64, detail)
-    bad = told["findings"]
+    peaks = [night["peak_bytes"] / 2**20 for night in told[SETTLED:]]
+    for whose, sizes in (
+        ("memory of a late night", peaks),
+        ("memory of the Prefect server", [size / 2**20 for size in server_bytes[SETTLED:]]),
+    ):
+        early, late = early_and_late(sizes)
+        more = late - early
+        detail = f"more than an early one; {early:.0f} MiB at first, {late:.0f} at last"
+        yield line_of(whose, more, "MiB", "<= 64", more <= 64, detail)
+    bad = left["findings"]
     yield line_of("orphans and leftovers", len(bad), "findings", "0", not bad, "; ".join(bad))
-    stuck = told["unfinished"]
+    stuck = left["unfinished"]
     yield line_of("runs and slots left open", stuck, "runs", "0", stuck == 0, "store and Prefect")
 
 
@@ -219,30 +240,24 @@ def run_night(path: str) -> dict[str, Any]:
     }
 
 
-def run_nights(folder: str, nights: str) -> dict[str, Any]:
-    """Run night after night on a store that grows, and look at what is left behind."""
-    project = Path(folder, "project")
-    path = write_growing_project(project)
-    walls, resident = [], []
+def run_tidy(path: str) -> None:
+    """Tidy a project's store."""
     with prefect_server():
         from flows.tidy import tidy
 
-        for night in range(int(nights)):
-            add_seeds(project, night, SEEDS_A_NIGHT)
-            recipe = load(path)
-            walls.append(run_flow(recipe))
-            resident.append(resident_bytes())
-            if (night + 1) % TIDY_EVERY == 0:
-                tidy(recipe)
+        tidy(load(Path(path)))
+
+
+def look_behind(path: str, home: str) -> dict[str, Any]:
+    """Say what nights have left: prompts and files, and what is not over or nobody's."""
+    recipe = load(Path(path))
     store = open_store(recipe.store)
-    with sqlite3.connect(f"{folder}/prefect/prefect.db") as database:
+    with sqlite3.connect(f"{home}/prefect.db") as database:
         open_states = "select count(*) from flow_run where state_type not in ('COMPLETED')"
         unfinished = database.execute(open_states).fetchone()[0]
         held = "select coalesce(sum(active_slots), 0) from concurrency_limit_v2"
         unfinished += int(database.execute(held).fetchone()[0])
     return {
-        "walls_s": walls,
-        "resident": resident,
         "prompts": store.query("prompts_count")["rows"][0],
         "files": store.query("lake_size")["files"][0],
         "unfinished": unfinished
@@ -376,7 +391,8 @@ PROCESSES: Mapping[str, Any] = {
     "build": run_build,
     "first": run_first_night,
     "night": run_night,
-    "nights": run_nights,
+    "tidy": run_tidy,
+    "left": look_behind,
     "reader": run_reader,
 }
 
