@@ -18,8 +18,9 @@ from cli.doctor.environment import check_room, check_versions, read_lock
 from cli.doctor.models import check_role
 from cli.main import app
 from tasks.recipe import ModelSettings
-from tasks.store import Store, close_stores
+from tasks.store import Store, close_stores, open_store
 from tests.conftest import MakeRecipe
+from tests.taught_store import STUDENT, fill, identify, taught
 
 KEY = "sk-very-secret-0123456789"
 Told = dict[tuple[str, str], tuple[str, str, str]]
@@ -122,6 +123,26 @@ def test_what_is_missing_left_behind_or_behind_is_found(
     assert told["store", "run"][0] == "warning"
     assert "was ended from outside" in told["store", "run"][1]
     assert told["store", "journal"][1] == "1 segment(s) of answers that are not in the store yet"
+
+
+def test_tallies_that_somebody_has_made_wrong_are_found_and_mended(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    fill(store, taught("a"), taught("b", domain="code"))
+    rows = [{"policy": "p@1", "prompt_id": identify(name), "kept": True} for name in "ab"]
+    store.append("decisions", pl.DataFrame(rows))
+    store.execute("update decisions set kept = false where prompt_id = $a", {"a": identify("a")})
+    store.execute("delete from difficulty where prompt_id = $b", {"b": identify("b")})
+    close_stores()
+    assert _examine(make_recipe, tmp_path)[1]["store", "tallies"] == (
+        "problem",
+        "2 not what a count of the rows gives: decisions of p@1 in math, "
+        f"difficulty for {STUDENT} in code",
+        "`teachset tidy` counts them anew",
+    )
+    open_store(store.settings).recount()
+    close_stores()
+    assert _examine(make_recipe, tmp_path)[1]["store", "tallies"][0] == "ok"
 
 
 def test_a_catalog_that_is_none_is_a_problem_and_an_absent_one_is_not(

@@ -39,6 +39,7 @@ def check_store(recipe: Recipe) -> Iterator[Finding]:
             yield from check_files(connection, settings)
             yield from check_runs(connection)
             yield check_batches(connection)
+            yield check_tallies(connection)
     except (StoreError, duckdb.Error) as error:
         mend = "if it is damaged, restore it from a backup (docs/operations.md)"
         yield _finding("catalog", "problem", str(error).splitlines()[0], mend)
@@ -56,6 +57,20 @@ def check_schema(connection: duckdb.DuckDBPyConnection, settings: StoreSettings)
         found = f"{len(missing)} migration(s) behind, next {missing[0].stem}"
         return _finding("schema", "warning", found, "the next `teachset run` applies them")
     return _finding("schema", "ok", f"at migration {max(done)}")
+
+
+def check_tallies(connection: duckdb.DuckDBPyConnection) -> Finding:
+    """Say whether what is counted as rows come in is what a count of all of them gives."""
+    try:
+        wrong = read_rows(connection, "tallies_wrong")
+    except (StoreError, duckdb.Error) as error:
+        found = f"cannot be compared with the rows: {str(error).splitlines()[0]}"
+        return _finding("tallies", "warning", found, "mend what is said above first")
+    if not wrong:
+        return _finding("tallies", "ok", "funnel and difficulty are what a count of the rows gives")
+    shown = ", ".join(f"{row['what']} in {row['domain']}" for row in wrong[:_SHOWN])
+    found = f"{len(wrong)} not what a count of the rows gives: {shown}"
+    return _finding("tallies", "problem", found, "`teachset tidy` counts them anew")
 
 
 def check_files(
