@@ -18,6 +18,7 @@ import yaml
 
 from cli.doctor.store import check_files
 from cli.reading import open_reader
+from tasks import settled
 from tasks.errors import StoreError
 from tasks.lake import SQL_FOLDER, local_folder
 from tasks.plan.plan import make_plan
@@ -27,6 +28,7 @@ from tasks.store import close_stores, open_store
 from tests.conftest import MakeRecipe
 from tests.planned import SEEDS, answer, ingest, models
 from tests.served import serving, write_served_project
+from tests.taught_store import fill, identify, taught
 
 ROOT = Path(__file__).resolve().parents[1]
 # Opens the store, appends a row a commit, and says when it is done.
@@ -212,6 +214,39 @@ def test_the_function_of_changes_is_there_with_postgresql(settings: StoreSetting
     with open_reader(settings) as reader:
         assert reader.execute(changes).fetchall() == [("prompts", "seed", 1)]
         assert reader.execute("from spend_by_day").fetchall() == []
+
+
+@pytest.mark.slow
+def test_what_is_settled_and_tallied_is_the_same_with_postgresql(
+    settings: StoreSettings, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settled, "MANY_PROMPTS", 0)
+    store, recipe, done = open_store(settings), make_recipe(), []
+    fill(store, taught("a"), taught("b"))
+
+    def times() -> int:
+        def work() -> int:
+            done.append(store.sql("from funnel").height)
+            return 0
+
+        settled.unless_settled(store, recipe, "r", "stage", work)
+        return len(done)
+
+    def decide(kept: bool) -> None:
+        row = {"policy": "p@1", "prompt_id": identify("a"), "kept": kept}
+        store.append("decisions", pl.DataFrame([row]))
+
+    assert [times(), times()] == [1, 1]
+    decide(True)
+    assert [times(), times()] == [2, 2]
+    decide(True)
+    assert times() == 2
+    decide(False)
+    assert times() == 3
+    assert store.sql("select kept, prompts from funnel").rows() == [(False, 1)]
+    assert store.query("tallies_wrong").is_empty()
+    store.recount()
+    assert store.sql("select kept, prompts from funnel").rows() == [(False, 1)]
 
 
 @pytest.mark.slow
