@@ -35,6 +35,7 @@ _OVERLOADED, _TOLERATED = 0.15, 0.08  # Shares of refusals and timeouts.
 _TRY_AGAIN = 40  # Windows without an event, after which half the slots are tried again.
 _LATE = 0.08  # Our own lag as a share of a latency, in which it comes two or three times.
 _PAYS = 0.85  # Half the slots with more of the throughput than this: the other half only queued.
+_FEWEST_HALVED, _HOPELESS = 32, 0.6  # With so few answers and so little of it, clearly no.
 
 Phase = Literal["start", "steady", "fallen", "halved"]
 
@@ -121,7 +122,7 @@ class Concurrency:
                 self._sums = Sums(self.clock())
             return
         self._sums.add(latency_s, busy, lag_s)
-        if self._sums.answers >= self._enough():
+        if self._sums.answers >= self._enough() or self._is_hopeless():
             self._judge(self._sums, self.clock())
 
     def refused(self, under_way: int) -> bool:
@@ -151,6 +152,14 @@ class Concurrency:
             return max(self.limit // 2, _FEWEST_FIRST)
         return max(2 * self.limit, _FEWEST)
 
+    def _is_hopeless(self) -> bool:
+        """Whether half the slots do so much less that nothing of the trial is left to be seen."""
+        return (
+            self.phase == "halved"
+            and self._sums.answers >= _FEWEST_HALVED
+            and self._sums.throughput(self.clock()) < _HOPELESS * self._before.throughput
+        )
+
     def _judge(self, sums: Sums, now: float) -> None:
         """Compare a window with those before it, and set the limit for the next."""
         if self.phase == "halved":
@@ -161,6 +170,8 @@ class Concurrency:
         elif self._rest is not None and self._has_risen(sums, self._rest):
             self._remember(sums, now)
             below = math.exp(self._rest.mean - sums.mean) * _HEADROOM
+            if self.phase == "start":
+                self._rest = None  # The quickest come first: nothing is to be held against that.
             self._set(min(self.limit - 1, round(self.limit * below)), "fallen")
         else:
             self._note_rest(sums)
