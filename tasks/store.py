@@ -36,7 +36,7 @@ from tasks.lake import (
 from tasks.migrations import apply_migrations
 from tasks.recipe import StoreSettings
 from tasks.store_errors import explaining_reads, explaining_writes, retry_conflicts, transaction
-from tasks.tallies import TALLIED, recount_tallies, tally_touched
+from tasks.tallies import TALLIED, recount_tallies, tally_touched, touch_changed
 
 UNIQUE: Mapping[str, tuple[str, ...]] = {
     "prompts": ("prompt_id",),
@@ -200,10 +200,23 @@ class Store:
         key = [name for name in LATEST.get(table) or UNIQUE[table] if name in rows.columns]
         rows = rows.unique(key, keep="last" if table in LATEST else "first", maintain_order=True)
         names, into = ", ".join(rows.columns), self._instead.get(table, table)
-        new = f"from incoming as new{'' if known_new else _unless_there(table, rows, columns)}"
+        if table in UNIQUE:
+            compared, there = UNIQUE[table], table
+        else:
+            compared = tuple(name for name in rows.columns if name not in BOOKKEEPING)
+            there = f"current_{table}"
         if table in TALLIED:
-            return self._insert_tallied(table, into, names, new, ", ".join(key), rows)
-        return self._insert(f"insert into {into} by name select {names} {new}", rows)
+            touch = touch_changed(table, key, compared, columns)
+            using = ", ".join(key)
+            insert = (
+                f"insert into {into} by name "
+                f"select {names} from incoming semi join touched using ({using})"
+            )
+            return self._insert_tallied(table, touch, insert, rows)
+        new = "" if known_new else _unless_there(there, compared)
+        return self._insert(
+            f"insert into {into} by name select {names} from incoming as new{new}", rows
+        )
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run one statement that changes the store, retrying while another process commits."""
@@ -291,24 +304,17 @@ class Store:
         with self._writing, explaining_writes():
             return insert(rows)
 
-    def _insert_tallied(
-        self, table: str, into: str, names: str, new: str, key: str, rows: pl.DataFrame
-    ) -> int:
-        """Insert rows of a table whose tallies change with it: both or neither."""
+    def _insert_tallied(self, table: str, touch: str, statement: str, rows: pl.DataFrame) -> int:
+        """Insert the rows that `touch` finds and move the table's tallies: both or neither."""
         cursor = self.cursor()
 
         @retry_conflicts
         def insert(incoming: pl.DataFrame) -> int:
             with transaction(cursor):
-                touch = f"create temp table touched as select {key} {new}"
                 added = int(cursor.execute(touch).fetchall()[0][0])
                 if added:
-                    tally_touched(cursor, table, -1)
-                    cursor.execute(
-                        f"insert into {into} by name "
-                        f"select {names} from incoming semi join touched using ({key})"
-                    )
-                    tally_touched(cursor, table, 1)
+                    cursor.execute(statement)
+                    tally_touched(cursor, table)
                 cursor.execute("drop table touched")
             return added
 
@@ -396,12 +402,8 @@ def _read_query(name: str) -> str:
     return (SQL_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def _unless_there(table: str, rows: pl.DataFrame, known: Iterable[str]) -> str:
+def _unless_there(there: str, compared: Iterable[str]) -> str:
     """Return the condition that a row of `incoming` is not there; only our own names are in it."""
-    there, compared = table, UNIQUE.get(table)
-    if compared is None:
-        there = f"current_{table}"
-        compared = tuple(name for name in known if name in rows.columns and name not in BOOKKEEPING)
     same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in compared)
     return f" where not exists (select 1 from {there} as old where {same})"
 

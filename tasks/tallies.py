@@ -9,27 +9,61 @@ So an append to a table of last words moves its tallies in the same transaction:
 state that it takes back, one more of every new one. Their sums are the counts.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cache
 
 import duckdb
 
 from tasks.lake import SQL_FOLDER
 
-TALLIED = {"decisions": "decision_tallies", "difficulty": "difficulty_tallies"}
+# What is tallied of a table: its columns in `sql/tallies/<table>.sql`, besides key and prompt.
+TALLIED: Mapping[str, tuple[str, ...]] = {
+    "decisions": ("kept", "stage", "reason"),
+    "difficulty": (
+        *("pass_rate", "gap", "band_low", "band_high"),
+        *("correct", "wrong", "truncated", "unverifiable"),
+    ),
+}
+_TALLIES = {"decisions": "decision_tallies", "difficulty": "difficulty_tallies"}
 
 
-def tally_touched(cursor: duckdb.DuckDBPyConnection, table: str, sign: int) -> None:
-    """Add what the last words on the keys in the table `touched` come to; with -1 take it off."""
-    cursor.execute(_read_statement(table), {"sign": sign})
+def touch_changed(
+    table: str, key: Sequence[str], given: Collection[str], types: Mapping[str, str]
+) -> str:
+    """Return the statement that finds the rows of `incoming` that are not the last word already.
+
+    They are found as the table `touched`: the key, created_at, what is tallied of the new row and
+    of the word before. `given` are the columns to compare, `types` those of the table.
+    """
+    said = ", ".join(
+        f"{name} := {f'new.{name}' if name in given else f'null::{types[name]}'}"
+        for name in TALLIED[table]
+    )
+    before = ", ".join(f"{name} := old.{name}" for name in TALLIED[table])
+    same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in given)
+    return (
+        f"create temp table touched as select {', '.join(f'new.{name}' for name in key)}, "
+        f"new.created_at, struct_pack({said}) as said, "
+        f"if(old.prompt_id is null, null, struct_pack({before})) as said_before "
+        f"from incoming as new left join current_{table} as old using ({', '.join(key)}) "
+        f"where old.prompt_id is null or not ({same})"
+    )
+
+
+def tally_touched(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Move the tallies of a table by what `touched` holds."""
+    cursor.execute(_read_statement(table))
 
 
 def recount_tallies(cursor: duckdb.DuckDBPyConnection, table: str, key: Sequence[str]) -> None:
     """Count all last words of a table anew, a row a state. Within a transaction of the caller's."""
-    names = ", ".join(key)
-    cursor.execute(f"create temp table touched as select distinct {names} from {table}")
-    cursor.execute(f"delete from {TALLIED[table]}")
-    tally_touched(cursor, table, 1)
+    said = ", ".join(f"{name} := {name}" for name in TALLIED[table])
+    cursor.execute(
+        f"create temp table touched as select {', '.join(key)}, created_at, "
+        f"struct_pack({said}) as said, if(false, said, null) as said_before from current_{table}"
+    )
+    cursor.execute(f"delete from {_TALLIES[table]}")
+    tally_touched(cursor, table)
     cursor.execute("drop table touched")
 
 

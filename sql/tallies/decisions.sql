@@ -1,26 +1,22 @@
--- One row is an outcome of a policy: how many of the prompts in `touched` have it now, times $sign.
+-- One row is an outcome of a policy: how many of the prompts in `touched` have it now, less those that
+-- had it before.
 insert into decision_tallies by name
-with outcomes as (
-    select
-        decisions.policy, decisions.prompt_id, decisions.kept, decisions.stage, decisions.reason,
-        decisions.created_at
-    from decisions
-    semi join touched
-        on decisions.policy = touched.policy and decisions.prompt_id = touched.prompt_id
-    qualify row_number() over (
-        partition by decisions.policy, decisions.prompt_id order by decisions.created_at desc
-    ) = 1
+with moved as (
+    select policy, prompt_id, created_at, 1 as sign, unnest(said) from touched
+    union all
+    select policy, prompt_id, created_at, -1 as sign, unnest(said_before) from touched
+    where said_before is not null
 )
 
 select
-    outcomes.policy,
+    moved.policy,
     prompts.domain,
     prompts.kind,
-    outcomes.kept,
-    outcomes.stage,
-    outcomes.reason,
-    $sign * count(*) as prompts,
-    max(outcomes.created_at) as created_at
-from outcomes
-inner join prompts on outcomes.prompt_id = prompts.prompt_id
+    moved.kept,
+    moved.stage,
+    moved.reason,
+    sum(moved.sign) as prompts,
+    max(moved.created_at) as created_at
+from moved
+inner join prompts on moved.prompt_id = prompts.prompt_id
 group by all

@@ -1,31 +1,28 @@
 -- One row is a pass rate of a student in a domain: how many of the prompts in `touched` have it now,
--- times $sign.
+-- less those that had it before.
 insert into difficulty_tallies by name
-with measures as (
-    select difficulty.*
-    from difficulty
-    semi join touched
-        on difficulty.prompt_id = touched.prompt_id and difficulty.student = touched.student
-    qualify row_number() over (
-        partition by difficulty.prompt_id, difficulty.student order by difficulty.created_at desc
-    ) = 1
+with moved as (
+    select prompt_id, student, created_at, 1 as sign, unnest(said) from touched
+    union all
+    select prompt_id, student, created_at, -1 as sign, unnest(said_before) from touched
+    where said_before is not null
 )
 
 select
     prompts.domain,
-    measures.student,
-    measures.pass_rate,
-    measures.gap,
-    measures.pass_rate between measures.band_low and measures.band_high as in_reach,
+    moved.student,
+    moved.pass_rate,
+    moved.gap,
+    moved.pass_rate between moved.band_low and moved.band_high as in_reach,
     case
-        when measures.wrong = 0 and measures.correct > 0 then 'always'
-        when measures.correct = 0 and measures.wrong > 0 then 'never'
+        when moved.wrong = 0 and moved.correct > 0 then 'always'
+        when moved.correct = 0 and moved.wrong > 0 then 'never'
     end as solved,
-    $sign * count(*) as prompts,
-    $sign * sum(measures.correct + measures.wrong) as decided,
-    $sign * sum(measures.truncated) as truncated,
-    $sign * sum(measures.unverifiable) as unverifiable,
-    max(measures.created_at) as created_at
-from measures
-inner join prompts on measures.prompt_id = prompts.prompt_id
+    sum(moved.sign) as prompts,
+    sum(moved.sign * (moved.correct + moved.wrong)) as decided,
+    sum(moved.sign * moved.truncated) as truncated,
+    sum(moved.sign * moved.unverifiable) as unverifiable,
+    max(moved.created_at) as created_at
+from moved
+inner join prompts on moved.prompt_id = prompts.prompt_id
 group by all
