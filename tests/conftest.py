@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
+from hypothesis import settings
 
 from tasks.recipe import Recipe, StoreSettings, resolve_paths
 from tasks.store import Store, close_stores, open_store
 
 pytest.register_assert_rewrite("published")  # It is a plugin and imported by name, too.
+
+settings.register_profile("busy", deadline=None)  # How long one takes is the machine's affair.
+settings.load_profile("busy")
 
 SEEDS: tuple[dict[str, Any], ...] = (
     {"prompt": "What is 2 + 2?", "answer": "4", "domain": "math", "level": 1},

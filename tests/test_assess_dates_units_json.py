@@ -85,7 +85,7 @@ FACTORS = [
 ]
 
 
-@settings(max_examples=60, deadline=None)  # The first quantity loads the units.
+@settings(max_examples=60)
 @given(st.decimals(Decimal("0.001"), 9999, places=3), st.sampled_from(FACTORS))
 def test_a_quantity_is_itself_in_other_units_and_no_other(
     value: Decimal, factor: tuple[str, str, Any]

@@ -377,7 +377,7 @@ def test_response_that_belongs_to_nothing_is_set_aside(
     assert store.sql("select purpose, reason from quarantine").rows() == [("response", reason)]
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=150, suppress_health_check=list(HealthCheck))
 @given(st.binary(max_size=300), st.sampled_from(["s.jsonl", "s.json", "s.csv", "s.tsv"]))
 def test_no_bytes_whatever_break_the_reader(tmp_path: Path, content: bytes, name: str) -> None:
     path = tmp_path / name

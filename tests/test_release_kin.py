@@ -37,7 +37,7 @@ def test_what_is_in_a_release_keeps_its_anchor() -> None:
     assert dict(find_kin(ties.head(2), both).iter_rows()) == {"a": "c", "c": "c"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.tuples(st.sampled_from("abcdefgh"), st.sampled_from("abcdefgh"), st.booleans())),
 )

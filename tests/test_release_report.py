@@ -165,7 +165,7 @@ PIECES = st.sampled_from(
 )  # fmt: skip
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(PIECES, max_size=25).map("".join))
 def test_no_text_whatever_can_act(text: str) -> None:
     assert_harmless(render_prose(text))

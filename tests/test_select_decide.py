@@ -342,7 +342,7 @@ def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(rows=EVIDENCE, mixed=st.booleans(), per_root=st.sampled_from([None, 1, 2]), data=st.data())
 def test_nothing_vanishes_and_order_never_matters(
     rows: list[dict[str, Any]], mixed: bool, per_root: int | None, data: st.DataObject

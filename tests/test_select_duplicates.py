@@ -104,7 +104,7 @@ def test_only_the_representative_is_worth_a_call(store: Store) -> None:
     assert set(store.sql("select prompt_id from spendable_prompts")["prompt_id"]) == kept
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(texts=st.lists(st.sampled_from(["A b.", "a b", "A c", "a  C?"]), max_size=8), data=st.data())
 def test_order_of_rows_never_matters(texts: list[str], data: st.DataObject) -> None:
     rows = [
@@ -213,7 +213,7 @@ def test_signatures_meet_as_often_as_the_theory_says() -> None:
         assert abs(met.mean() - expect_recall(similarity)) < 0.02
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(seed=st.integers(0, 1000), data=st.data())
 def test_clusters_do_not_depend_on_order(seed: int, data: st.DataObject) -> None:
     random = np.random.default_rng(seed)

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.select.words import (
@@ -30,7 +30,6 @@ def spell(texts: pl.Series, words: Words, pattern: str) -> dict[str, set[int]]:
     return hashes
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(SIGNS, max_size=40), max_size=8), st.sampled_from([WORD, SPACED]))
 def test_each_word_of_the_expression_has_one_hash_and_no_other_word_has_it(
     written: list[str], pattern: str

@@ -26,7 +26,7 @@ _decisions = st.lists(
 _counts = st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 1))
 _measures = st.lists(st.dictionaries(_names, _counts, min_size=1), min_size=1, max_size=4)
 _on_one_store = settings(
-    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None
+    max_examples=8, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 
 
