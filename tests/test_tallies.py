@@ -146,7 +146,7 @@ def test_a_store_of_before_is_counted_by_its_migration(pool: Store) -> None:
     told = [pool.sql(statement) for statement in asked]
     for table in ("decision_tallies", "difficulty_tallies"):
         pool.execute(f"delete from {table}")
-    pool.execute((SQL_FOLDER / "migrations" / "0051_tallied.sql").read_text(encoding="utf-8"))
+    pool.execute((SQL_FOLDER / "migrations" / "0052_tallied.sql").read_text(encoding="utf-8"))
     for statement, before in zip(asked, told, strict=True):
         assert pool.sql(statement).equals(before)
 
