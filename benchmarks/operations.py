@@ -45,12 +45,12 @@ ROOT = Path(__file__).resolve().parents[1]
 SAMPLES = int(os.environ.get("TEACHSET_SAMPLES", 16))  # 16 of the student: 10,000 calls in all
 PROMPTS = int(os.environ.get("TEACHSET_PROMPTS", 1_400_000))
 NIGHTS = int(os.environ.get("TEACHSET_NIGHTS", 50))
-SEEDS_A_NIGHT, TIDY_EVERY = 20, 7
+SEEDS_A_NIGHT, TIDY_EVERY, COMPARED = 20, 7, 3
 ROUNDS = int(os.environ.get("TEACHSET_ROUNDS", 2))
 READERS, THINK_S = 10, 10.0  # ten people, each of whom asks something every ten seconds
 CALLS = int(os.environ.get("TEACHSET_CALLS", 6_000))
 LATENCY = {"kind": "lognormal", "mean": 0.5, "sigma": 0.8}
-SETTLED = min(5, NIGHTS // 3)  # nights until the store has something of everything
+SETTLED = min(5, NIGHTS // 3)  # nights until the server has seen something of everything
 
 
 def main(names: Sequence[str]) -> None:
@@ -140,46 +140,56 @@ def measure_readers() -> Iterator[dict[str, Any]]:
 
 
 def measure_nights() -> Iterator[dict[str, Any]]:
-    """Small nights in a row on one store, tidied every week: a process for each, and one server."""
+    """Small nights in a row on one store, tidied every week: a process for each, and one server.
+
+    At last the next nights are run on that store and, in turn, on one that has been given the same
+    seeds in a single night: what is between them is the history's and not the data's.
+    """
     with tempfile.TemporaryDirectory() as folder:
-        project, home = Path(folder, "project"), f"{folder}/prefect"
-        path = str(write_growing_project(project))
-        told, server_bytes = [], []
+        home = f"{folder}/prefect"
+        old, new = Path(folder, "old"), Path(folder, "new")
+        paths = {project: str(write_growing_project(project)) for project in (old, new)}
+        told: dict[Path, list[dict[str, Any]]] = {old: [], new: []}
         with patch.dict(os.environ, {"PREFECT_HOME": home}):
             prepare_environment()
             with prefect_server() as server:
                 assert server.pid is not None
+
+                def run(project: Path) -> dict[str, Any]:
+                    return dict(_in_process("night", paths[project], home=home, served=False))
+
+                server_bytes = []
                 for night in range(NIGHTS):
-                    add_seeds(project, night, SEEDS_A_NIGHT)
-                    told.append(_in_process("night", path, home=home, served=False))
+                    add_seeds(old, night, SEEDS_A_NIGHT)
+                    add_seeds(new, night, SEEDS_A_NIGHT)
+                    run(old)
                     server_bytes.append(resident_bytes(server.pid))
                     if (night + 1) % TIDY_EVERY == 0:
-                        _in_process("tidy", path, home=home, served=False)
-                left = _in_process("left", path, home, home=home, served=False)
-    walls = [night["wall_s"] for night in told[SETTLED:]]
-    window = max(2, min(10, len(walls) // 2))
-
-    def early_and_late(figures: Sequence[float]) -> tuple[float, float]:
-        return statistics.median(figures[:window]), statistics.median(figures[-window:])
-
-    early, late = early_and_late(walls)
+                        _in_process("tidy", paths[old], home=home, served=False)
+                run(new)
+                for night in range(NIGHTS, NIGHTS + COMPARED):
+                    for project, nights in told.items():
+                        add_seeds(project, night, SEEDS_A_NIGHT)
+                        nights.append(run(project))
+                left = _in_process("left", paths[old], home, home=home, served=False)
+    late, young = (_median_of(nights, "wall_s") for nights in told.values())
     detail = (
-        f"{NIGHTS} nights of {SEEDS_A_NIGHT} seeds: {early:.1f} s at first, {late:.1f} s at last "
-        f"(medians of {window}), {left['prompts']:,} prompts and {left['files']} files at the end"
+        f"after {NIGHTS} nights of {SEEDS_A_NIGHT} seeds {late:.1f} s, after the same seeds in one "
+        f"night {young:.1f} s (medians of {COMPARED}, in turn); {left['prompts']:,} prompts and "
+        f"{left['files']} files at the end"
     )
-    grown = late / early
+    grown = late / young
     yield line_of(
-        "time of a late night", grown, "of an early one", "<= 1.25", grown <= 1.25, detail
+        "time of a late night", grown, "of one without history", "<= 1.25", grown <= 1.25, detail
     )
-    peaks = [night["peak_bytes"] / 2**20 for night in told[SETTLED:]]
-    for whose, sizes in (
-        ("memory of a late night", peaks),
-        ("memory of the Prefect server", [size / 2**20 for size in server_bytes[SETTLED:]]),
-    ):
-        early, late = early_and_late(sizes)
-        more = late - early
-        detail = f"more than an early one; {early:.0f} MiB at first, {late:.0f} at last"
-        yield line_of(whose, more, "MiB", "<= 64", more <= 64, detail)
+    late, young = (_median_of(nights, "peak_bytes") / 2**20 for nights in told.values())
+    detail = f"more than without history; {late:.0f} MiB and {young:.0f}"
+    more = late - young
+    yield line_of("memory of a late night", more, "MiB", "<= 64", more <= 64, detail)
+    early, late = server_bytes[SETTLED] / 2**20, server_bytes[-1] / 2**20
+    detail = f"more than at first; {early:.0f} MiB after night {SETTLED + 1}, {late:.0f} at last"
+    more = late - early
+    yield line_of("memory of the Prefect server", more, "MiB", "<= 64", more <= 64, detail)
     bad = left["findings"]
     yield line_of("orphans and leftovers", len(bad), "findings", "0", not bad, "; ".join(bad))
     stuck = left["unfinished"]
