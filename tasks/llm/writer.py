@@ -1,4 +1,7 @@
-"""The writer: what arrived is in the journal at once and in the store within about a second.
+"""The writer: what arrived is in the journal at once and in the store within a second or some.
+
+Each commit is a file that every question has to open, so who has long been at work commits less
+often: a run of ten minutes would leave seven hundred.
 
 One thread gathers rows and commits them, off the event loop; callers ask `is_full` before they make
 another call, so memory is bounded.
@@ -6,6 +9,7 @@ another call, so memory is bounded.
 
 import queue
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,6 +18,7 @@ from tasks.llm.journal import Journal
 from tasks.store import Store
 
 _GATHER_S = 0.8
+_FIRST_COMMITS, _LATER_GATHER_S = 30, 5.0
 _GATHER_ROWS = 2_000
 _MOST_ROWS = 4_000  # Beyond this, no new call is made until the store has caught up.
 
@@ -56,14 +61,23 @@ class Writer:
             self._journal.add(table, row)
 
     def _write(self) -> None:
-        last = False
+        commits, last = 0, False
         while not last:
-            last = self._closed.wait(_GATHER_S if self._rows.qsize() < _GATHER_ROWS else 0)
+            last = self._wait(_GATHER_S if commits < _FIRST_COMMITS else _LATER_GATHER_S)
+            commits += 1
             if self.error is None:
                 try:
                     self._commit()
                 except BaseException as error:
                     self.error = error  # Raised on exit; the journal keeps what was not committed.
+
+    def _wait(self, seconds: float) -> bool:
+        """Wait so long, or until many rows have come; return whether no more will."""
+        until = time.monotonic() + seconds
+        while self._rows.qsize() < _GATHER_ROWS and (left := until - time.monotonic()) > 0:
+            if self._closed.wait(min(_GATHER_S, left)):
+                break
+        return self._closed.is_set()
 
     def _commit(self) -> None:
         with self._cutting:
