@@ -129,7 +129,7 @@ def complete(
     """Make every call and return the totals when all outcomes are in the store.
 
     `advance(completed, failed, cost_usd)` is told each outcome; `tick` is called with the totals
-    every second or five, in the caller's thread. The caller leaves out what the store has already
+    about once a second, in the caller's thread. The caller leaves out what the store has already
     (`pending.leave_out_known`). Raises ModelServerError if no call can succeed,
     BudgetReached at the cap, StoreError if outcomes cannot be kept; whatever completed before is
     in the store.
