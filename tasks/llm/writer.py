@@ -1,7 +1,7 @@
 """The writer: what arrived is in the journal at once and in the store within a second or some.
 
-Each commit is a file that every question has to open, so who has long been at work commits less
-often: a run of ten minutes would leave seven hundred.
+Each commit is a file that every question has to open, so a process that has long been at work
+commits less often: a run of ten minutes would leave seven hundred.
 
 One thread gathers rows and commits them, off the event loop; callers ask `is_full` before they make
 another call, so memory is bounded.
@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Mapping
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from tasks.llm.columns import CALL_COLUMNS, frame_of
 from tasks.llm.journal import Journal
@@ -61,10 +62,10 @@ class Writer:
             self._journal.add(table, row)
 
     def _write(self) -> None:
-        commits, last = 0, False
+        last = False
         while not last:
-            last = self._wait(_GATHER_S if commits < _FIRST_COMMITS else _LATER_GATHER_S)
-            commits += 1
+            is_young = _COMMITS.get(self._store, 0) < _FIRST_COMMITS
+            last = self._wait(_GATHER_S if is_young else _LATER_GATHER_S)
             if self.error is None:
                 try:
                     self._commit()
@@ -87,5 +88,10 @@ class Writer:
             if rows := [row for name, row in gathered if name == table]:
                 frame = frame_of(table, rows)
                 self._store.append(table, frame, run_id=self._run_id, known_new=True)
+                _COMMITS[self._store] = _COMMITS.get(self._store, 0) + 1
         if segment is not None:
             segment.unlink()
+
+
+# Of this process to a store: every chunk of calls has a writer of its own.
+_COMMITS: WeakKeyDictionary[Store, int] = WeakKeyDictionary()
