@@ -12,7 +12,7 @@ at the commit, which is tried again.
 import atexit
 import os
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -205,15 +205,17 @@ class Store:
         else:
             compared = tuple(name for name in rows.columns if name not in BOOKKEEPING)
             there = f"current_{table}"
+        same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in compared)
         if table in TALLIED:
-            touch = touch_changed(table, key, compared, columns)
-            using = ", ".join(key)
+            absent = {name: columns[name] for name in columns if name not in rows.columns}
             insert = (
                 f"insert into {into} by name "
-                f"select {names} from incoming semi join touched using ({using})"
+                f"select {names} from incoming semi join touched using ({', '.join(key)})"
             )
-            return self._insert_tallied(table, touch, insert, rows)
-        new = "" if known_new else _unless_there(there, compared)
+            return self._insert_tallied(
+                table, touch_changed(table, key, same, absent), insert, rows
+            )
+        new = "" if known_new else f" where not exists (select 1 from {there} as old where {same})"
         return self._insert(
             f"insert into {into} by name select {names} from incoming as new{new}", rows
         )
@@ -263,14 +265,8 @@ class Store:
     def recount(self) -> None:
         """Count the tallies anew: their rows become few, and true if somebody changed the store."""
         for table in TALLIED:
-
-            @retry_conflicts
-            def recount(table: str) -> None:
-                with transaction(self.cursor()):
-                    recount_tallies(self.cursor(), table, LATEST[table])
-
             with self._writing, explaining_writes():
-                recount(table)
+                retry_conflicts(recount_tallies)(self.cursor(), table, LATEST[table])
 
     def fit_threads(self) -> None:
         """Read a small store with one thread, a large one with all that there are.
@@ -400,12 +396,6 @@ def _prepare_folder(settings: StoreSettings, *, create: bool) -> None:
 @cache
 def _read_query(name: str) -> str:
     return (SQL_FOLDER / "queries" / f"{name}.sql").read_text(encoding="utf-8")
-
-
-def _unless_there(there: str, compared: Iterable[str]) -> str:
-    """Return the condition that a row of `incoming` is not there; only our own names are in it."""
-    same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in compared)
-    return f" where not exists (select 1 from {there} as old where {same})"
 
 
 _OPEN: dict[str, Store] = {}

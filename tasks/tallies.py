@@ -9,12 +9,13 @@ So an append to a table of last words moves its tallies in the same transaction:
 state that it takes back, one more of every new one. Their sums are the counts.
 """
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 import duckdb
 
 from tasks.lake import SQL_FOLDER
+from tasks.store_errors import transaction
 
 # What is tallied of a table: its columns in `sql/tallies/<table>.sql`, besides key and prompt.
 TALLIED: Mapping[str, tuple[str, ...]] = {
@@ -27,20 +28,18 @@ TALLIED: Mapping[str, tuple[str, ...]] = {
 _TALLIES = {"decisions": "decision_tallies", "difficulty": "difficulty_tallies"}
 
 
-def touch_changed(
-    table: str, key: Sequence[str], given: Collection[str], types: Mapping[str, str]
-) -> str:
+def touch_changed(table: str, key: Sequence[str], same: str, absent: Mapping[str, str]) -> str:
     """Return the statement that finds the rows of `incoming` that are not the last word already.
 
     They are found as the table `touched`: the key, created_at, what is tallied of the new row and
-    of the word before. `given` are the columns to compare, `types` those of the table.
+    of the word before. `same` says that the rows `old` and `new` say the same, `absent` has the
+    columns that `incoming` lacks, and their types.
     """
     said = ", ".join(
-        f"{name} := {f'new.{name}' if name in given else f'null::{types[name]}'}"
+        f"{name} := {f'null::{absent[name]}' if name in absent else f'new.{name}'}"
         for name in TALLIED[table]
     )
     before = ", ".join(f"{name} := old.{name}" for name in TALLIED[table])
-    same = " and ".join(f"old.{name} is not distinct from new.{name}" for name in given)
     return (
         f"create temp table touched as select {', '.join(f'new.{name}' for name in key)}, "
         f"new.created_at, struct_pack({said}) as said, "
@@ -56,15 +55,17 @@ def tally_touched(cursor: duckdb.DuckDBPyConnection, table: str) -> None:
 
 
 def recount_tallies(cursor: duckdb.DuckDBPyConnection, table: str, key: Sequence[str]) -> None:
-    """Count all last words of a table anew, a row a state. Within a transaction of the caller's."""
+    """Count all last words of a table anew, a row a state."""
     said = ", ".join(f"{name} := {name}" for name in TALLIED[table])
-    cursor.execute(
-        f"create temp table touched as select {', '.join(key)}, created_at, "
-        f"struct_pack({said}) as said, if(false, said, null) as said_before from current_{table}"
-    )
-    cursor.execute(f"delete from {_TALLIES[table]}")
-    tally_touched(cursor, table)
-    cursor.execute("drop table touched")
+    with transaction(cursor):
+        cursor.execute(
+            f"create temp table touched as select {', '.join(key)}, created_at, "
+            f"struct_pack({said}) as said, if(false, said, null) as said_before "
+            f"from current_{table}"
+        )
+        cursor.execute(f"delete from {_TALLIES[table]}")
+        tally_touched(cursor, table)
+        cursor.execute("drop table touched")
 
 
 @cache
