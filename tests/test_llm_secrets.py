@@ -1,4 +1,8 @@
-"""A server that repeats its key gets it into no row, message or log: it is blanked on arrival."""
+"""What a server learns and what it can give away.
+
+One that repeats its key gets it into no row, message or log: it is blanked on arrival. None is told
+about the computer that asks.
+"""
 
 import json
 import threading
@@ -18,16 +22,20 @@ KEY = "correct-horse-battery"  # No prefix by which it could be known for a key.
 
 
 class _Parrot(BaseHTTPRequestHandler):
-    """Says the key back: as an answer, as a fault of the request, as a model that is not there."""
+    """Says the key back: as an answer, as a fault of the request, as a model that is not there.
+
+    One of its models lists what it was told beside the question.
+    """
 
     protocol_version = "HTTP/1.1"
 
     def do_POST(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = self.headers["Authorization"].removeprefix("Bearer ")
-        status = {"answers": 200, "rejects": 400, "is absent": 404}[asked["model"]]
+        status = {"rejects": 400, "is absent": 404}.get(asked["model"], 200)
         if status == 200:
-            message = {"content": f"your key is {key}", "reasoning_content": f"{key}?"}
+            told = {"answers": f"your key is {key}", "lists": " ".join(sorted(self.headers))}
+            message = {"content": told[asked["model"]], "reasoning_content": f"{key}?"}
             body: dict[str, object] = {"choices": [{"message": message, "finish_reason": "stop"}]}
         else:
             body = {"error": {"message": f"I do not like {key}"}}
@@ -71,3 +79,18 @@ def test_a_key_that_is_repeated_is_blanked(store: Store, parrot: str) -> None:
     for _, message, _ in failures:
         assert message.endswith("I do not like [hidden]")
     assert KEY not in repr((answer, failures))
+
+
+def test_a_server_is_told_nothing_about_the_computer_that_asks(store: Store, parrot: str) -> None:
+    _ask(store, parrot, "lists")
+    told = store.sql("select content from responses")["content"][0]
+    assert told.lower().split() == [
+        "accept",
+        "accept-encoding",
+        "authorization",
+        "connection",
+        "content-length",
+        "content-type",
+        "host",
+        "user-agent",
+    ]

@@ -7,12 +7,13 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any
 
 import httpx2 as httpx  # The client library that openai 3 is built on.
 import openai
 import orjson
-from openai import AsyncOpenAI, DefaultAioHttpClient
+from openai import AsyncOpenAI, DefaultAioHttpClient, Omit, RequestOptions
 
 from tasks.llm.embedding import read_vector, render_embedding
 from tasks.llm.failures import CallFailed, classify, hide_key, replace_surrogates
@@ -23,6 +24,10 @@ from tasks.llm.structured import parse_structured
 
 _MOST_TOKENS = 10**12  # Beyond this a count is a server's mistake; a column of the store holds it.
 _CONNECTIONS = 65_536
+# What the client would tell every server about this computer: nobody needs it, and each header
+# takes its part of a call's processor time.
+_UNTOLD = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
+_UNTOLD_OF_A_CALL = ("Retry-Count", "Read-Timeout")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +58,7 @@ def open_client(endpoint: Endpoint) -> AsyncOpenAI:
         api_key=endpoint.api_key,
         max_retries=0,
         timeout=timeout,
+        default_headers=_leave_out(_UNTOLD),
         http_client=DefaultAioHttpClient(timeout=timeout, limits=limits),
     )
 
@@ -67,14 +73,30 @@ async def ask(
     began = time.perf_counter()
     try:
         if request.role == EMBEDDER:
-            path, body = "/embeddings", render_embedding(endpoint, request)
+            path, body = "embeddings", render_embedding(endpoint, request)
         else:
-            path, body = "/chat/completions", render_body(endpoint, request, spoilt)
-        response = await client.post(path, cast_to=httpx.Response, body=body)
+            path, body = "chat/completions", render_body(endpoint, request, spoilt)
+        # What is said here the client need not work out for every call: the address in full, a
+        # deep copy of each option that is not given, a name for its own retries (there are none).
+        options: RequestOptions = {
+            "headers": _leave_out(_UNTOLD_OF_A_CALL),
+            "timeout": endpoint.settings.timeout_s,
+            "max_retries": 0,
+            "idempotency_key": "",
+            "security": {"bearer_auth": True},
+        }
+        url = f"{client.base_url}{path}"
+        response = await client.post(url, cast_to=httpx.Response, body=body, options=options)
     except (openai.OpenAIError, TimeoutError, OSError) as error:
         raise classify(error, endpoint) from error
     read = read_embedding if request.role == EMBEDDER else read_answer
     return read(response, request, endpoint, time.perf_counter() - began)
+
+
+@cache
+def _leave_out(names: tuple[str, ...]) -> Mapping[str, Any]:
+    """Return headers that have the client leave out its own of these names."""
+    return {f"X-Stainless-{name}": Omit() for name in names}
 
 
 def read_answer(
