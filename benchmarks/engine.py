@@ -318,6 +318,7 @@ def measure_kills() -> Iterator[dict[str, Any]]:
             finished = stage.wait() == 0 or finished
         run_self("stage", catalog, simulator.base_url)
         kept = store.sql("select sample_index from responses order by sample_index")["sample_index"]
+        booked = int(store.sql("select sum(calls) as calls from spend")["calls"][0])
         stats = ask_stats(simulator)
     lost = KILL_CALLS - kept.n_unique()
     repeated = stats["completed"] - KILL_CALLS
@@ -340,6 +341,11 @@ def measure_kills() -> Iterator[dict[str, Any]]:
         f"<= {most}",
         0 <= repeated <= most,
         detail,
+    )
+    unknown = stats["received"] - booked
+    detail = f"{stats['received']:,} reached the server, {booked:,} are counted by the budget"
+    yield line_of(
+        "calls that a budget knows nothing of", unknown, "calls", "<= 0", unknown <= 0, detail
     )
 
 

@@ -2,14 +2,24 @@
 
 import subprocess
 import sys
+import uuid
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import orjson
 import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
 
 from tasks.lake import local_folder
-from tasks.llm.journal import Journal, fold_in
+from tasks.llm.columns import frame_of
+from tasks.llm.journal import Journal, fold_in, read_segment
 from tasks.store import Store
 
 ROW: dict[str, Any] = {"response_id": "a", "role": "student", "sample_index": 3, "cost_usd": None}
@@ -118,3 +128,128 @@ def test_a_row_that_does_not_fit_on_the_disk_spoils_no_other(store: Store) -> No
     assert fold_in(store) == 2
     found = store.sql("select response_id from responses order by 1")["response_id"]
     assert found.to_list() == ["a", "c"]
+
+
+def _begun(name: str, attempts: int = 1, **changes: Any) -> dict[str, Any]:
+    """Return what is written down of a call before it is sent."""
+    row = {"failure_id": name, "response_id": name, "failure": "retryable", "attempts": attempts}
+    return {**row, "budget_tokens": 128, "uncounted": 1, **changes}
+
+
+def _commit(store: Store, journal: Journal, *, until: str = "unlinked") -> None:
+    """Commit what is written down as the writer does, as far as a kill lets it."""
+    segment = journal.cut()
+    if segment is None or until == "cut":
+        return
+    for (table, run_id), rows in read_segment(segment).rows.items():
+        store.append(table, frame_of(table, rows), run_id=run_id, known_new=True)
+    if until != "committed":
+        journal.carry_over()
+    if until == "unlinked":
+        segment.unlink()
+
+
+def test_a_call_that_was_cut_off_is_a_failure_with_what_it_may_have_cost(store: Store) -> None:
+    journal = Journal(store, "r1")
+    for name in ("answered", "failed", "cut off", "waiting"):
+        journal.begin(_begun(name))
+    journal.add("responses", {**ROW, "response_id": "answered"}, "answered")
+    journal.add("failures", _begun("failed", failure="refused", uncounted=0), "failed")
+    # Its first attempt was of the wrong form, and it waits for the second one.
+    journal.begin(_begun("waiting", budget_tokens=60, uncounted=0))
+    assert fold_in(store) == 4
+    found = store.sql(
+        "select failure_id, failure, run_id, budget_tokens, uncounted from failures order by 1"
+    ).rows()
+    assert found == [
+        ("cut off", "retryable", "r1", 128, 1),
+        ("failed", "refused", "r1", 128, 0),
+        ("waiting", "retryable", "r1", 60, 0),
+    ]
+    assert fold_in(store) == 0
+
+
+def test_what_is_under_way_outlives_the_segment_that_it_began_in(store: Store) -> None:
+    journal = Journal(store, "r1")
+    journal.begin(_begun("over"))
+    journal.begin(_begun("under way"))
+    journal.add("responses", {**ROW, "response_id": "over"}, "over")
+    _commit(store, journal)
+    assert len(list((local_folder(store.settings) / "journal").iterdir())) == 1
+    assert fold_in(store) == 1
+    assert store.sql("select failure_id from failures")["failure_id"].to_list() == ["under way"]
+
+
+def test_a_journal_of_calls_that_are_all_over_leaves_no_segment(store: Store) -> None:
+    journal = Journal(store, "r1")
+    journal.begin(_begun("over"))
+    journal.add("responses", {**ROW, "response_id": "over"}, "over")
+    _commit(store, journal)
+    assert not list((local_folder(store.settings) / "journal").iterdir())
+
+
+class Written(RuleBasedStateMachine):
+    """A journal at work, killed anywhere, against what a list of calls says."""
+
+    store: ClassVar[Store]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.run = uuid.uuid4().hex
+        self.journal = Journal(self.store, self.run)
+        self.under_way: dict[str, int] = {}
+        self.expected: dict[str, int | None] = {}  # Attempts of what was cut off; None is answered.
+
+    @rule()
+    def begin(self) -> None:
+        name = uuid.uuid4().hex
+        self.journal.begin(_begun(name))
+        self.under_way[name] = 1
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def try_again(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.under_way)))
+        self.under_way[name] += 1
+        self.journal.begin(_begun(name, self.under_way[name]))
+
+    @precondition(lambda self: self.under_way)
+    @rule(data=st.data())
+    def answer(self, data: st.DataObject) -> None:
+        name = data.draw(st.sampled_from(sorted(self.under_way)))
+        del self.under_way[name]
+        self.journal.add("responses", {**ROW, "response_id": name}, name)
+        self.expected[name] = None
+
+    @rule()
+    def commit(self) -> None:
+        _commit(self.store, self.journal)
+
+    @rule(until=st.sampled_from(["nothing", "cut", "committed", "carried over", "unlinked"]))
+    def kill(self, until: str) -> None:
+        if until != "nothing":
+            _commit(self.store, self.journal, until=until)
+        self.expected |= self.under_way
+        self.under_way = {}
+        self.journal = Journal(self.store, self.run)
+        fold_in(self.store)
+        assert self._recorded() == self.expected
+
+    def teardown(self) -> None:
+        self.kill("nothing")
+
+    def _recorded(self) -> dict[str, int | None]:
+        found = self.store.sql(
+            "select response_id, null as attempts from responses where run_id = $run_id "
+            "union all select response_id, attempts from failures where run_id = $run_id",
+            {"run_id": self.run},
+        )
+        assert found["response_id"].is_unique().all()
+        return dict(found.iter_rows())
+
+
+def test_wherever_it_is_killed_every_call_is_recorded_once(store: Store) -> None:
+    machine = type("WrittenHere", (Written,), {"store": store})
+    run_state_machine_as_test(
+        machine, settings=settings(max_examples=20, stateful_step_count=15, deadline=None)
+    )

@@ -1,4 +1,7 @@
-"""`kill -9` at any moment loses the calls in flight and nothing else; nothing is paid for twice."""
+"""`kill -9` at any moment loses the calls in flight and nothing else, and their cost is known.
+
+Nothing that had arrived is paid for twice.
+"""
 
 import json
 import random
@@ -86,7 +89,7 @@ def test_kill_9_loses_only_what_was_in_flight(tmp_path: Path, kills: int) -> Non
         stats = _ask_stats(simulator.base_url)
         undisturbed = tmp_path / "undisturbed" / "catalog.sqlite"
         _run_stage(undisturbed, simulator.base_url, kill_after_s=None)
-    samples = _read_samples(catalog)
+    samples, (cut_off, uncounted, calls) = _read_samples(catalog), _read_books(catalog)
 
     assert [sample["sample_index"] for sample in samples] == list(range(CALLS))
     assert samples == _read_samples(undisturbed)
@@ -95,17 +98,31 @@ def test_kill_9_loses_only_what_was_in_flight(tmp_path: Path, kills: int) -> Non
     # The server may have completed what the killed process never received: at most what was in
     # flight. Everything that had arrived was written down, so nothing of it is asked for again.
     assert stats["completed"] - CALLS <= kills * CONCURRENCY
+    # What was cut off is known, and a budget counts it at its most.
+    assert 0 < cut_off <= kills * CONCURRENCY
+    assert cut_off == uncounted
+    assert calls == CALLS + cut_off >= stats["received"]
 
 
 def _read_samples(catalog: Path) -> list[dict[str, Any]]:
+    return _ask(
+        catalog,
+        "select sample_index, response_id, content, cost_usd from responses order by sample_index",
+    )
+
+
+def _read_books(catalog: Path) -> tuple[int, int, int]:
+    """Return the calls that were cut off, those that are estimated, and all that are counted."""
+    (books,) = _ask(
+        catalog,
+        "select count(*) filter (not completed) as cut_off, sum(uncounted) as uncounted, "
+        "sum(calls) as calls from spend",
+    )
+    return books["cut_off"], books["uncounted"], books["calls"]
+
+
+def _ask(catalog: Path, question: str) -> list[dict[str, Any]]:
     try:
-        return (
-            open_store(StoreSettings(catalog=str(catalog)))
-            .sql(
-                "select sample_index, response_id, content, cost_usd "
-                "from responses order by sample_index"
-            )
-            .to_dicts()
-        )
+        return open_store(StoreSettings(catalog=str(catalog))).sql(question).to_dicts()
     finally:
         close_stores()

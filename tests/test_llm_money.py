@@ -1,5 +1,7 @@
 """Costs computed by hand, and a purse that is never overdrawn."""
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -55,6 +57,10 @@ def test_a_budget_counts_what_nobody_has_counted_at_its_most_and_the_books_do_no
     assert half.add(Usage(None, 0, 500_000, 0), prices, most) == Amount(
         usd=1.0, tokens=500_000, calls=1, uncounted=1
     )
+    # What was sent and never answered may have cost the most; the books know of nothing.
+    silent = Bill()
+    assert silent.add_unanswered(prices, most) == dataclasses.replace(most, uncounted=1)
+    assert silent == Bill(1, 0, 0, 0, 0.0, budget_usd=0.5, budget_tokens=128, uncounted=1)
     # Without a price, what it cost is counted when there is one.
     unpriced = Bill()
     assert unpriced.add(Usage(10), Prices(), most) == Amount(tokens=128, calls=1, uncounted=1)

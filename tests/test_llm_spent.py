@@ -3,16 +3,18 @@
 import dataclasses
 import functools
 import json
+import os
 import random
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
 from conftest import MakeRecipe
 
-from tasks.errors import BudgetReached, RunInterrupted, StoreError
+from tasks.errors import BudgetReached, ModelServerError, RunInterrupted, StoreError
 from tasks.lake import local_folder
 from tasks.llm.client import Answer
 from tasks.llm.columns import CALL_COLUMNS, frame_of
@@ -24,7 +26,7 @@ from tasks.llm.pending import leave_out_known
 from tasks.llm.request import ResponseSchema, identify
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.spent import load_spent
-from tasks.recipe import Budget, Recipe
+from tasks.recipe import Budget, Prices, Recipe
 from tasks.store import Store
 from tests.loopback import QuietHandler, serve
 from tests.scripted import SCHEMA, Reply, Scripted, endpoint_at, said, samples, script
@@ -107,7 +109,8 @@ def test_two_failures_of_a_request_that_a_killed_run_wrote_down_are_folded_in_on
         bill, failure = Bill(), CallFailed("retryable", "down")
         usage = Usage(prompt_tokens, 0, completion_tokens, 0)
         bill.add(usage, endpoint.settings.prices, Amount())
-        journal.add("failures", failure_row(endpoint, request, keys, failure, bill))
+        row = failure_row(endpoint, request, keys, failure, bill, f"call of {prompt_tokens} tokens")
+        journal.add("failures", row)
     segment = journal.cut()
     assert segment is not None
     content = segment.read_bytes()
@@ -156,12 +159,76 @@ def test_a_stop_writes_no_request_off_whose_first_answer_was_of_the_wrong_form(
 def test_an_answer_that_the_journal_does_not_take_is_in_the_store_all_the_same(
     store: Store, recipe: Recipe
 ) -> None:
-    (local_folder(store.settings) / "journal").write_text("in the way", encoding="utf-8")
+    folder = local_folder(store.settings) / "journal"
+
+    class Filling(Scripted):
+        script: ClassVar = [GOOD]
+        asked: ClassVar = []
+
+        def answer(self) -> None:
+            for number in os.listdir("/proc/self/fd"):
+                with suppress(FileNotFoundError):
+                    if Path(f"/proc/self/fd/{number}").resolve().parent == folder.resolve():
+                        with open("/dev/full", "ab") as full:
+                            os.dup2(full.fileno(), int(number))
+            super().answer()
+
     purse = Purse(Budget())
-    with serve(script(GOOD)) as address, pytest.raises(StoreError, match="written down"):
+    with serve(Filling) as address, pytest.raises(StoreError, match=r"written down.*No space left"):
         complete(store, endpoint_at(address), samples(3), run_id="r", purse=purse)
-    assert purse.spent.calls > 0
+    assert purse.spent == Amount(usd=pytest.approx(0.00012), tokens=110, calls=1)
     assert load_spent(store, recipe) == purse.spent
+
+
+def test_a_call_that_cannot_be_written_down_is_not_made(store: Store, recipe: Recipe) -> None:
+    (local_folder(store.settings) / "journal").write_text("in the way", encoding="utf-8")
+    purse, handler = Purse(Budget()), script(GOOD)
+    with serve(handler) as address, pytest.raises(StoreError, match="written down"):
+        complete(store, endpoint_at(address), samples(3), run_id="r", purse=purse)
+    assert purse == Purse(Budget())
+    assert not handler.asked
+
+
+class Hanging(QuietHandler):
+    """Takes a request and never answers, or hangs up in the middle of its answer."""
+
+    hangs_up: ClassVar[bool]
+
+    def answer(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.close_connection = True
+        if self.hangs_up:
+            self.wfile.write(b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{")
+        else:
+            time.sleep(1.5)
+
+
+@pytest.mark.parametrize("hangs_up", [True, False])
+@pytest.mark.parametrize("prices", [Prices(input=1.0, output=2.0), Prices()])
+def test_an_attempt_that_was_never_answered_may_have_been_paid_for(
+    store: Store, recipe: Recipe, hangs_up: bool, prices: Prices
+) -> None:
+    purse = Purse(Budget())
+    with serve(type("Handler", (Hanging,), {"hangs_up": hangs_up})) as address:
+        endpoint = endpoint_at(address, max_attempts=1, timeout_s=0.5, prices=prices)
+        complete(store, endpoint, samples(), run_id="r", purse=purse)
+    # 14 bytes of the question and 64 around it, and the ceiling of 50.
+    usd = (78 + 2 * 50) / 1e6
+    counted = Amount(usd if prices.input else 0.0, tokens=128, calls=1, uncounted=1)
+    assert purse.spent == counted
+    # Without a price then, it is counted at today's, and as the dearer of the two.
+    assert load_spent(store, recipe) == dataclasses.replace(
+        counted, usd=pytest.approx(usd if prices.input else 2 * 128 / 1e6)
+    )
+    books = store.sql("select failure, attempts, prompt_tokens, cost_usd from failures").rows()
+    assert books == [("retryable", 1, 0, 0.0 if prices.input else None)]
+
+
+def test_an_attempt_that_found_no_server_cost_nothing(store: Store, recipe: Recipe) -> None:
+    purse, nobody = Purse(Budget()), "127.0.0.1:9"
+    with pytest.raises(ModelServerError, match="connection failed"):
+        complete(store, endpoint_at(nobody, max_attempts=1), samples(), run_id="r", purse=purse)
+    assert purse.spent == load_spent(store, recipe) == Amount(calls=1)
 
 
 def test_a_schema_is_set_aside_as_part_of_the_prompt(store: Store) -> None:

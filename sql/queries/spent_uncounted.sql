@@ -24,11 +24,13 @@ told as (
         model, prompt_id, max_tokens, attempts,
         budget_tokens is null and prompt_tokens is null as prompt_is_uncounted,
         budget_tokens is null and completion_tokens is null as answer_is_uncounted,
-        case
-            when prompt_tokens is null or completion_tokens is null then budget_tokens
-        end as unpriced_tokens,
-        if(unpriced_tokens is null, prompt_tokens, 0) as prompt_tokens,
-        if(unpriced_tokens is null, completion_tokens, 0) as completion_tokens
+        -- What a budget has above the counts is of attempts that were never answered.
+        coalesce(budget_tokens - coalesce(prompt_tokens + completion_tokens, 0), 0)
+            as unpriced_tokens,
+        if(budget_tokens is null or completion_tokens is not null, prompt_tokens, 0)
+            as prompt_tokens,
+        if(budget_tokens is null or prompt_tokens is not null, completion_tokens, 0)
+            as completion_tokens
     from calls
 ),
 

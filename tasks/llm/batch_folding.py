@@ -8,6 +8,7 @@ Folding may be cut short and begun again: what is recorded already is not record
 
 import tempfile
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -248,7 +249,9 @@ def _take_failure(work: _Fold, member: Member, failure: CallFailed) -> None:
         return
     if has_earlier:
         work.retried.append((member, None))
-    _put(work, "failures", failure_row(endpoint, member.request, member.keys, failure, bill))
+    call_id = uuid.uuid4().hex
+    row = failure_row(endpoint, member.request, member.keys, failure, bill, call_id)
+    _put(work, "failures", row)
     work.result.failed += 1
     work.result.given_up.append(member.keys.response_id)
     _count(work, member, "failed")

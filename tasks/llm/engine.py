@@ -10,10 +10,12 @@ pending and no call waits for another. A call that waits to be tried again holds
 import asyncio
 import gc
 import threading
+import uuid
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
@@ -22,7 +24,7 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from tasks import metrics
-from tasks.errors import ModelServerError, RunInterrupted
+from tasks.errors import ModelServerError, RunInterrupted, StoreError
 from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
@@ -49,6 +51,10 @@ _TICK_S = 1.0
 _MOST_LIMITERS = 64  # A process that serves for months meets a simulator's new port every night.
 _STOPPED = "stopped; run again to continue"
 _OBJECTS_BEFORE_A_COLLECTION = 10_000  # Python's own is 700, or 2,000 in newer ones.
+_CUT_OFF = CallFailed(
+    "retryable", "it was in flight when the process ended; whether it was paid for, nobody knows"
+)
+_CALL_IDS = map(f"{uuid.uuid4().hex}-{{}}".format, count())
 Advance = Callable[[int, int, float | None], None]
 T = TypeVar("T")
 
@@ -102,6 +108,17 @@ class _Progress:
 
     def totals(self, note: str = "") -> Completion:
         return Completion(self.completed, self.failed, self.cost_usd, note)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """A request on its way to an outcome: its identity, its attempts' bill, its spoilt answers."""
+
+    request: Request
+    keys: Keys
+    call_id: str = field(default_factory=lambda: next(_CALL_IDS))
+    bill: Bill = field(default_factory=Bill)
+    spoilt: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -220,28 +237,28 @@ async def _work(job: _Job) -> None:
 
 async def _complete_one(job: _Job, request: Request) -> Request | None:
     """Have one outcome of a request; return it under a higher ceiling if it was cut off."""
-    keys = identify(job.endpoint, request)
-    bill = Bill()
-    spoilt: list[str] = []
+    call = _Call(request, identify(job.endpoint, request))
+    bill = call.bill
     try:
-        async for attempt in _retrying(job, spoilt):
+        async for attempt in _retrying(job, call):
             with attempt:
-                answer = await _attempt(job, request, bill, spoilt)
+                answer = await _attempt(job, call)
     except CallFailed as failure:
-        if _is_cut_short(job, failure, bill, spoilt):
+        if _is_cut_short(job, failure, call):
             failure = _not_tried_again(job.progress.stop)
-        _record_failure(job, request, keys, failure, bill)
+        _record_failure(job, call, failure)
         _give_up_if_hopeless(job, failure)
         return None
     except BaseException as error:
         # It was stopped between two attempts or in one: those that were made may have been paid
         # for, and a budget that is continued has to know of them.
         if bill.attempts:
-            _record_failure(job, request, keys, _not_tried_again(error), bill)
+            _record_failure(job, call, _not_tried_again(error))
         if isinstance(error, NotAdmitted):
             return None
         raise
-    job.writer.put("responses", response_row(job.endpoint, request, keys, answer, bill))
+    row = response_row(job.endpoint, request, call.keys, answer, bill)
+    job.writer.put("responses", row, call.call_id)
     ceiling = ceiling_of(job.endpoint, request)
     raised = None
     if answer.finish_reason == "length" and ceiling is not None:
@@ -253,13 +270,13 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
     return raised
 
 
-def _is_cut_short(job: _Job, failure: CallFailed, bill: Bill, spoilt: list[str]) -> bool:
+def _is_cut_short(job: _Job, failure: CallFailed, call: _Call) -> bool:
     """Say whether only the end of the run kept a model from being told what was malformed."""
     return (
         job.progress.stop is not None
         and failure.failure == "malformed"
-        and len(spoilt) < _MOST_MALFORMED
-        and bill.attempts < job.endpoint.settings.max_attempts
+        and len(call.spoilt) < _MOST_MALFORMED
+        and call.bill.attempts < job.endpoint.settings.max_attempts
     )
 
 
@@ -269,51 +286,77 @@ def _not_tried_again(error: BaseException | None) -> CallFailed:
     return CallFailed("retryable", f"not tried again: {why}")
 
 
-def _record_failure(
-    job: _Job, request: Request, keys: Keys, failure: CallFailed, bill: Bill
-) -> None:
+def _record_failure(job: _Job, call: _Call, failure: CallFailed) -> None:
     """Write a call down that has no answer, with what all its attempts cost."""
-    job.writer.put("failures", failure_row(job.endpoint, request, keys, failure, bill))
-    _measure(job, request, "failed", bill)
-    job.progress.count(bill.cost_usd, failed=1)
-    job.advance(0, 1, bill.cost_usd)
+    job.writer.put("failures", _failure_row(job, call, failure, call.bill), call.call_id)
+    _measure(job, call.request, "failed", call.bill)
+    job.progress.count(call.bill.cost_usd, failed=1)
+    job.advance(0, 1, call.bill.cost_usd)
 
 
-async def _attempt(job: _Job, request: Request, bill: Bill, spoilt: list[str]) -> Answer:
+def _failure_row(job: _Job, call: _Call, failure: CallFailed, bill: Bill) -> dict[str, Any]:
+    return failure_row(job.endpoint, call.request, call.keys, failure, bill, call.call_id)
+
+
+async def _attempt(job: _Job, call: _Call) -> Answer:
     """Ask once, inside the limits and the budget.
 
     What it cost is added to the call's bill, an answer of the wrong form to what was `spoilt`.
     """
+    request, bill, spoilt = call.request, call.bill, call.spoilt
     size = size_of(request, spoilt)
     ceiling = ceiling_of(job.endpoint, request)
     reservation = reserve_for(job.endpoint.settings, size, ceiling)
     await _wait_while_held(job)
-    async with job.limiter.admit(reservation.tokens, job) as call:
+    async with job.limiter.admit(reservation.tokens, job) as admitted:
         await _reserve(job, reservation)
+        _write_down_begun(job, call, reservation)
         usage: Usage | None = None
+        unanswered = True
         under_way = metrics.IN_FLIGHT.labels(job.endpoint.settings.model)
         under_way.inc()
         try:
             answer = await ask(job.client, job.endpoint, request, spoilt)
-            usage = answer.usage
+            usage, unanswered = answer.usage, False
             if usage.prompt_tokens is not None:
-                call.unused = max(0, most_prompt_tokens(size) - usage.prompt_tokens)
-            call.answered(answer.latency_s or 0.0, usage, answer.headers)
+                admitted.unused = max(0, most_prompt_tokens(size) - usage.prompt_tokens)
+            admitted.answered(answer.latency_s or 0.0, usage, answer.headers)
             return answer
         except CallFailed as failure:
-            usage = failure.usage
+            usage, unanswered = failure.usage, failure.unanswered
             metrics.FAILURES.labels(
                 request.role, job.endpoint.settings.model, failure.failure
             ).inc()
-            call.failed(failure)
+            admitted.failed(failure)
             _end_a_long_outage(job)
             if failure.failure == "malformed":
                 spoilt.append(failure.text or "")
             raise
+        except ModelServerError:
+            unanswered = False
+            raise
         finally:
             under_way.dec()
             prices = job.endpoint.settings.prices
-            job.purse.settle(reservation, bill.add(usage, prices, reservation))
+            if unanswered:
+                taken = bill.add_unanswered(prices, reservation)
+            else:
+                taken = bill.add(usage, prices, reservation)
+            job.purse.settle(reservation, taken)
+
+
+def _write_down_begun(job: _Job, call: _Call, reservation: Amount) -> None:
+    """Write down what a call costs at most if it is cut off: a later run has to know of it.
+
+    Raises StoreError, with the reservation given back, if the journal does not take it.
+    """
+    bill = replace(call.bill)
+    bill.add_unanswered(job.endpoint.settings.prices, reservation)
+    try:
+        job.writer.begin(_failure_row(job, call, _CUT_OFF, bill))
+    except StoreError:
+        job.purse.settle(reservation, Amount())
+        raise
 
 
 async def _wait_while_held(job: _Job) -> None:
@@ -335,7 +378,7 @@ async def _reserve(job: _Job, reservation: Amount) -> None:
     job.purse.reserve(reservation)
 
 
-def _retrying(job: _Job, spoilt: list[str]) -> AsyncRetrying:
+def _retrying(job: _Job, call: _Call) -> AsyncRetrying:
     last: list[BaseException] = []
 
     def can_help(error: BaseException) -> bool:
@@ -343,11 +386,13 @@ def _retrying(job: _Job, spoilt: list[str]) -> AsyncRetrying:
         return (
             isinstance(error, CallFailed)
             and error.can_be_retried
-            and len(spoilt) < _MOST_MALFORMED
+            and len(call.spoilt) < _MOST_MALFORMED
             and job.progress.stop is None
         )
 
     async def sleep(seconds: float) -> None:
+        failure = CallFailed("retryable", f"not tried again, the process ended: {last[0]}")
+        job.writer.begin(_failure_row(job, call, failure, call.bill))
         with suppress(TimeoutError):
             await asyncio.wait_for(job.progress.stopped.wait(), seconds)
             raise last[0]

@@ -15,6 +15,7 @@ import re
 from collections.abc import Mapping
 from typing import Literal
 
+import aiohttp  # What the client speaks HTTP with.
 import httpx2 as httpx  # The client library that openai 3 is built on.
 import openai
 
@@ -24,6 +25,13 @@ from tasks.llm.request import Endpoint
 
 Failure = Literal["retryable", "rate_limited", "malformed", "refused", "rejected"]
 PERMANENT: tuple[Failure, ...] = ("malformed", "refused", "rejected")
+_NO_CONNECTION = (
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.InvalidURL,
+    httpx.ConnectError,
+    httpx.UnsupportedProtocol,
+)
 _SECRET = re.compile(r"\b(?:sk|key|token)[-_][A-Za-z0-9_*-]{6,}|Bearer\s+\S+", re.IGNORECASE)
 _HIDDEN = "[hidden]"
 _SHORTEST_KEY = 8
@@ -43,6 +51,7 @@ class CallFailed(Exception):
         usage: Usage | None = None,
         text: str | None = None,
         timed_out: bool = False,
+        unanswered: bool = False,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.failure: Failure = failure
@@ -55,6 +64,7 @@ class CallFailed(Exception):
         # The answer, if there was one of the wrong form.
         self.text = None if text is None else replace_surrogates(text)
         self.timed_out = timed_out
+        self.unanswered = unanswered  # It was sent, and may have been worked on all the same.
         self.headers: Mapping[str, str] = headers or {}
         super().__init__(self.message)  # It is shown, too.
 
@@ -86,15 +96,31 @@ def hide_key(content: bytes, endpoint: Endpoint) -> bytes:
 def classify(error: Exception, endpoint: Endpoint) -> CallFailed:
     """Return what a client's exception means. Raises ModelServerError if no call can succeed."""
     if isinstance(error.__cause__, httpx.ConnectTimeout):  # A refused connection is one as well.
-        return CallFailed("retryable", f"connection failed: {error.__cause__}")
+        return _without_connection(error)
     if isinstance(error, openai.APITimeoutError | TimeoutError):
         why = f"no answer within {endpoint.settings.timeout_s:g} s"
-        return CallFailed("retryable", why, timed_out=True)
+        return CallFailed("retryable", why, timed_out=True, unanswered=True)
     if isinstance(error, openai.APIConnectionError):
-        return CallFailed("retryable", f"connection failed: {error.__cause__ or error}")
+        return _without_connection(error)
     if not isinstance(error, openai.APIStatusError):
         return CallFailed("retryable", f"{type(error).__name__}: {error}")
     return _classify_status(error, endpoint)
+
+
+def _without_connection(error: Exception) -> CallFailed:
+    was_sent = _was_sent(error)
+    what = "connection lost" if was_sent else "connection failed"
+    return CallFailed("retryable", f"{what}: {error.__cause__ or error}", unanswered=was_sent)
+
+
+def _was_sent(error: BaseException) -> bool:
+    """Say whether a request may have reached the server: there was a connection to send it on."""
+    reason: BaseException | None = error
+    while reason is not None:
+        if isinstance(reason, _NO_CONNECTION):
+            return False
+        reason = reason.__cause__
+    return True
 
 
 def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFailed:

@@ -1,10 +1,12 @@
 """The journal: what arrived is on disk before anything else is done with it.
 
-    journal/1763793626-7f3a.jsonl
-    ["responses", "0199c0de-…", {"response_id": "91d0…", "content": "… \\\\boxed{4}", …}]
+    journal/1763793626004182390-7f3a.jsonl
+    ["begun", "0199c0de-…", {"failure_id": "c3f1…", "response_id": "91d0…", "budget_usd": 0.0002}]
+    ["responses", "0199c0de-…", {"response_id": "91d0…", "content": "… \\\\boxed{4}", …}, "c3f1…"]
 
-A line is written when an answer arrives, so `kill -9` loses no completed call. A segment is deleted
-when its rows are committed to the store; the next run folds in what is left.
+A line is written before a call is sent and another when its answer arrives, so `kill -9` loses no
+completed call, and what it cuts off is known: it may have been paid for. A segment is deleted when
+its rows are committed to the store; the next run folds in what is left.
 """
 
 import logging
@@ -12,6 +14,7 @@ import os
 import time
 import uuid
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,17 @@ from tasks.llm.columns import CALL_COLUMNS, frame_of
 from tasks.store import Store
 
 _LOGGER = logging.getLogger(__name__)
+_BEGUN = "begun"
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """What a segment says; `begun` are the last words on calls, by id, and their runs."""
+
+    rows: dict[tuple[str, str], list[dict[str, Any]]] = field(default_factory=dict)
+    begun: dict[str, tuple[str, dict[str, Any]]] = field(default_factory=dict)
+    over: set[str] = field(default_factory=set)
+    unreadable: int = 0
 
 
 class Journal:
@@ -34,23 +48,25 @@ class Journal:
         self._run_id = run_id
         self._file: int | None = None
         self._path: Path | None = None
+        self._under_way: dict[str, bytes] = {}
 
-    def add(self, table: str, row: Mapping[str, Any]) -> None:
-        """Write a row down. Raises StoreError if the disk does not take it."""
-        line = orjson.dumps([table, self._run_id, row]) + b"\n"
-        try:
-            if self._file is None:
-                self._open()
-            assert self._file is not None
-            written = os.write(self._file, line)
-            if written != len(line):
-                # Half a line would spoil the row that is written after it.
-                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
-                raise OSError("the disk is full")
-        except OSError as error:
-            raise StoreError(
-                f"{self._folder}: an answer cannot be written down: {error}"
-            ) from error
+    def begin(self, row: Mapping[str, Any]) -> None:
+        """Write down what is to be recorded of a call if nothing more is heard of it.
+
+        The row is one of `failures`, and its `failure_id` the call's own id. What is said of a call
+        later takes its place. Raises StoreError if the disk does not take it.
+        """
+        line = orjson.dumps([_BEGUN, self._run_id, row]) + b"\n"
+        self._write(line)
+        self._under_way[row["failure_id"]] = line
+
+    def add(self, table: str, row: Mapping[str, Any], call_id: str | None = None) -> None:
+        """Write a row down, with which a call is over. Raises StoreError if the disk is full."""
+        said = [table, self._run_id, row]
+        if call_id is not None:
+            self._under_way.pop(call_id, None)
+            said.append(call_id)
+        self._write(orjson.dumps(said) + b"\n")
 
     def cut(self) -> Path | None:
         """End the segment and return its path; the next row starts another. None if it is empty."""
@@ -60,9 +76,29 @@ class Journal:
             self._file = None
         return path
 
+    def carry_over(self) -> None:
+        """Write what is under way once more: the segment that has it is about to be deleted."""
+        if self._under_way:
+            self._write(b"".join(self._under_way.values()))
+
+    def _write(self, lines: bytes) -> None:
+        try:
+            if self._file is None:
+                self._open()
+            assert self._file is not None
+            written = os.write(self._file, lines)
+            if written != len(lines):
+                # Half a line would spoil the row that is written after it.
+                os.ftruncate(self._file, os.fstat(self._file).st_size - written)
+                raise OSError("the disk is full")
+        except OSError as error:
+            raise StoreError(
+                f"{self._folder}: an answer cannot be written down: {error}"
+            ) from error
+
     def _open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._path = self._folder / f"{int(time.time())}-{uuid.uuid4().hex[:8]}.jsonl"
+        self._path = self._folder / f"{time.time_ns()}-{uuid.uuid4().hex[:8]}.jsonl"
         self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
 
 
@@ -71,21 +107,42 @@ def fold_in(store: Store) -> int:
 
     Only for the holder of the store's lock: a living run's segments are its own.
     """
-    folded = 0
-    for path in sorted((local_folder(store.settings) / "journal").glob("*.jsonl")):
-        by_table, unreadable = read_segment(path)
-        for (table, run_id), rows in by_table.items():
+    paths = sorted((local_folder(store.settings) / "journal").glob("*.jsonl"))
+    folded = sum(
+        store.append("failures", frame_of("failures", rows), run_id=run_id)
+        for run_id, rows in _find_cut_off(paths).items()
+    )
+    for path in paths:
+        segment = read_segment(path)
+        for (table, run_id), rows in segment.rows.items():
             new = store.append(table, frame_of(table, rows), run_id=run_id)
             if table == "responses" and new < len(rows):
                 again = _answers_again(store, rows, run_id)
                 new += store.append("failures", frame_of("failures", again), run_id=run_id)
             folded += new
-        if unreadable:
+        if segment.unreadable:
             kept = path.rename(path.with_suffix(".unreadable"))
-            _LOGGER.warning("%s: %d line(s) cannot be read; the file is kept", kept, unreadable)
+            _LOGGER.warning(
+                "%s: %d line(s) cannot be read; the file is kept", kept, segment.unreadable
+            )
         else:
             path.unlink()
     return folded
+
+
+def _find_cut_off(paths: Sequence[Path]) -> dict[str, list[dict[str, Any]]]:
+    """Return the calls that were begun and are not over in any segment, by run."""
+    begun: dict[str, tuple[str, dict[str, Any]]] = {}
+    over: set[str] = set()
+    for path in paths:  # In the order in which they were written.
+        segment = read_segment(path)
+        begun |= segment.begun
+        over |= segment.over
+    by_run: dict[str, list[dict[str, Any]]] = {}
+    for call_id, (run_id, row) in begun.items():
+        if call_id not in over:
+            by_run.setdefault(run_id, []).append(row)
+    return by_run
 
 
 def _answers_again(
@@ -113,18 +170,21 @@ def _answers_again(
     ]
 
 
-def read_segment(path: Path) -> tuple[dict[tuple[str, str], list[dict[str, Any]]], int]:
-    """Return a segment's rows by table and run, and how many whole lines cannot be read."""
-    by_table: dict[tuple[str, str], list[dict[str, Any]]] = {}
-    unreadable = 0
+def read_segment(path: Path) -> Segment:
+    """Return a segment's rows by table and run, its calls, and how many lines cannot be read."""
+    segment, unreadable = Segment(), 0
     *whole, last = path.read_bytes().split(b"\n")
     for number, line in enumerate((*whole, last)):
         try:
-            table, run_id, row = orjson.loads(line)
+            table, run_id, row, *call_ids = orjson.loads(line)
+            if table == _BEGUN:
+                segment.begun[row["failure_id"]] = run_id, row
+                continue
             if table not in CALL_COLUMNS or not isinstance(row, dict):
                 raise ValueError(f"no row of a table: {line[:80]!r}")
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, KeyError):
             unreadable += number < len(whole)  # The last one may have been cut in two by a kill.
         else:
-            by_table.setdefault((table, run_id), []).append(row)
-    return by_table, unreadable
+            segment.rows.setdefault((table, run_id), []).append(row)
+            segment.over.update(call_ids)
+    return replace(segment, unreadable=unreadable)

@@ -32,7 +32,7 @@ class Usage:
 
 @dataclass(slots=True)
 class Bill:
-    """What the attempts of one call add up to; an attempt without an answer is not billed.
+    """What the attempts of one call add up to; one that a server turned away is not billed.
 
     A sum of which a part is unknown is unknown: None. The last three are what a budget counts: all
     that is known, and an estimate for the `uncounted`. They are kept beside the others, so that a
@@ -69,6 +69,20 @@ class Bill:
         self.budget_tokens = _add_known(self.budget_tokens, tokens)
         self.uncounted += uncounted
         return Amount(usd=usd or 0.0, tokens=tokens, calls=1, uncounted=uncounted)
+
+    def add_unanswered(self, prices: Prices, most: "Amount") -> "Amount":
+        """Add an attempt that was sent and whose answer never came.
+
+        It may have been worked on and paid for: the books have nothing of it, and a budget counts
+        the `most` that it can have cost.
+        """
+        self.attempts += 1
+        usd, tokens = _most_of(Usage(), prices, most)
+        self.cost_usd = _add_known(self.cost_usd, None if usd is None else 0.0)
+        self.budget_usd = _add_known(self.budget_usd, usd)
+        self.budget_tokens = _add_known(self.budget_tokens, tokens)
+        self.uncounted += 1
+        return Amount(usd=usd or 0.0, tokens=tokens, calls=1, uncounted=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +196,7 @@ class Purse:
         if self.spent.uncounted:
             spent += (
                 f"; {self.spent.uncounted:,} calls are estimated, since their server did not say "
-                "how many tokens they took"
+                "how many tokens they took or never answered"
             )
         return BudgetReached(
             f"the budget is used up ({spent}): the next call could exceed it. "

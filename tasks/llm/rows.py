@@ -1,6 +1,5 @@
 """The rows that calls leave behind, one response or one failure a call."""
 
-import uuid
 from typing import Any
 
 import orjson
@@ -46,15 +45,16 @@ def response_row(
 
 
 def failure_row(
-    endpoint: Endpoint, request: Request, keys: Keys, failure: CallFailed, bill: Bill
+    endpoint: Endpoint, request: Request, keys: Keys, failure: CallFailed, bill: Bill, call_id: str
 ) -> dict[str, Any]:
     """Return a row of `failures`: the tokens and the cost of all its attempts.
 
-    It has a name of its own, since a request may fail more than once in a run, and each time costs.
+    It is named after the call, since a request may fail more than once in a run, and each time
+    costs.
     """
     return {
         **_describe(endpoint, request),
-        "failure_id": uuid.uuid4().hex,
+        "failure_id": call_id,
         "response_id": keys.response_id,
         "failure": failure.failure,
         "attempts": bill.attempts,

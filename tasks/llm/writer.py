@@ -52,14 +52,21 @@ class Writer:
         """Say whether the callers should wait before they ask for more."""
         return self._rows.qsize() > _MOST_ROWS
 
-    def put(self, table: str, row: Mapping[str, Any]) -> None:
-        """Write a row down; it survives this process from here on.
+    def begin(self, row: Mapping[str, Any]) -> None:
+        """Write down a call that is about to be sent, as the failure that it is if this process
+        ends first. Raises StoreError if the journal does not take it.
+        """
+        with self._cutting:
+            self._journal.begin(row)
+
+    def put(self, table: str, row: Mapping[str, Any], call_id: str | None = None) -> None:
+        """Write a row down, with which a call is over; it survives this process from here on.
 
         Raises StoreError if the journal does not take it; the store may, so it is tried.
         """
         with self._cutting:
             self._rows.put((table, row))
-            self._journal.add(table, row)
+            self._journal.add(table, row, call_id)
 
     def _write(self) -> None:
         last = False
@@ -90,6 +97,8 @@ class Writer:
                 self._store.append(table, frame, run_id=self._run_id, known_new=True)
                 _COMMITS[self._store] = _COMMITS.get(self._store, 0) + 1
         if segment is not None:
+            with self._cutting:
+                self._journal.carry_over()
             segment.unlink()
 
 

@@ -126,6 +126,5 @@ def _read_journal(store: Store) -> None:
     """Add the answers that are written down and not committed; a living run may be faster."""
     for path in sorted((local_folder(store.settings) / "journal").glob("*.jsonl")):
         with suppress(FileNotFoundError):
-            by_table, _ = read_segment(path)
-            for (table, run_id), rows in by_table.items():
+            for (table, run_id), rows in read_segment(path).rows.items():
                 store.append(table, frame_of(table, rows), run_id=run_id)
