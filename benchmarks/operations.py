@@ -88,8 +88,8 @@ def measure_orchestration() -> Iterator[dict[str, Any]]:
         calls, runs = (told["prefect"][-1][name] for name in ("calls", "task_runs"))
         overhead = flow / plain - 1
         detail = (
-            f"{calls:,} calls: {plain:.1f} s as function calls, {flow:.1f} s with Prefect, {ROUNDS} "
-            f"rounds; {own} s of processor in the run's own process"
+            f"{calls:,} calls: {plain:.1f} s as function calls, {flow:.1f} s with Prefect, "
+            f"{ROUNDS} rounds; {own} s of processor in the run's own process"
         )
         yield line_of(measure, overhead, "share", "<= 0.03", overhead <= 0.03, detail)
     detail = f"a run of {calls:,} calls"

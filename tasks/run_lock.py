@@ -19,7 +19,7 @@ import asyncpg
 
 from tasks.errors import StoreError
 from tasks.lake import SQL_FOLDER, is_postgres, local_folder
-from tasks.llm.engine import run_on_loop
+from tasks.llm.loop import run_on_loop
 from tasks.recipe import StoreSettings
 
 _KEY = (7_324_837, 1)  # Ours among the advisory locks of a database: teachset's, of runs.

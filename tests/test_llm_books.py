@@ -10,8 +10,9 @@ from conftest import MakeRecipe
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted
 from tasks.llm.drawing import draw
-from tasks.llm.engine import complete, run_on_loop, stop_calling
+from tasks.llm.engine import complete, stop_calling
 from tasks.llm.journal import fold_in
+from tasks.llm.loop import run_on_loop
 from tasks.llm.money import Amount, Purse
 from tasks.llm.pending import leave_out_known
 from tasks.llm.spent import load_spent

@@ -23,8 +23,8 @@ from tasks.llm.batch_api import Remote, download
 from tasks.llm.batch_lines import ROOM, Member, find_faulty, read_lines, read_result
 from tasks.llm.batch_records import BatchRecord, load_members, record_retries, record_state
 from tasks.llm.client import Answer
-from tasks.llm.engine import run_on_loop
 from tasks.llm.failures import CallFailed
+from tasks.llm.loop import run_on_loop
 from tasks.llm.money import Amount, Bill, Purse, Usage, add_amounts
 from tasks.llm.request import Endpoint
 from tasks.llm.rows import failure_row, response_row

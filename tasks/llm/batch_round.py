@@ -14,7 +14,8 @@ from tasks.errors import RunInterrupted
 from tasks.llm.batch_api import Remote
 from tasks.llm.batch_folding import BatchJob, Folded, give_up, give_up_lost
 from tasks.llm.batch_records import BatchRecord, record_state
-from tasks.llm.engine import Completion, run_on_loop
+from tasks.llm.engine import Completion
+from tasks.llm.loop import run_on_loop
 
 T = TypeVar("T")
 

@@ -17,8 +17,8 @@ from tasks.llm.batch_folding import BatchJob
 from tasks.llm.batch_lines import Member, input_line
 from tasks.llm.batch_records import BatchRecord, load_histories, record_intent, record_state
 from tasks.llm.batch_round import Round, call, check, claim, enter_state, forget
-from tasks.llm.engine import run_on_loop
 from tasks.llm.failures import CallFailed
+from tasks.llm.loop import run_on_loop
 from tasks.llm.money import Amount, Bill, Purse, add_amounts, reserve_for
 from tasks.llm.request import Request, identify, size_of
 

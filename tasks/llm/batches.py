@@ -32,8 +32,9 @@ from tasks.llm.batch_round import (
 )
 from tasks.llm.batch_submitting import Plan, submit_pending
 from tasks.llm.client import open_client
-from tasks.llm.engine import Completion, run_on_loop, stoppable
+from tasks.llm.engine import Completion, stoppable
 from tasks.llm.failures import CallFailed
+from tasks.llm.loop import run_on_loop
 from tasks.llm.money import batch_prices
 from tasks.llm.request import Endpoint
 from tasks.recipe import Role

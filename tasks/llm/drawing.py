@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from uuid import UUID
 
 import polars as pl
@@ -29,6 +30,7 @@ from tasks.recipe import Recipe, Role
 from tasks.store import Store
 
 _LEFT_ALONE_S = 30.0
+_LONGEST_UNDRAWN_S = 10.0
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -69,24 +71,25 @@ def draw(
         job = BatchJob(store, endpoint, role, prompt_ids, run_id, purse, tracker)
         if endpoint.settings.mode == "batch":
             wanted = count_wanted(job, lambda: plan(frames))
-            shown = _ProgressArtifact(role, wanted, tracker)
-            return complete_in_batches(job, lambda: plan(frames), shown.show)
+            with _showing(role, wanted, tracker) as show:
+                return complete_in_batches(job, lambda: plan(frames), show)
         before, pages = complete_in_batches(job, tuple), iter(frames)
     pending = plan(pages)
     request = next(pending, None)
     if request is None:
         return before
-    after = complete(
-        store,
-        endpoint,
-        itertools.chain([request], pending),
-        run_id=run_id,
-        purse=purse,
-        advance=lambda done, failed, cost: tracker.advance(
-            done=done + failed, failed=failed, cost_usd=cost
-        ),
-        tick=_ProgressArtifact(role, calls, tracker).show,
-    )
+    with _showing(role, calls, tracker) as show:
+        after = complete(
+            store,
+            endpoint,
+            itertools.chain([request], pending),
+            run_id=run_id,
+            purse=purse,
+            advance=lambda done, failed, cost: tracker.advance(
+                done=done + failed, failed=failed, cost_usd=cost
+            ),
+            tick=show,
+        )
     return before.plus(after)
 
 
@@ -101,26 +104,47 @@ def purse_of(store: Store, recipe: Recipe, run_id: str) -> Purse:
         return purse
 
 
+@contextmanager
+def _showing(role: str, calls: int, tracker: Tracker) -> Iterator[Callable[[Completion], None]]:
+    """Show progress for as long as the block runs, and at its end how far it came."""
+    shown = _ProgressArtifact(role, calls, tracker)
+    try:
+        yield shown.show
+    finally:
+        shown.end()
+
+
 class _ProgressArtifact:
     """The progress of one task run in the Prefect UI; silent outside a task run.
 
-    It is a picture of the work and never stops it: calls under way are paid for. A server that does
-    not take it is left alone for a while, since its client may try for a minute each time.
+    It is a picture of the work and never stops it: calls under way are paid for. A picture takes
+    Prefect some fifty milliseconds of processor time, so there is one a second at first, and later
+    when a tenth more time has gone by or ten seconds. A server that does not take it is left alone
+    for a while, since its client may try for a minute each time.
     """
 
     def __init__(self, role: str, calls: int, tracker: Tracker) -> None:
         self._role, self._calls, self._tracker = role, calls, tracker
         self._artifact: UUID | None = None
         self._left_alone_until = 0.0
+        self._began_at = self._drawn_at = time.monotonic()
+        self._to_draw: Completion | None = None
         self._is_told = False
 
     def show(self, so_far: Completion) -> None:
         """Tell the console and the UI how far the calls are, and what holds them back."""
         self._tracker.note(so_far.note)
-        if TaskRunContext.get() is None:
+        self._to_draw = so_far
+        pause = min((self._drawn_at - self._began_at) / 10, _LONGEST_UNDRAWN_S)
+        if time.monotonic() >= self._drawn_at + pause:
+            self.end()
+
+    def end(self) -> None:
+        """Tell the UI what it has not been told yet."""
+        now, so_far = time.monotonic(), self._to_draw
+        if so_far is None or TaskRunContext.get() is None or now < self._left_alone_until:
             return
-        if time.monotonic() < self._left_alone_until:
-            return
+        self._drawn_at, self._to_draw = now, None
         try:
             self._draw(so_far)
         except Exception as error:

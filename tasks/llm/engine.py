@@ -8,15 +8,13 @@ pending and no call waits for another. A call that waits to be tried again holds
 """
 
 import asyncio
-import gc
 import threading
 import uuid
-from collections.abc import Callable, Coroutine, Iterable, Iterator
-from concurrent.futures import Future, wait
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any
 from weakref import WeakValueDictionary
 
 from openai import AsyncOpenAI
@@ -29,6 +27,7 @@ from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
 from tasks.llm.limiter import Limiter, NotAdmitted
+from tasks.llm.loop import event_loop, run_on_loop
 from tasks.llm.money import Amount, Bill, Purse, Usage, most_prompt_tokens, reserve_for
 from tasks.llm.request import (
     Endpoint,
@@ -47,16 +46,13 @@ _WORKERS_PER_SLOT = 2  # The surplus waits out its backoff while the others keep
 _HOPELESS = 20  # This many failures before the first success: it is the server, not the rows.
 _MOST_MALFORMED = 3  # A model that misses the form three times would miss it again.
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
-_TICK_S = 1.0
 _MOST_LIMITERS = 64  # A process that serves for months meets a simulator's new port every night.
 _STOPPED = "stopped; run again to continue"
-_OBJECTS_BEFORE_A_COLLECTION = 10_000  # Python's own is 700, or 2,000 in newer ones.
 _CUT_OFF = CallFailed(
     "retryable", "it was in flight when the process ended; whether it was paid for, nobody knows"
 )
 _CALL_IDS = map(f"{uuid.uuid4().hex}-{{}}".format, count())
 Advance = Callable[[int, int, float | None], None]
-T = TypeVar("T")
 
 
 def _ignore(*_: object) -> None:
@@ -179,7 +175,7 @@ def stop_calling(*, for_good: bool = False, why: str = _STOPPED) -> None:
     if for_good:
         _ENDING.set()
     for progress in list(_UNDER_WAY):
-        _event_loop().call_soon_threadsafe(progress.end, RunInterrupted(why))
+        event_loop().call_soon_threadsafe(progress.end, RunInterrupted(why))
 
 
 def hold_calling(held: bool) -> None:
@@ -479,28 +475,6 @@ def _limiter_of(endpoint: Endpoint) -> Limiter:
         return limiter
 
 
-def _event_loop() -> asyncio.AbstractEventLoop:
-    """Return the one loop on which every call of this process is made, whoever asks first."""
-    with _LOOP_LOCK:
-        if not _LOOP:
-            _collect_less_often()
-            loop = asyncio.new_event_loop()
-            threading.Thread(target=loop.run_forever, name="model-calls", daemon=True).start()
-            _LOOP.append(loop)
-        return _LOOP[0]
-
-
-def _collect_less_often() -> None:
-    """Have Python's collector of cycles look seldom, and at what is made from now on.
-
-    It goes through all that the calls in flight hold, again and again: a sixth of a call's
-    processor time. What there is at a process's first call, its modules above all, stays anyway.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(max(gc.get_threshold()[0], _OBJECTS_BEFORE_A_COLLECTION))
-
-
 @contextmanager
 def stoppable() -> Iterator[_Progress]:
     """Count work that `stop_calling` reaches. Raises RunInterrupted if the process is ending."""
@@ -514,25 +488,9 @@ def stoppable() -> Iterator[_Progress]:
         _UNDER_WAY.discard(progress)
 
 
-def run_on_loop(work: Coroutine[Any, Any, T], check: Callable[[], None] = _ignore) -> T:
-    """Run a coroutine on the loop of all calls and wait for it in this thread.
-
-    `check` is called about once a second; an exception of it cancels the coroutine.
-    """
-    future: Future[T] = asyncio.run_coroutine_threadsafe(work, _event_loop())
-    try:
-        while not wait([future], timeout=_TICK_S).done:
-            check()
-        return future.result()
-    finally:
-        future.cancel()
-
-
 _LIMITERS: WeakValueDictionary[tuple[str, str], Limiter] = WeakValueDictionary()
 _LAST_LIMITERS: dict[tuple[str, str], Limiter] = {}
 _LIMITERS_LOCK = threading.Lock()
-_LOOP: list[asyncio.AbstractEventLoop] = []
-_LOOP_LOCK = threading.Lock()
 _UNDER_WAY: set[_Progress] = set()
 _ENDING = threading.Event()
 _HELD = threading.Event()
