@@ -311,7 +311,7 @@ def test_ranges_run_two_at_a_time_and_stop_at_the_first_failure() -> None:
 def test_two_ranges_may_begin_at_the_same_moment(
     store: Store, simulator: RunningSimulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tasks.llm.engine._LOOP", [])
+    monkeypatch.setattr("tasks.llm.loop._LOOP", [])
     endpoint = _endpoint(simulator.base_url, max_concurrency=2)
     both = threading.Barrier(2)
 
