@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import Any
 
 import httpx2 as httpx  # The client library that openai 3 is built on.
@@ -26,8 +25,13 @@ _MOST_TOKENS = 10**12  # Beyond this a count is a server's mistake; a column of 
 _CONNECTIONS = 65_536
 # What the client would tell every server about this computer: nobody needs it, and each header
 # takes its part of a call's processor time.
-_UNTOLD = ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
-_UNTOLD_OF_A_CALL = ("Retry-Count", "Read-Timeout")
+_UNTOLD: Mapping[str, Any] = {
+    f"X-Stainless-{name}": Omit()
+    for name in ("Lang", "Package-Version", "OS", "Arch", "Runtime", "Runtime-Version", "Async")
+}
+_UNTOLD_OF_A_CALL: Mapping[str, Any] = {
+    f"X-Stainless-{name}": Omit() for name in ("Retry-Count", "Read-Timeout")
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ def open_client(endpoint: Endpoint) -> AsyncOpenAI:
         api_key=endpoint.api_key,
         max_retries=0,
         timeout=timeout,
-        default_headers=_leave_out(_UNTOLD),
+        default_headers=_UNTOLD,
         http_client=DefaultAioHttpClient(timeout=timeout, limits=limits),
     )
 
@@ -79,7 +83,7 @@ async def ask(
         # What is said here the client need not work out for every call: the address in full, a
         # deep copy of each option that is not given, a name for its own retries (there are none).
         options: RequestOptions = {
-            "headers": _leave_out(_UNTOLD_OF_A_CALL),
+            "headers": _UNTOLD_OF_A_CALL,
             "timeout": endpoint.settings.timeout_s,
             "max_retries": 0,
             "idempotency_key": "",
@@ -91,12 +95,6 @@ async def ask(
         raise classify(error, endpoint) from error
     read = read_embedding if request.role == EMBEDDER else read_answer
     return read(response, request, endpoint, time.perf_counter() - began)
-
-
-@cache
-def _leave_out(names: tuple[str, ...]) -> Mapping[str, Any]:
-    """Return headers that have the client leave out its own of these names."""
-    return {f"X-Stainless-{name}": Omit() for name in names}
 
 
 def read_answer(

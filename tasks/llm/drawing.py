@@ -111,7 +111,7 @@ def _showing(role: str, calls: int, tracker: Tracker) -> Iterator[Callable[[Comp
     try:
         yield shown.show
     finally:
-        shown.end()
+        shown.catch_up()
 
 
 class _ProgressArtifact:
@@ -137,9 +137,9 @@ class _ProgressArtifact:
         self._to_draw = so_far
         pause = min((self._drawn_at - self._began_at) / 10, _LONGEST_UNDRAWN_S)
         if time.monotonic() >= self._drawn_at + pause:
-            self.end()
+            self.catch_up()
 
-    def end(self) -> None:
+    def catch_up(self) -> None:
         """Tell the UI what it has not been told yet."""
         now, so_far = time.monotonic(), self._to_draw
         if so_far is None or TaskRunContext.get() is None or now < self._left_alone_until:

@@ -65,10 +65,7 @@ class Bill:
         usd, tokens = cost, usage.tokens
         if uncounted:
             usd, tokens = _most_of(usage, prices, most)
-        self.budget_usd = _add_known(self.budget_usd, usd)
-        self.budget_tokens = _add_known(self.budget_tokens, tokens)
-        self.uncounted += uncounted
-        return Amount(usd=usd or 0.0, tokens=tokens, calls=1, uncounted=uncounted)
+        return self._budget(usd, tokens, uncounted)
 
     def add_unanswered(self, prices: Prices, most: "Amount") -> "Amount":
         """Add an attempt that was sent and whose answer never came.
@@ -79,10 +76,14 @@ class Bill:
         self.attempts += 1
         usd, tokens = _most_of(Usage(), prices, most)
         self.cost_usd = _add_known(self.cost_usd, None if usd is None else 0.0)
+        return self._budget(usd, tokens, 1)
+
+    def _budget(self, usd: float | None, tokens: int, uncounted: int) -> "Amount":
+        """Add what a budget counts of an attempt, and return it."""
         self.budget_usd = _add_known(self.budget_usd, usd)
         self.budget_tokens = _add_known(self.budget_tokens, tokens)
-        self.uncounted += 1
-        return Amount(usd=usd or 0.0, tokens=tokens, calls=1, uncounted=1)
+        self.uncounted += uncounted
+        return Amount(usd=usd or 0.0, tokens=tokens, calls=1, uncounted=uncounted)
 
 
 @dataclass(frozen=True, slots=True)
