@@ -62,8 +62,9 @@ def call_flow(
     loaded: list[Callable[..., Any]] = []
     with prefect_server(meanwhile=lambda: loaded.append(load_flow(name))), own_metrics():
         from cli.progress_bars import progress_bars
+        from tasks.run import without_heartbeats
 
-        with progress_bars(), stopping_politely(), _without_heartbeats():
+        with progress_bars(), stopping_politely(), without_heartbeats():
             made = loaded[0](recipe, **parameters)
         if account is not None:
             account()
@@ -121,19 +122,6 @@ def stopping_politely() -> Iterator[None]:
         left.set()
         for each, handler in zip((*signals, signal.SIGUSR1), (*before, remind), strict=True):
             signal.signal(each, handler)
-
-
-@contextmanager
-def _without_heartbeats() -> Iterator[None]:
-    """Send no heartbeats, for which each flow would wait up to a second at its end.
-
-    They tell a server that acts on crashed runs of its deployments; this run is none of them, and
-    one that was killed is closed by the next (tasks/run.py).
-    """
-    from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
-
-    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        yield
 
 
 def _end_at_once() -> NoReturn:

@@ -21,6 +21,7 @@ from importlib.metadata import version
 import polars as pl
 from prefect.context import FlowRunContext
 from prefect.exceptions import Pause
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
 
 from tasks.errors import BudgetReached, RunInterrupted, StoreError
 from tasks.events import announce
@@ -72,7 +73,8 @@ def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
         with _ACTIVE_LOCK:
             _ACTIVE[recipe.store.catalog] = _Active(run_id, steering)
         try:
-            yield run_id
+            with without_heartbeats():  # Of its stages.
+                yield run_id
         except BaseException as error:
             with suppress(StoreError):  # It must not hide the error; the next run closes this one.
                 _end(store, run_id, _state_after(error), error)
@@ -89,6 +91,17 @@ def recorded_run(recipe: Recipe, flow: str) -> Iterator[str]:
             with _ACTIVE_LOCK:
                 del _ACTIVE[recipe.store.catalog]
             stop_simulator(recipe.store.catalog)
+
+
+@contextmanager
+def without_heartbeats() -> Iterator[None]:
+    """Have flows begun in the block send no heartbeats, for which each would wait at its end.
+
+    It is up to a second a flow. A server that acts on a crashed run hears that one's own; a run
+    that no server started has nobody to hear it, and is closed by the next if it was killed.
+    """
+    with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+        yield
 
 
 @cache

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from prefect.settings import get_current_settings
 
 from tasks.errors import BudgetReached, RunInterrupted, StoreError, TeachsetError
 from tasks.recipe import Recipe
@@ -105,6 +106,19 @@ def test_a_flow_inside_a_run_belongs_to_that_run(store: Store, make_recipe: Make
     with recorded_run(recipe, "build") as next_run:
         assert next_run != outer
     assert [run["state"] for run in _runs(store)] == ["completed", "completed"]
+
+
+def test_a_run_sends_its_own_heartbeats_and_its_stages_none(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    def every_s() -> int | None:
+        return get_current_settings().flows.heartbeat_frequency
+
+    own = every_s()
+    assert own is not None
+    with recorded_run(make_recipe(), "build"):
+        assert every_s() is None
+    assert every_s() == own
 
 
 def test_an_error_is_not_hidden_by_a_store_that_cannot_record_it(
