@@ -208,6 +208,8 @@ class Concurrency:
         self._calm_windows = 0
         if self.limit > _FIRST and sums.is_busy:  # Fewer are what somebody has asked for.
             self._set(-(-self.limit // 2), "halved")
+            # Throughput is what it is as soon as only half are under way, whenever they were begun.
+            self._skip -= self.limit
         else:
             self._set(self.limit, "steady")
 
