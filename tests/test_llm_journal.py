@@ -124,7 +124,7 @@ def test_a_row_that_does_not_fit_on_the_disk_spoils_no_other(store: Store) -> No
         text=True,
         check=True,
     )
-    assert "journal: an answer cannot be written down: the disk is full" in done.stdout
+    assert "journal: a call cannot be written down: the disk is full" in done.stdout
     assert fold_in(store) == 2
     found = store.sql("select response_id from responses order by 1")["response_id"]
     assert found.to_list() == ["a", "c"]

@@ -92,9 +92,7 @@ class Journal:
                 os.ftruncate(self._file, os.fstat(self._file).st_size - written)
                 raise OSError("the disk is full")
         except OSError as error:
-            raise StoreError(
-                f"{self._folder}: an answer cannot be written down: {error}"
-            ) from error
+            raise StoreError(f"{self._folder}: a call cannot be written down: {error}") from error
 
     def _open(self) -> None:
         self._folder.mkdir(parents=True, exist_ok=True)
@@ -105,44 +103,43 @@ class Journal:
 def fold_in(store: Store) -> int:
     """Commit what a killed run wrote down and could not commit; return how many rows were new.
 
-    Only for the holder of the store's lock: a living run's segments are its own.
+    Only for the holder of the store's lock: a living run's segments are its own. They go when all
+    is committed, for a call may be over in another one than it was begun in.
     """
     paths = sorted((local_folder(store.settings) / "journal").glob("*.jsonl"))
-    folded = sum(
-        store.append("failures", frame_of("failures", rows), run_id=run_id)
-        for run_id, rows in _find_cut_off(paths).items()
-    )
-    for path in paths:
+    begun: dict[str, tuple[str, dict[str, Any]]] = {}
+    over: set[str] = set()
+    unreadable: dict[Path, int] = {}
+    folded = 0
+    for path in paths:  # In the order in which they were written.
         segment = read_segment(path)
+        begun |= segment.begun
+        over |= segment.over
+        unreadable[path] = segment.unreadable
         for (table, run_id), rows in segment.rows.items():
-            new = store.append(table, frame_of(table, rows), run_id=run_id)
-            if table == "responses" and new < len(rows):
-                again = _answers_again(store, rows, run_id)
-                new += store.append("failures", frame_of("failures", again), run_id=run_id)
-            folded += new
-        if segment.unreadable:
+            folded += _append(store, table, rows, run_id)
+    cut_off: dict[str, list[dict[str, Any]]] = {}
+    for call_id in begun.keys() - over:
+        run_id, row = begun[call_id]
+        cut_off.setdefault(run_id, []).append(row)
+    for run_id, rows in cut_off.items():
+        folded += _append(store, "failures", rows, run_id)
+    for path, lines in unreadable.items():
+        if lines:
             kept = path.rename(path.with_suffix(".unreadable"))
-            _LOGGER.warning(
-                "%s: %d line(s) cannot be read; the file is kept", kept, segment.unreadable
-            )
+            _LOGGER.warning("%s: %d line(s) cannot be read; the file is kept", kept, lines)
         else:
             path.unlink()
     return folded
 
 
-def _find_cut_off(paths: Sequence[Path]) -> dict[str, list[dict[str, Any]]]:
-    """Return the calls that were begun and are not over in any segment, by run."""
-    begun: dict[str, tuple[str, dict[str, Any]]] = {}
-    over: set[str] = set()
-    for path in paths:  # In the order in which they were written.
-        segment = read_segment(path)
-        begun |= segment.begun
-        over |= segment.over
-    by_run: dict[str, list[dict[str, Any]]] = {}
-    for call_id, (run_id, row) in begun.items():
-        if call_id not in over:
-            by_run.setdefault(run_id, []).append(row)
-    return by_run
+def _append(store: Store, table: str, rows: Sequence[Mapping[str, Any]], run_id: str) -> int:
+    """Commit rows of a segment; return how many were new, with what was answered twice."""
+    new = store.append(table, frame_of(table, rows), run_id=run_id)
+    if table == "responses" and new < len(rows):
+        again = _answers_again(store, rows, run_id)
+        new += store.append("failures", frame_of("failures", again), run_id=run_id)
+    return new
 
 
 def _answers_again(
