@@ -8,6 +8,7 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from prefect.utilities.collections import visit_collection
 
 from tasks.errors import RecipeError
 from tasks.recipe import AdaptiveStudent, Recipe, load_recipe, recipe_schema
@@ -520,3 +521,12 @@ def test_a_path_set_as_part_of_a_section_begins_at_the_working_folder(
     assert recipe.store.catalog == str(here / "c.sqlite")
     assert recipe.store.data == str(here / "d")
     assert recipe.models.student.sampling.extra == {"path": "x", "data": {"folder": "y"}}
+
+
+def test_a_recipe_is_one_value_to_prefect(write: Write) -> None:
+    recipe = load_recipe(write())
+    visited: list[object] = []
+    visit_collection(recipe, visited.append)
+    assert visited == [recipe]
+    assert recipe.model_dump()["name"] == "test"
+    assert recipe == load_recipe(write())

@@ -1,6 +1,6 @@
 """The recipe as a whole, and what of it decides the content of a release."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from typing import Any, Self
 
 from pydantic import Field, model_validator
@@ -129,6 +129,14 @@ class Recipe(Section):
                 raise ValueError(f"{wanted} needs a judge, but models.judge names no model")
         if self.select.needs_embedder and self.models.embedder is None:
             raise ValueError(f"{wanted} needs an embedder, but models.embedder names no model")
+
+    def __iter__(self) -> Generator[tuple[str, Any], None, None]:
+        """Yield nothing: a recipe is one value to whoever takes collections apart.
+
+        Prefect looks for futures in whatever is given to a task, twice a task, and these hundreds
+        of values were a third of what a task run costs.
+        """
+        yield from ()
 
     def of_each_student(self) -> Iterator["Recipe"]:
         """Yield this recipe, then the same with each of the further students as the student."""

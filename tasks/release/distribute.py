@@ -14,6 +14,7 @@ from functools import cache
 
 import polars as pl
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from tasks.errors import PublishError
 from tasks.identity import content_id
@@ -71,7 +72,7 @@ def distribute(
     return tuple(found)
 
 
-@task(task_run_name="publish-to-targets")
+@task(task_run_name="publish-to-targets", cache_policy=NO_CACHE)
 def distribute_release(
     recipe: Recipe, run_id: str, published: Published
 ) -> tuple[Publication, ...]:

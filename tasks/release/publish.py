@@ -20,6 +20,7 @@ from typing import Any
 
 import polars as pl
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from tasks.errors import GateFailed, InputError, RecipeError, StoreError
 from tasks.events import announce, announce_closed_gate
@@ -112,7 +113,7 @@ def refuse_foreign_latest(latest: Path) -> None:
         )
 
 
-@task(task_run_name="release")
+@task(task_run_name="release", cache_policy=NO_CACHE)
 def publish_release(recipe: Recipe, run_id: str) -> Published:
     """Stage, gate and publish the kept pairs, and tell what came of it."""
     with track("release") as tracker:

@@ -15,6 +15,7 @@ from typing import Any
 
 import polars as pl
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from tasks.events import announce
 from tasks.progress import Tracker, track
@@ -97,13 +98,13 @@ class Quotations:
         return self._store.query("select_past_hits", **self.asked)
 
 
-@task(task_run_name="find-contamination")
+@task(task_run_name="find-contamination", cache_policy=NO_CACHE)
 def mark_contamination(recipe: Recipe, run_id: str) -> int:
     """Mark every prompt that holds an item of a benchmark."""
     return _mark(find_contamination, recipe, run_id)
 
 
-@task(task_run_name="find-contaminated-responses")
+@task(task_run_name="find-contaminated-responses", cache_policy=NO_CACHE)
 def mark_contaminated_responses(recipe: Recipe, run_id: str) -> int:
     """Mark every teacher's response that quotes an item of a benchmark."""
     return _mark(find_in_responses, recipe, run_id)

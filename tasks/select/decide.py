@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import polars as pl
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from tasks.assess.difficulty import measure
 from tasks.recipe import Recipe, SelectSettings, TeachSettings
@@ -121,7 +122,7 @@ def decide_after_teach(store: Store, recipe: Recipe, run_id: str) -> Decided:
     return _append(store, recipe, run_id, decisions, decisions)
 
 
-@task(task_run_name="decide")
+@task(task_run_name="decide", cache_policy=NO_CACHE)
 def select_prompts(recipe: Recipe, run_id: str) -> int:
     """Decide on every prompt before money is spent on teaching it; return what has changed."""
     store = open_store(recipe.store)
@@ -130,7 +131,7 @@ def select_prompts(recipe: Recipe, run_id: str) -> int:
     )
 
 
-@task(task_run_name="decide-after-teach")
+@task(task_run_name="decide-after-teach", cache_policy=NO_CACHE)
 def select_taught_prompts(recipe: Recipe, run_id: str) -> int:
     """Decide on every prompt once its teaching is known; return what has changed."""
     store = open_store(recipe.store)

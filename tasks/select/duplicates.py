@@ -13,6 +13,7 @@ from collections.abc import Iterator
 
 import polars as pl
 from prefect import task
+from prefect.cache_policies import NO_CACHE
 
 from tasks.progress import Tracker, track
 from tasks.recipe import DuplicateSettings, Recipe
@@ -151,7 +152,7 @@ def match_near(store: Store, settings: DuplicateSettings, tracker: Tracker) -> p
     return cluster(signed, settings)
 
 
-@task(task_run_name="find-duplicates")
+@task(task_run_name="find-duplicates", cache_policy=NO_CACHE)
 def mark_duplicates(recipe: Recipe, run_id: str) -> int:
     """Mark every prompt that asks what another one asks already."""
     store, settings = open_store(recipe.store), recipe.select.duplicates
