@@ -8,11 +8,13 @@ What nobody foresaw goes, with its traceback, to a log file whose path is shown.
 import errno
 import os
 import re
+import signal
 import sys
 import traceback
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NoReturn
 
 from tasks.errors import StoreError, TeachsetError
 
@@ -31,6 +33,15 @@ class Place:
     """Where the log of this call goes; a command sets it once it knows its project."""
 
     log_folder: Path | None = None
+
+
+def watch_for_interruptions() -> None:
+    """Have Ctrl-C and a signal to end raise KeyboardInterrupt, and remember that they did.
+
+    Whatever they interrupt may make an error of its own of it, as pydantic does.
+    """
+    for each in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(each, _interrupt)
 
 
 def explain_failure(error: BaseException) -> tuple[str, int]:
@@ -70,7 +81,9 @@ def is_full_disk(error: BaseException) -> bool:
 
 
 def is_interruption(error: BaseException) -> bool:
-    """Ctrl-C or a signal to end, possibly renamed by Prefect on its way."""
+    """Ctrl-C or a signal to end, possibly renamed by Prefect on its way, or lost in an error."""
+    if _INTERRUPTIONS:
+        return True
     names = {"KeyboardInterrupt", "TerminationSignal", "CancelledRun", "CancelledError"}
     return any(type(each).__name__ in names for each in _chain(error))
 
@@ -111,6 +124,11 @@ def read_argument(text: str) -> str:
     return text
 
 
+def _interrupt(number: int, _: object) -> NoReturn:
+    _INTERRUPTIONS.append(number)
+    raise KeyboardInterrupt
+
+
 def _chain(error: BaseException) -> Iterator[BaseException]:
     """Yield an error, those it groups and those it came from."""
     waiting: list[BaseException | None] = [error]
@@ -124,3 +142,6 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
         if isinstance(each, BaseExceptionGroup):
             waiting.extend(each.exceptions)
         waiting += [each.__cause__, each.__context__]
+
+
+_INTERRUPTIONS: list[int] = []

@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from cli.arguments import RECIPE_HELP, RecipeArgument
 from cli.auditing import audit
-from cli.boundary import INTERRUPTED
+from cli.boundary import INTERRUPTED, watch_for_interruptions
 
 ID_HELP = "A pair_id, prompt_id or response_id; its first six characters may do."
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", "-r", help=RECIPE_HELP)]
@@ -461,8 +461,7 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # In a locale that lacks a character it is spelt.
             stream.reconfigure(errors="backslashreplace")
-    signal.signal(signal.SIGTERM, _terminate)
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    watch_for_interruptions()
     try:
         app(prog_name="teachset")
     finally:  # All is saved; a late Ctrl-C must not interrupt Python's own exit with a traceback.
@@ -481,10 +480,6 @@ def write_whole(file: Path, text: str) -> None:
         partial.replace(file)
     except OSError as error:
         raise InputError(f"{file}: cannot be written: {error}") from error
-
-
-def _terminate(*_: object) -> None:
-    raise KeyboardInterrupt
 
 
 def _ended(error: BaseException) -> BaseException:

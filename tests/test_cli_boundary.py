@@ -1,5 +1,8 @@
 """Whatever goes wrong ends as one message and an exit code; secrets and tracebacks stay away."""
 
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from cli.main import Guarded, app
 from tasks import errors
 from tasks.errors import TeachsetError
 from tasks.run import code_version
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -53,6 +58,31 @@ def test_interruption_says_how_to_go_on() -> None:
     message, code = explain_failure(KeyboardInterrupt())
     assert code == 130
     assert message == "interrupted: what was completed is in the store; run again to continue"
+
+
+def test_an_interruption_that_others_made_an_error_of_is_one() -> None:
+    """Ctrl-C while a model is serialised comes out of pydantic as an error without a cause."""
+    script = """
+import os, signal, sys
+from pydantic import BaseModel, model_serializer
+from cli.boundary import explain_failure, watch_for_interruptions
+class Settings(BaseModel):
+    @model_serializer
+    def serialize(self):
+        os.kill(os.getpid(), int(sys.argv[1]))
+watch_for_interruptions()
+try:
+    Settings().model_dump()
+except Exception as error:
+    print(type(error).__name__, *explain_failure(error))
+"""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        command = [sys.executable, "-c", script, str(int(number))]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+        assert done.stdout == (
+            "PydanticSerializationError interrupted: what was completed is in the store; "
+            "run again to continue 130\n"
+        )
 
 
 def test_unforeseen_error_names_its_log(log_folder: Path) -> None:
