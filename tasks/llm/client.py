@@ -12,17 +12,17 @@ from typing import Any
 import httpx2 as httpx  # The client library that openai 3 is built on.
 import openai
 import orjson
-from openai import AsyncOpenAI, DefaultAioHttpClient, Omit, RequestOptions
+from openai import AsyncOpenAI, Omit, RequestOptions
 
 from tasks.llm.embedding import read_vector, render_embedding
 from tasks.llm.failures import CallFailed, classify, hide_key, replace_surrogates
+from tasks.llm.http_client import HttpClient
 from tasks.llm.money import Usage
 from tasks.llm.reasoning import read_message
 from tasks.llm.request import EMBEDDER, Endpoint, Request, render_body
 from tasks.llm.structured import parse_structured
 
 _MOST_TOKENS = 10**12  # Beyond this a count is a server's mistake; a column of the store holds it.
-_CONNECTIONS = 65_536
 # What the client would tell every server about this computer: nobody needs it, and each header
 # takes its part of a call's processor time.
 _UNTOLD: Mapping[str, Any] = {
@@ -50,20 +50,15 @@ class Answer:
 
 
 def open_client(endpoint: Endpoint) -> AsyncOpenAI:
-    """Return a client for a server, to be used as a context manager; it retries nothing itself.
-
-    Its pool is as good as unbounded, so that the limiter alone says how many calls are under way;
-    left open, aiohttp's own bound of 100 connections would hold.
-    """
+    """Return a client for a server, to be used as a context manager; it retries nothing itself."""
     timeout = endpoint.settings.timeout_s
-    limits = httpx.Limits(max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS)
     return AsyncOpenAI(
         base_url=endpoint.base_url,
         api_key=endpoint.api_key,
         max_retries=0,
         timeout=timeout,
         default_headers=_UNTOLD,
-        http_client=DefaultAioHttpClient(timeout=timeout, limits=limits),
+        http_client=HttpClient(timeout_s=timeout),
     )
 
 
@@ -77,9 +72,9 @@ async def ask(
     began = time.perf_counter()
     try:
         if request.role == EMBEDDER:
-            path, body = "embeddings", render_embedding(endpoint, request)
+            path, asked = "embeddings", render_embedding(endpoint, request)
         else:
-            path, body = "chat/completions", render_body(endpoint, request, spoilt)
+            path, asked = "chat/completions", render_body(endpoint, request, spoilt)
         # What is said here the client need not work out for every call: the address in full, a
         # deep copy of each option that is not given, a name for its own retries (there are none).
         options: RequestOptions = {
@@ -88,9 +83,11 @@ async def ask(
             "max_retries": 0,
             "idempotency_key": "",
             "security": {"bearer_auth": True},
+            "params": {},
         }
         url = f"{client.base_url}{path}"
-        response = await client.post(url, cast_to=httpx.Response, body=body, options=options)
+        body = orjson.dumps(asked)
+        response = await client.post(url, cast_to=httpx.Response, content=body, options=options)
     except (openai.OpenAIError, TimeoutError, OSError) as error:
         raise classify(error, endpoint) from error
     read = read_embedding if request.role == EMBEDDER else read_answer

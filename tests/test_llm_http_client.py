@@ -1,0 +1,215 @@
+"""What a server may do to a call on the wire, and what the client makes of it."""
+
+import asyncio
+import datetime
+import gzip
+import json
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from ipaddress import IPv4Address
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from tasks.llm import http_client
+from tasks.llm.client import Answer, ask, open_client
+from tasks.llm.failures import CallFailed
+from tasks.llm.request import Endpoint, Request
+from tasks.recipe import ModelSettings
+
+ANSWER = json.dumps(
+    {"choices": [{"message": {"content": "four"}, "finish_reason": "stop"}]}
+).encode()
+
+
+class _Server(BaseHTTPRequestHandler):
+    """Answers in the way that the address names."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self) -> None:
+        self.server.seen.append((self.path, self.headers))  # type: ignore[attr-defined]
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        assert json.loads(body)["model"] == "m"
+        way = urlsplit(self.path).path.split("/")[1]
+        if way == "moved":
+            self._send(307, b"", {"Location": "/here/v1/chat/completions"})
+        elif way == "gzip":
+            self._send(200, gzip.compress(ANSWER), {"Content-Encoding": "gzip"})
+        elif way == "spoilt":
+            self._send(200, ANSWER, {"Content-Encoding": "gzip"})
+        elif way == "cookie":
+            self._send(200, ANSWER, {"Set-Cookie": "seen=you"})
+        elif way == "cut":
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(ANSWER)))
+            self.end_headers()
+            self.wfile.write(ANSWER[:10])
+            self.close_connection = True
+        elif way == "drips":
+            self.send_response(200)
+            self.send_header("Content-Length", "1000")
+            self.end_headers()
+            for _ in range(40):
+                time.sleep(0.1)
+                self.wfile.write(b" ")
+        elif way == "gone":
+            self.close_connection = True
+        else:
+            self._send(200, ANSWER, {})
+
+    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def _serving(tls: ssl.SSLContext | None = None) -> Iterator[ThreadingHTTPServer]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
+    server.seen = []  # type: ignore[attr-defined]
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # Clients that hang up.
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+
+
+@pytest.fixture
+def server() -> Iterator[ThreadingHTTPServer]:
+    with _serving() as server:
+        yield server
+
+
+def _ask(base_url: str, times: int = 1, timeout_s: float = 20) -> Answer:
+    endpoint = Endpoint(ModelSettings(model="m", timeout_s=timeout_s), base_url, base_url, "key")
+    request = Request("p", "student", "solve@1", (("user", "What is 2 + 2? 😀"),), 0)
+
+    async def ask_all() -> list[Answer]:
+        async with open_client(endpoint) as client:
+            return [await ask(client, endpoint, request) for _ in range(times)]
+
+    return asyncio.run(ask_all())[-1]
+
+
+def _address_of(server: ThreadingHTTPServer, way: str) -> str:
+    return f"http://127.0.0.1:{server.server_port}/{way}/v1"
+
+
+@pytest.mark.parametrize("way", ["here", "gzip", "moved"])
+def test_an_answer_is_read_however_it_comes(server: ThreadingHTTPServer, way: str) -> None:
+    answer = _ask(_address_of(server, way))
+    assert (answer.content, answer.raw_body) == ("four", ANSWER.decode())
+
+
+def test_one_connection_does_for_one_call_after_another(server: ThreadingHTTPServer) -> None:
+    before = threading.active_count()
+    _ask(_address_of(server, "here"), times=5)
+    assert len(server.seen) == 5  # type: ignore[attr-defined]
+    assert threading.active_count() <= before + 1  # The server has a thread for each.
+
+
+def test_no_cookie_is_sent_back(server: ThreadingHTTPServer) -> None:
+    _ask(_address_of(server, "cookie"), times=2)
+    assert all("Cookie" not in headers for _, headers in server.seen)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("cut", "connection lost: "),
+        ("gone", "connection lost: "),
+        ("spoilt", "connection lost: "),
+        ("drips", "no answer within 1 s"),
+    ],
+)
+def test_an_answer_that_does_not_come_whole_was_sent_for(
+    server: ThreadingHTTPServer, way: str, message: str
+) -> None:
+    with pytest.raises(CallFailed) as caught:
+        _ask(_address_of(server, way), timeout_s=1)
+    assert caught.value.failure == "retryable"
+    assert caught.value.message.startswith(message)
+    assert caught.value.unanswered
+    assert caught.value.timed_out == (way == "drips")
+
+
+def test_a_server_that_is_not_there_was_sent_nothing() -> None:
+    with _serving() as server:
+        address = _address_of(server, "here")
+    with pytest.raises(CallFailed, match="connection failed: ") as caught:
+        _ask(address)
+    assert not caught.value.unanswered
+
+
+def test_a_proxy_of_the_environment_is_used(
+    server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.server_port}")
+    assert _ask("http://nowhere.invalid/v1").content == "four"
+    ((asked, _),) = server.seen  # type: ignore[attr-defined]
+    assert asked == "http://nowhere.invalid/v1/chat/completions"
+
+
+def test_a_certificate_counts_only_if_it_is_trusted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certificate = _make_certificate(tmp_path)
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(certificate)
+    with _serving(tls) as server:
+        address = _address_of(server, "here").replace("http:", "https:")
+        http_client._tls.cache_clear()
+        with pytest.raises(CallFailed, match="certificate verify failed") as caught:
+            _ask(address)
+        assert not caught.value.unanswered
+        assert server.seen == []  # type: ignore[attr-defined]
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        http_client._tls.cache_clear()
+        assert _ask(address).content == "four"
+    http_client._tls.cache_clear()
+
+
+def _make_certificate(folder: Path) -> Path:
+    """Write a certificate of 127.0.0.1 that vouches for itself, and its key, into one file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(address, critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "server.pem"
+    path.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM,
+            serialization.PrivateFormat.PKCS8,
+            serialization.NoEncryption(),
+        )
+        + certificate.public_bytes(serialization.Encoding.PEM)
+    )
+    return path
