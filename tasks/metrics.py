@@ -8,6 +8,9 @@ Counted in every run, at a microsecond each; `TEACHSET_METRICS_PORT` makes `teac
 never a text that came out of a file or a model. docs/operations.md lists them.
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from tasks.llm.money import Bill
@@ -49,13 +52,34 @@ ALL = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class _OfCalls:
+    """The metrics of the calls of one role to one model: looking each up takes longer than it."""
+
+    prompt_tokens: Counter
+    completion_tokens: Counter
+    dollars: Counter
+    seconds: Histogram
+
+
+@lru_cache(maxsize=256)
+def _of_calls(role: str, model: str) -> _OfCalls:
+    return _OfCalls(
+        TOKENS.labels(role, model, "prompt"),
+        TOKENS.labels(role, model, "completion"),
+        DOLLARS.labels(role, model),
+        CALL_SECONDS.labels(role, model),
+    )
+
+
 def count_call(
     role: str, model: str, outcome: str, bill: Bill, seconds: float | None = None
 ) -> None:
     """Count a call that is over: what all its attempts cost, how long its answer took."""
     CALLS.labels(role, model, outcome).inc()
-    TOKENS.labels(role, model, "prompt").inc(bill.prompt_tokens or 0)
-    TOKENS.labels(role, model, "completion").inc(bill.completion_tokens or 0)
-    DOLLARS.labels(role, model).inc(bill.cost_usd or 0.0)
+    metrics = _of_calls(role, model)
+    metrics.prompt_tokens.inc(bill.prompt_tokens or 0)
+    metrics.completion_tokens.inc(bill.completion_tokens or 0)
+    metrics.dollars.inc(bill.cost_usd or 0.0)
     if seconds is not None:
-        CALL_SECONDS.labels(role, model).observe(seconds)
+        metrics.seconds.observe(seconds)

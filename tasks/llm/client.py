@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 import httpx2 as httpx  # The client library that openai 3 is built on.
@@ -49,10 +50,22 @@ class Answer:
     headers: Mapping[str, str]
 
 
+class _Client(AsyncOpenAI):
+    """`openai`'s client, which would take the same address apart for every call."""
+
+    def _prepare_url(self, url: str) -> httpx.URL:
+        return _parse(url) if "://" in url else super()._prepare_url(url)
+
+
+@lru_cache(maxsize=64)
+def _parse(url: str) -> httpx.URL:
+    return httpx.URL(url)
+
+
 def open_client(endpoint: Endpoint) -> AsyncOpenAI:
     """Return a client for a server, to be used as a context manager; it retries nothing itself."""
     timeout = endpoint.settings.timeout_s
-    return AsyncOpenAI(
+    return _Client(
         base_url=endpoint.base_url,
         api_key=endpoint.api_key,
         max_retries=0,
@@ -85,8 +98,7 @@ async def ask(
             "security": {"bearer_auth": True},
             "params": {},
         }
-        url = f"{client.base_url}{path}"
-        body = orjson.dumps(asked)
+        url, body = f"{client.base_url}{path}", orjson.dumps(asked)
         response = await client.post(url, cast_to=httpx.Response, content=body, options=options)
     except (openai.OpenAIError, TimeoutError, OSError) as error:
         raise classify(error, endpoint) from error

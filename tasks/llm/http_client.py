@@ -26,6 +26,7 @@ _LONGEST_CONNECT_S = 30.0
 _IDLE_S = 4.0  # Servers on uvicorn close an idle connection after five: a call must not meet that.
 _ENCODED = b"content-encoding"
 Headers = Sequence[tuple[str, str]]
+RawHeaders = Sequence[tuple[bytes, bytes]]
 
 
 class _WholeBody(httpx.Request):
@@ -36,6 +37,18 @@ class _WholeBody(httpx.Request):
         self.address = address
         self.as_given = headers
         self.body = body
+
+
+class _WholeAnswer(httpx.Response):
+    """An answer that was read and decoded: httpx would take it apart and put it together again."""
+
+    def __init__(
+        self, status: int, headers: RawHeaders, content: bytes, request: httpx.Request
+    ) -> None:
+        stream = httpx.ByteStream(content)
+        super().__init__(status, headers=headers, stream=stream, request=request)
+        self._content = content
+        self.is_closed = self.is_stream_consumed = True
 
 
 class HttpClient(DefaultAioHttpClient):
@@ -84,12 +97,8 @@ class HttpClient(DefaultAioHttpClient):
                 content = await answer.read()
         except (aiohttp.ClientError, TimeoutError) as error:
             raise _error_of_httpx(error, request) from error
-        return httpx.Response(
-            answer.status,
-            headers=[header for header in answer.raw_headers if header[0].lower() != _ENCODED],
-            content=content,
-            request=request,
-        )
+        headers = [header for header in answer.raw_headers if header[0].lower() != _ENCODED]
+        return _WholeAnswer(answer.status, headers, content, request)
 
     async def aclose(self) -> None:
         """Close all connections."""
