@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
 import httpx2 as httpx  # The client library that openai 3 is built on.
@@ -17,7 +16,7 @@ from openai import AsyncOpenAI, Omit, RequestOptions
 
 from tasks.llm.embedding import read_vector, render_embedding
 from tasks.llm.failures import CallFailed, classify, hide_key, replace_surrogates
-from tasks.llm.http_client import HttpClient
+from tasks.llm.http_client import HttpClient, take_apart
 from tasks.llm.money import Usage
 from tasks.llm.reasoning import read_message
 from tasks.llm.request import EMBEDDER, Endpoint, Request, render_body
@@ -54,12 +53,7 @@ class _Client(AsyncOpenAI):
     """`openai`'s client, which would take the same address apart for every call."""
 
     def _prepare_url(self, url: str) -> httpx.URL:
-        return _parse(url) if "://" in url else super()._prepare_url(url)
-
-
-@lru_cache(maxsize=64)
-def _parse(url: str) -> httpx.URL:
-    return httpx.URL(url)
+        return take_apart(url) if "://" in url else super()._prepare_url(url)
 
 
 def open_client(endpoint: Endpoint) -> AsyncOpenAI:

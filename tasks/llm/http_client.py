@@ -11,7 +11,7 @@ behind a proxy.
 """
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
 from ssl import SSLContext
 from typing import Any
 from urllib.request import getproxies
@@ -19,7 +19,6 @@ from urllib.request import getproxies
 import aiohttp
 import httpx2 as httpx  # The client library that openai 3 is built on.
 from openai import DefaultAioHttpClient
-from yarl import URL
 
 _CONNECTIONS = 65_536  # As good as unbounded: the limiter alone says how many calls are under way.
 _LONGEST_CONNECT_S = 30.0
@@ -32,9 +31,9 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 class _WholeBody(httpx.Request):
     """A POST whose body is there as a whole, to an address that was taken apart before."""
 
-    def __init__(self, url: httpx.URL, address: URL, headers: Headers, body: bytes) -> None:
+    def __init__(self, url: httpx.URL, headers: Headers, body: bytes) -> None:
         super().__init__("POST", url, headers=headers, stream=httpx.ByteStream(body))
-        self.address = address
+        self.address = str(url)
         self.as_given = headers
         self.body = body
 
@@ -63,7 +62,6 @@ class HttpClient(DefaultAioHttpClient):
             ),
         )
         self._is_direct = not getproxies()  # httpx knows the proxies of the environment.
-        self._addresses: dict[str, tuple[httpx.URL, URL]] = {}
         self._session: aiohttp.ClientSession | None = None
         self._patience = aiohttp.ClientTimeout(
             total=timeout_s, sock_connect=min(_LONGEST_CONNECT_S, timeout_s / 2)
@@ -79,10 +77,7 @@ class HttpClient(DefaultAioHttpClient):
             or not self._is_direct
         ):
             return super().build_request(method, url, **parts)
-        text = str(url)
-        if text not in self._addresses:
-            self._addresses[text] = httpx.URL(text), URL(text)
-        return _WholeBody(*self._addresses[text], parts["headers"], body)
+        return _WholeBody(take_apart(str(url)), parts["headers"], body)
 
     async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
         """Send a request and read its answer. Raises httpx's errors, with aiohttp's as cause."""
@@ -126,6 +121,12 @@ def _error_of_httpx(error: Exception, request: httpx.Request) -> httpx.RequestEr
     if isinstance(error, TimeoutError):
         return httpx.ReadTimeout(what, request=request)
     return httpx.ReadError(what, request=request)
+
+
+@lru_cache(maxsize=64)
+def take_apart(address: str) -> httpx.URL:
+    """Return an address in its parts: a process asks few, again and again."""
+    return httpx.URL(address)
 
 
 @cache
