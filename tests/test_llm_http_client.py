@@ -43,6 +43,8 @@ class _Server(BaseHTTPRequestHandler):
         way = urlsplit(self.path).path.split("/")[1]
         if way == "moved":
             self._send(307, b"", {"Location": "/here/v1/chat/completions"})
+        elif way == "elsewhere":
+            self._send(307, b"", {"Location": self.server.other})  # type: ignore[attr-defined]
         elif way == "gzip":
             self._send(200, gzip.compress(ANSWER), {"Content-Encoding": "gzip"})
         elif way == "spoilt":
@@ -121,6 +123,16 @@ def test_an_answer_is_read_however_it_comes(server: ThreadingHTTPServer, way: st
     assert (answer.content, answer.raw_body) == ("four", ANSWER.decode())
 
 
+def test_a_key_is_not_sent_to_where_a_server_points(server: ThreadingHTTPServer) -> None:
+    with _serving() as other:
+        server.other = _address_of(other, "here") + "/chat/completions"  # type: ignore[attr-defined]
+        assert _ask(_address_of(server, "elsewhere")).content == "four"
+        ((_, told),) = other.seen  # type: ignore[attr-defined]
+        ((_, asked),) = server.seen  # type: ignore[attr-defined]
+    assert asked["Authorization"] == "Bearer key"
+    assert "Authorization" not in told
+
+
 def test_one_connection_does_for_one_call_after_another(server: ThreadingHTTPServer) -> None:
     before = threading.active_count()
     _ask(_address_of(server, "here"), times=5)
@@ -164,7 +176,7 @@ def test_a_server_that_is_not_there_was_sent_nothing() -> None:
 def test_a_proxy_of_the_environment_is_used(
     server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
     assert _ask("http://nowhere.invalid/v1").content == "four"
     ((asked, _),) = server.seen  # type: ignore[attr-defined]
     assert asked == "http://nowhere.invalid/v1/chat/completions"

@@ -23,6 +23,7 @@ from openai import DefaultAioHttpClient
 _CONNECTIONS = 65_536  # As good as unbounded: the limiter alone says how many calls are under way.
 _LONGEST_CONNECT_S = 30.0
 _IDLE_S = 4.0  # Servers on uvicorn close an idle connection after five: a call must not meet that.
+_PROXIED = frozenset(("http", "https", "all"))
 _ENCODED = b"content-encoding"
 Headers = Sequence[tuple[str, str]]
 RawHeaders = Sequence[tuple[bytes, bytes]]
@@ -61,7 +62,7 @@ class HttpClient(DefaultAioHttpClient):
                 max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS
             ),
         )
-        self._is_direct = not getproxies()  # httpx knows the proxies of the environment.
+        self._is_direct = _PROXIED.isdisjoint(getproxies())  # httpx knows how to ask a proxy.
         self._session: aiohttp.ClientSession | None = None
         self._patience = aiohttp.ClientTimeout(
             total=timeout_s, sock_connect=min(_LONGEST_CONNECT_S, timeout_s / 2)
