@@ -244,8 +244,9 @@ def _run_limited(limits: dict[str, int], per_minute: int) -> tuple[int, float, i
 def measure_memory() -> Iterator[dict[str, Any]]:
     """Peak memory of a process with few and with many pending prompts.
 
-    The target was set where the bare client took 43 MB with 50,000 prompts. That is less than its
-    imports take, so it is what a process has beyond them; the whole is printed as well.
+    The target was set where the bare client took 43 MB with 50,000 prompts, less than its imports
+    take on this machine: so it is compared with what a process takes beyond them, and with the bare
+    client's own in the same run. The whole is printed as well.
     """
     sizes = {count: json.loads(run_self("pending", str(count))) for count in (FEW, MANY)}
     peaks = {count: size["peak_mb"] for count, size in sizes.items()}
@@ -254,19 +255,24 @@ def measure_memory() -> Iterator[dict[str, Any]]:
     yield line_of(
         "memory of many pending prompts over few", ratio, "ratio", "<= 1.15", ratio <= 1.15, detail
     )
-    imports = sizes[MANY]["imports_mb"]
-    beyond = peaks[MANY] - imports
     with start_simulator([], {}) as simulator:
         command = [sys.executable, "-m", "benchmarks._bare", simulator.base_url, str(BARE_PENDING)]
         bare = json.loads(subprocess.run(command, check=True, capture_output=True).stdout)
+    peak, imports = peaks[MANY], sizes[MANY]["imports_mb"]
+    beyond, bare_beyond = peak - imports, bare["peak_mb"] - bare["imports_mb"]
+    detail = f"{imports:.0f} MB of it are imports"
+    yield line_of("peak memory", peak, "MB", "<= 300", peak <= 300, detail)
     detail = (
-        f"the bare client with {BARE_PENDING:,} pending: {bare['peak_mb'] - bare['imports_mb']:.0f}"
-        f" MB beyond {bare['imports_mb']:.0f} MB of imports; 43 MB where the target was set"
+        f"the bare client with {BARE_PENDING:,} pending: {bare_beyond:.0f} MB beyond "
+        f"{bare['imports_mb']:.0f} MB of imports; 43 MB where the target was set"
     )
     yield line_of("peak memory beyond the imports", beyond, "MB", "<= 300", beyond <= 300, detail)
-    detail = f"{imports:.0f} MB of imports; the bare client {bare['peak_mb']:.0f} MB"
-    peak = peaks[MANY]
-    yield line_of("peak memory, imports as well", peak, "MB", "<= 300", peak <= 300, detail)
+    over = max(peak / bare["peak_mb"], beyond / bare_beyond)
+    detail = (
+        f"{peak / bare['peak_mb']:.1f} with the imports, {beyond / bare_beyond:.1f} without; "
+        "the target is 300 MB over the bare client's 43 there"
+    )
+    yield line_of("peak memory over the bare client's", over, "ratio", "<= 7", over <= 7, detail)
 
 
 def be_pending(count: int) -> None:
