@@ -14,7 +14,8 @@ import pytest
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted
 from tasks.llm.chunks import run_ranges
-from tasks.llm.engine import _MOST_LIMITERS, _limiter_of, complete, stop_calling
+from tasks.llm.engine import complete, stop_calling
+from tasks.llm.limiter import _MOST_LIMITERS, Limiter, limiter_of
 from tasks.llm.money import Purse
 from tasks.llm.pending import leave_out_known, ranges
 from tasks.llm.request import Endpoint, Request, ResponseSchema
@@ -325,12 +326,15 @@ def test_two_ranges_may_begin_at_the_same_moment(
 
 
 def test_limiters_are_remembered_as_long_as_they_are_used_or_recent() -> None:
-    in_use = _limiter_of(_endpoint("http://first/v1"))
-    gone = weakref.ref(_limiter_of(_endpoint("http://second/v1")))
-    recent = [
-        _limiter_of(_endpoint(f"http://host-{number}/v1")) for number in range(_MOST_LIMITERS)
-    ]
-    assert _limiter_of(_endpoint("http://host-0/v1")) is recent[0]
+    settings = ModelSettings(model="m")
+
+    def at(host: str) -> Limiter:
+        return limiter_of(f"http://{host}/v1", settings)
+
+    in_use = at("first")
+    gone = weakref.ref(at("second"))
+    recent = [at(f"host-{number}") for number in range(_MOST_LIMITERS)]
+    assert at("host-0") is recent[0]
     gc.collect()
     assert gone() is None
-    assert _limiter_of(_endpoint("http://first/v1")) is in_use
+    assert at("first") is in_use

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 from tasks.errors import ModelServerError
 from tasks.llm.breaker import Breaker
 from tasks.llm.concurrency import Concurrency
-from tasks.llm.engine import _limiter_of, complete
+from tasks.llm.engine import complete
 from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
-from tasks.llm.limiter import Limiter, NotAdmitted, read_duration
+from tasks.llm.limiter import Limiter, NotAdmitted, limiter_of, read_duration
 from tasks.llm.money import Purse, Usage
 from tasks.llm.pulse import Pulse
 from tasks.llm.request import Endpoint, Request, ResponseSchema, messages_after
@@ -315,7 +315,7 @@ def test_a_range_that_begins_beside_another_forgets_no_limit_and_leaves_nothing_
             return complete(store, endpoint, requests, run_id="r", purse=Purse(Budget())).completed
 
         assert draw("learnt", 1) == 1
-        limits = _limiter_of(endpoint)._limits
+        limits = limiter_of(base_url, settings)._limits
         one = pool.submit(draw, "one", 4)  # 4 × 20,000 tokens and more, while nothing is answered.
         _wait_until(lambda: len(handler.asked) == 1 + 4)
         other = pool.submit(draw, "other", 1)

@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Any
-from weakref import WeakValueDictionary
 
 from openai import AsyncOpenAI
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
@@ -26,7 +25,7 @@ from tasks.errors import ModelServerError, RunInterrupted, StoreError
 from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
-from tasks.llm.limiter import Limiter, NotAdmitted
+from tasks.llm.limiter import Limiter, NotAdmitted, limiter_of
 from tasks.llm.loop import event_loop, run_on_loop
 from tasks.llm.money import Amount, Bill, Purse, Usage, most_prompt_tokens, reserve_for
 from tasks.llm.request import (
@@ -46,7 +45,6 @@ _WORKERS_PER_SLOT = 2  # The surplus waits out its backoff while the others keep
 _HOPELESS = 20  # This many failures before the first success: it is the server, not the rows.
 _MOST_MALFORMED = 3  # A model that misses the form three times would miss it again.
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
-_MOST_LIMITERS = 64  # A process that serves for months meets a simulator's new port every night.
 _STOPPED = "stopped; run again to continue"
 _CUT_OFF = CallFailed(
     "retryable", "it was in flight when the process ended; whether it was paid for, nobody knows"
@@ -154,7 +152,7 @@ def complete(
             endpoint=endpoint,
             client=open_client(endpoint),
             feed=Feed(requests),
-            limiter=_limiter_of(endpoint),
+            limiter=limiter_of(endpoint.base_url, endpoint.settings),
             purse=purse,
             writer=writer,
             progress=progress,
@@ -471,26 +469,6 @@ def _measure(
     metrics.count_call(request.role, job.endpoint.settings.model, outcome, bill, seconds)
 
 
-def _limiter_of(endpoint: Endpoint) -> Limiter:
-    """Return the limiter that everything in the process shares for a model at a server.
-
-    The ones asked for last are remembered with what they have learned; one that is in use is always
-    found again, however many others came since.
-    """
-    with _LIMITERS_LOCK:
-        key = (endpoint.base_url, endpoint.settings.model)
-        limiter = _LIMITERS.get(key)
-        if limiter is None:
-            limiter = _LIMITERS[key] = Limiter(endpoint.settings)
-        else:
-            limiter.configure(endpoint.settings)
-        _LAST_LIMITERS.pop(key, None)
-        _LAST_LIMITERS[key] = limiter
-        if len(_LAST_LIMITERS) > _MOST_LIMITERS:
-            del _LAST_LIMITERS[next(iter(_LAST_LIMITERS))]
-        return limiter
-
-
 @contextmanager
 def stoppable() -> Iterator[_Progress]:
     """Count work that `stop_calling` reaches. Raises RunInterrupted if the process is ending."""
@@ -504,9 +482,6 @@ def stoppable() -> Iterator[_Progress]:
         _UNDER_WAY.discard(progress)
 
 
-_LIMITERS: WeakValueDictionary[tuple[str, str], Limiter] = WeakValueDictionary()
-_LAST_LIMITERS: dict[tuple[str, str], Limiter] = {}
-_LIMITERS_LOCK = threading.Lock()
 _UNDER_WAY: set[_Progress] = set()
 _ENDING = threading.Event()
 _HELD = threading.Event()

@@ -11,11 +11,13 @@ It bounds the calls under way (`concurrency`), the requests and tokens of any 60
 import asyncio
 import logging
 import re
+import threading
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from weakref import WeakValueDictionary
 
 from tasks.llm.breaker import Breaker
 from tasks.llm.concurrency import Concurrency
@@ -27,6 +29,7 @@ from tasks.recipe import ModelSettings
 
 _NOTICEABLE = 0.2  # Two counts of tokens that differ by less than this share are the same.
 _LONGEST_HOLD_S = 600.0
+_MOST_LIMITERS = 64  # A process that serves for months meets a simulator's new port every night.
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0, "": 1.0}
 _LOGGER = logging.getLogger(__name__)
@@ -289,6 +292,26 @@ class Limiter:
             self._timer = asyncio.get_running_loop().call_later(max(pause, 0.001), self._let_in)
 
 
+def limiter_of(base_url: str, settings: ModelSettings) -> Limiter:
+    """Return the limiter that everything in the process shares for a model at a server.
+
+    The ones asked for last are remembered with what they have learned; one that is in use is always
+    found again, however many others came since.
+    """
+    with _LIMITERS_LOCK:
+        key = (base_url, settings.model)
+        limiter = _LIMITERS.get(key)
+        if limiter is None:
+            limiter = _LIMITERS[key] = Limiter(settings)
+        else:
+            limiter.configure(settings)
+        _LAST_LIMITERS.pop(key, None)
+        _LAST_LIMITERS[key] = limiter
+        if len(_LAST_LIMITERS) > _MOST_LIMITERS:
+            del _LAST_LIMITERS[next(iter(_LAST_LIMITERS))]
+        return limiter
+
+
 def read_duration(text: str) -> float:
     """Return the seconds of `6m0s`, `250ms` or `1.5`; 0 if it is none of these."""
     parts = _DURATION.findall(text)
@@ -299,3 +322,8 @@ def read_duration(text: str) -> float:
 
 def _read_number(text: str | None) -> int | None:
     return int(text) if text and text.isascii() and text.isdigit() else None
+
+
+_LIMITERS: WeakValueDictionary[tuple[str, str], Limiter] = WeakValueDictionary()
+_LAST_LIMITERS: dict[tuple[str, str], Limiter] = {}
+_LIMITERS_LOCK = threading.Lock()
