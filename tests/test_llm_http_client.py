@@ -8,10 +8,12 @@ import ssl
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from email.message import Message
 from ipaddress import IPv4Address
 from pathlib import Path
+from typing import ClassVar
 from urllib.parse import urlsplit
 
 import pytest
@@ -25,32 +27,34 @@ from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.failures import CallFailed
 from tasks.llm.request import Endpoint, Request
 from tasks.recipe import ModelSettings
+from tests.loopback import QuietHandler, serve
 
 ANSWER = json.dumps(
     {"choices": [{"message": {"content": "four"}, "finish_reason": "stop"}]}
 ).encode()
 
 
-class _Server(BaseHTTPRequestHandler):
-    """Answers in the way that the address names."""
+class _Server(QuietHandler):
+    """Answers in the way that the address names, and keeps what it was asked."""
 
-    protocol_version = "HTTP/1.1"
+    seen: ClassVar[list[tuple[str, Message]]]
+    elsewhere: ClassVar[str]
 
-    def do_POST(self) -> None:
-        self.server.seen.append((self.path, self.headers))  # type: ignore[attr-defined]
+    def answer(self) -> None:
+        self.seen.append((self.path, self.headers))
         body = self.rfile.read(int(self.headers["Content-Length"]))
         assert json.loads(body)["model"] == "m"
         way = urlsplit(self.path).path.split("/")[1]
         if way == "moved":
-            self._send(307, b"", {"Location": "/here/v1/chat/completions"})
+            self.send(307, b"", {"Location": "/here/v1/chat/completions"})
         elif way == "elsewhere":
-            self._send(307, b"", {"Location": self.server.other})  # type: ignore[attr-defined]
+            self.send(307, b"", {"Location": self.elsewhere})
         elif way == "gzip":
-            self._send(200, gzip.compress(ANSWER), {"Content-Encoding": "gzip"})
+            self.send(200, gzip.compress(ANSWER), {"Content-Encoding": "gzip"})
         elif way == "spoilt":
-            self._send(200, ANSWER, {"Content-Encoding": "gzip"})
+            self.send(200, ANSWER, {"Content-Encoding": "gzip"})
         elif way == "cookie":
-            self._send(200, ANSWER, {"Set-Cookie": "seen=you"})
+            self.send(200, ANSWER, {"Set-Cookie": "seen=you"})
         elif way == "cut":
             self.send_response(200)
             self.send_header("Content-Length", str(len(ANSWER)))
@@ -61,43 +65,36 @@ class _Server(BaseHTTPRequestHandler):
             self.send_response(200)
             self.send_header("Content-Length", "1000")
             self.end_headers()
-            for _ in range(40):
-                time.sleep(0.1)
-                self.wfile.write(b" ")
+            with suppress(ConnectionError):  # The client does not wait for all of it.
+                for _ in range(40):
+                    time.sleep(0.1)
+                    self.wfile.write(b" ")
         elif way == "gone":
             self.close_connection = True
         else:
-            self._send(200, ANSWER, {})
+            self.send(200, ANSWER)
 
-    def _send(self, status: int, body: bytes, headers: dict[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
 
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+@dataclass(frozen=True)
+class _Served:
+    """A server under way: its address, and what it was asked so far."""
+
+    address: str
+    handler: type[_Server]
+
+    def base_url(self, way: str, scheme: str = "http") -> str:
+        return f"{scheme}://{self.address}/{way}/v1"
 
 
 @contextmanager
-def _serving(tls: ssl.SSLContext | None = None) -> Iterator[ThreadingHTTPServer]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Server)
-    server.seen = []  # type: ignore[attr-defined]
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # Clients that hang up.
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    try:
-        yield server
-    finally:
-        server.shutdown()
-        server.server_close()
+def _serving(tls: ssl.SSLContext | None = None) -> Iterator[_Served]:
+    handler = type("Handler", (_Server,), {"seen": []})
+    with serve(handler, tls) as address:
+        yield _Served(address, handler)
 
 
 @pytest.fixture
-def server() -> Iterator[ThreadingHTTPServer]:
+def server() -> Iterator[_Served]:
     with _serving() as server:
         yield server
 
@@ -113,36 +110,32 @@ def _ask(base_url: str, times: int = 1, timeout_s: float = 20) -> Answer:
     return asyncio.run(ask_all())[-1]
 
 
-def _address_of(server: ThreadingHTTPServer, way: str) -> str:
-    return f"http://127.0.0.1:{server.server_port}/{way}/v1"
-
-
 @pytest.mark.parametrize("way", ["here", "gzip", "moved"])
-def test_an_answer_is_read_however_it_comes(server: ThreadingHTTPServer, way: str) -> None:
-    answer = _ask(_address_of(server, way))
+def test_an_answer_is_read_however_it_comes(server: _Served, way: str) -> None:
+    answer = _ask(server.base_url(way))
     assert (answer.content, answer.raw_body) == ("four", ANSWER.decode())
 
 
-def test_a_key_is_not_sent_to_where_a_server_points(server: ThreadingHTTPServer) -> None:
+def test_a_key_is_not_sent_to_where_a_server_points(server: _Served) -> None:
     with _serving() as other:
-        server.other = _address_of(other, "here") + "/chat/completions"  # type: ignore[attr-defined]
-        assert _ask(_address_of(server, "elsewhere")).content == "four"
-        ((_, told),) = other.seen  # type: ignore[attr-defined]
-        ((_, asked),) = server.seen  # type: ignore[attr-defined]
+        server.handler.elsewhere = other.base_url("here") + "/chat/completions"
+        assert _ask(server.base_url("elsewhere")).content == "four"
+        ((_, told),) = other.handler.seen
+        ((_, asked),) = server.handler.seen
     assert asked["Authorization"] == "Bearer key"
     assert "Authorization" not in told
 
 
-def test_one_connection_does_for_one_call_after_another(server: ThreadingHTTPServer) -> None:
+def test_one_connection_does_for_one_call_after_another(server: _Served) -> None:
     before = threading.active_count()
-    _ask(_address_of(server, "here"), times=5)
-    assert len(server.seen) == 5  # type: ignore[attr-defined]
+    _ask(server.base_url("here"), times=5)
+    assert len(server.handler.seen) == 5
     assert threading.active_count() <= before + 1  # The server has a thread for each.
 
 
-def test_no_cookie_is_sent_back(server: ThreadingHTTPServer) -> None:
-    _ask(_address_of(server, "cookie"), times=2)
-    assert all("Cookie" not in headers for _, headers in server.seen)  # type: ignore[attr-defined]
+def test_no_cookie_is_sent_back(server: _Served) -> None:
+    _ask(server.base_url("cookie"), times=2)
+    assert all("Cookie" not in headers for _, headers in server.handler.seen)
 
 
 @pytest.mark.parametrize(
@@ -155,10 +148,10 @@ def test_no_cookie_is_sent_back(server: ThreadingHTTPServer) -> None:
     ],
 )
 def test_an_answer_that_does_not_come_whole_was_sent_for(
-    server: ThreadingHTTPServer, way: str, message: str
+    server: _Served, way: str, message: str
 ) -> None:
     with pytest.raises(CallFailed) as caught:
-        _ask(_address_of(server, way), timeout_s=1)
+        _ask(server.base_url(way), timeout_s=1)
     assert caught.value.failure == "retryable"
     assert caught.value.message.startswith(message)
     assert caught.value.unanswered
@@ -167,18 +160,18 @@ def test_an_answer_that_does_not_come_whole_was_sent_for(
 
 def test_a_server_that_is_not_there_was_sent_nothing() -> None:
     with _serving() as server:
-        address = _address_of(server, "here")
+        address = server.base_url("here")
     with pytest.raises(CallFailed, match="connection failed: ") as caught:
         _ask(address)
     assert not caught.value.unanswered
 
 
 def test_a_proxy_of_the_environment_is_used(
-    server: ThreadingHTTPServer, monkeypatch: pytest.MonkeyPatch
+    server: _Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("http_proxy", f"http://{server.address}")
     assert _ask("http://nowhere.invalid/v1").content == "four"
-    ((asked, _),) = server.seen  # type: ignore[attr-defined]
+    ((asked, _),) = server.handler.seen
     assert asked == "http://nowhere.invalid/v1/chat/completions"
 
 
@@ -189,12 +182,12 @@ def test_a_certificate_counts_only_if_it_is_trusted(
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     tls.load_cert_chain(certificate)
     with _serving(tls) as server:
-        address = _address_of(server, "here").replace("http:", "https:")
+        address = server.base_url("here", "https")
         http_client._tls.cache_clear()
         with pytest.raises(CallFailed, match="certificate verify failed") as caught:
             _ask(address)
         assert not caught.value.unanswered
-        assert server.seen == []  # type: ignore[attr-defined]
+        assert server.handler.seen == []
         monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
         http_client._tls.cache_clear()
         assert _ask(address).content == "four"

@@ -5,9 +5,7 @@ about the computer that asks.
 """
 
 import json
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -17,19 +15,18 @@ from tasks.llm.money import Purse
 from tasks.llm.request import Endpoint, Request
 from tasks.recipe import Budget, ModelSettings
 from tasks.store import Store
+from tests.loopback import QuietHandler, serve
 
 KEY = "correct-horse-battery"  # No prefix by which it could be known for a key.
 
 
-class _Parrot(BaseHTTPRequestHandler):
+class _Parrot(QuietHandler):
     """Says the key back: as an answer, as a fault of the request, as a model that is not there.
 
     One of its models lists what it was told beside the question.
     """
 
-    protocol_version = "HTTP/1.1"
-
-    def do_POST(self) -> None:
+    def answer(self) -> None:
         asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         key = self.headers["Authorization"].removeprefix("Bearer ")
         status = {"rejects": 400, "is absent": 404}.get(asked["model"], 200)
@@ -39,24 +36,13 @@ class _Parrot(BaseHTTPRequestHandler):
             body: dict[str, object] = {"choices": [{"message": message, "finish_reason": "stop"}]}
         else:
             body = {"error": {"message": f"I do not like {key}"}}
-        content = json.dumps(body).encode()
-        self.send_response(status)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(content)))
-        self.end_headers()
-        self.wfile.write(content)
-
-    def log_message(self, *_: object) -> None:
-        """Say nothing."""
+        self.send(status, json.dumps(body).encode(), {"content-type": "application/json"})
 
 
 @pytest.fixture
 def parrot() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Parrot)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/v1"
-    server.shutdown()
-    server.server_close()
+    with serve(_Parrot) as address:
+        yield f"http://{address}/v1"
 
 
 def _ask(store: Store, base_url: str, model: str) -> None:

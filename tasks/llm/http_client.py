@@ -32,9 +32,10 @@ RawHeaders = Sequence[tuple[bytes, bytes]]
 class _WholeBody(httpx.Request):
     """A POST whose body is there as a whole, to an address that was taken apart before."""
 
-    def __init__(self, url: httpx.URL, headers: Headers, body: bytes) -> None:
-        super().__init__("POST", url, headers=headers, stream=httpx.ByteStream(body))
-        self.address = str(url)
+    def __init__(self, address: str, headers: Headers, body: bytes) -> None:
+        stream = httpx.ByteStream(body)
+        super().__init__("POST", take_apart(address), headers=headers, stream=stream)
+        self.address = address
         self.as_given = headers
         self.body = body
 
@@ -78,7 +79,7 @@ class HttpClient(DefaultAioHttpClient):
             or not self._is_direct
         ):
             return super().build_request(method, url, **parts)
-        return _WholeBody(take_apart(str(url)), parts["headers"], body)
+        return _WholeBody(str(url), parts["headers"], body)
 
     async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
         """Send a request and read its answer. Raises httpx's errors, with aiohttp's as cause."""
