@@ -216,19 +216,20 @@ def sample_range(
 
 def read_page(store: Store, recipe: Recipe, role: SampledRole, part: Range) -> pl.DataFrame:
     """Return the prompts of a range that a role should answer, and how often (`wanted`)."""
-    prompts = store.query(
-        "sample_prompts",
-        low=part.low,
-        high=part.high,
-        model=_model_of(recipe, role).model,
-        samples=samples_of(recipe, role),
-        **_who(store, recipe, role),
-    )
     if adaptive_of(recipe, role) is None:
-        return prompts
-    prompts = prompts.drop("wanted")
-    states = _read_states(store, recipe, role, part).filter(pl.col("wanted") > 0)
-    return prompts.join(states.select("prompt_id", "wanted"), on="prompt_id", maintain_order="left")
+        return store.query(
+            "sample_prompts",
+            low=part.low,
+            high=part.high,
+            model=_model_of(recipe, role).model,
+            samples=samples_of(recipe, role),
+            **_who(store, recipe, role),
+        )
+    asked = _read_states(store, recipe, role, part).filter(pl.col("wanted") > 0)
+    asked = asked.select("prompt_id", "domain", "answer_type", "wanted")
+    ids = asked["prompt_id"]
+    texts = store.query("sample_texts", first=ids.min(), last=ids.max())
+    return asked.join(texts, on="prompt_id", maintain_order="left")
 
 
 def _read_states(store: Store, recipe: Recipe, role: SampledRole, asked: Range) -> pl.DataFrame:

@@ -29,13 +29,14 @@ select
         0
     )::bigint as calls
 from sampled_prompts
-semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
-    on sampled_prompts.prompt_id = scoped.prompt_id
 left join drawn on sampled_prompts.prompt_id = drawn.prompt_id
 left join imported_samples($role, $model, $low, $high) as imported
     on sampled_prompts.prompt_id = imported.prompt_id
 where
-    sampled_prompts.role = $role
+    is_in_scope(
+        sampled_prompts.root_id, sampled_prompts.domain, $scope_domains, $scope_bounds, $scope_otherwise
+    )
+    and sampled_prompts.role = $role
     and sampled_prompts.prompt_id >= $low
     and sampled_prompts.prompt_id < $high
     and (

@@ -5,16 +5,16 @@ select
     sampled_prompts.text,
     sampled_prompts.choices,
     sampled_prompts.answer_type,
-    prompts.domain,
+    sampled_prompts.domain,
     greatest($samples - coalesce(imported.samples, 0), 0)::bigint as wanted
 from sampled_prompts
-inner join prompts on sampled_prompts.prompt_id = prompts.prompt_id
 left join imported_samples($role, $model, $low, $high) as imported
     on sampled_prompts.prompt_id = imported.prompt_id
-semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
-    on sampled_prompts.prompt_id = scoped.prompt_id
 where
-    sampled_prompts.role = $role
+    is_in_scope(
+        sampled_prompts.root_id, sampled_prompts.domain, $scope_domains, $scope_bounds, $scope_otherwise
+    )
+    and sampled_prompts.role = $role
     and sampled_prompts.prompt_id >= $low
     and sampled_prompts.prompt_id < $high
     and ($answered_too or not has_answer or right(sampled_prompts.prompt_id, 8) < $gold_below)

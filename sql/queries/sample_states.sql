@@ -1,12 +1,11 @@
 -- One row per prompt in a range of ids that a role should answer: what its samples have shown so
 -- far. A call that failed for good counts as drawn, a response made elsewhere as one of any index.
 with asked as (
-    select prompt_id, answer_type
+    select prompt_id, domain, answer_type
     from sampled_prompts
-    semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
-        on sampled_prompts.prompt_id = scoped.prompt_id
     where
-        role = $role
+        is_in_scope(root_id, domain, $scope_domains, $scope_bounds, $scope_otherwise)
+        and role = $role
         and prompt_id >= $low
         and prompt_id < $high
         and ($answered_too or not has_answer or right(prompt_id, 8) < $gold_below)
@@ -60,7 +59,7 @@ graded as (
 
 select
     asked.prompt_id,
-    prompts.domain,
+    asked.domain,
     asked.answer_type,
     coalesce(drawn.samples, 0)::bigint as drawn,
     coalesce(imported.samples, 0)::bigint as imported,
@@ -69,11 +68,14 @@ select
     coalesce(current_votes.votes, 0)::bigint as votes,
     coalesce(current_votes.runner_up, 0)::bigint as runner_up
 from asked
-inner join prompts on asked.prompt_id = prompts.prompt_id
 left join drawn on asked.prompt_id = drawn.prompt_id
 left join imported_samples($role, $model, $low, $high) as imported
     on asked.prompt_id = imported.prompt_id
 left join graded on asked.prompt_id = graded.prompt_id
 left join current_votes
-    on asked.prompt_id = current_votes.prompt_id and current_votes.voter = 'reference'
+    on
+        asked.prompt_id = current_votes.prompt_id
+        and current_votes.voter = 'reference'
+        and current_votes.prompt_id >= $low
+        and current_votes.prompt_id < $high
 order by asked.prompt_id
