@@ -45,6 +45,7 @@ from tasks.sample import count_wanted, sample_range
 from tasks.simulator.faults import Latency
 from tasks.simulator.launch import start_simulator
 from tasks.store import open_store
+from tasks.without_pandas import leave_pandas_out
 
 ROUNDS, CALLS = 3, 6_000
 SLOW_CALLS, SLOTS = 20_000, 256
@@ -277,6 +278,7 @@ def measure_memory() -> Iterator[dict[str, Any]]:
 
 def be_pending(count: int) -> None:
     """Have so many prompts to sample, draw a few thousand, and print the memory that it took."""
+    leave_pandas_out()  # As every command does.
     imports_mb = peak_mb()
     with tempfile.TemporaryDirectory() as folder, start_simulator([], {}) as simulator:
         recipe = Path(folder, "recipe.yaml")

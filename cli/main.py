@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from cli.arguments import RECIPE_HELP, RecipeArgument
 from cli.auditing import audit
 from cli.boundary import INTERRUPTED, watch_for_interruptions
+from tasks.without_pandas import leave_pandas_out
 
 ID_HELP = "A pair_id, prompt_id or response_id; its first six characters may do."
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", "-r", help=RECIPE_HELP)]
@@ -462,6 +463,7 @@ def run() -> None:
         if isinstance(stream, io.TextIOWrapper):  # In a locale that lacks a character it is spelt.
             stream.reconfigure(errors="backslashreplace")
     watch_for_interruptions()
+    leave_pandas_out()
     try:
         app(prog_name="teachset")
     finally:  # All is saved; a late Ctrl-C must not interrupt Python's own exit with a traceback.

@@ -17,6 +17,7 @@ import duckdb
 
 from tasks.errors import StoreError
 from tasks.identity import content_id
+from tasks.without_pandas import bind_first
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
 LAKE = "lake"
@@ -136,6 +137,7 @@ def connect_duckdb(
             raise StoreError(f"TEACHSET_THREADS is {said!r}; it must be a number of at least 1")
         config["threads"] = said
     connection = duckdb.connect(config=config)
+    bind_first(connection)
     for extension in extensions:
         load_extension(connection, extension)
     return connection

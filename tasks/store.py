@@ -291,31 +291,40 @@ class Store:
         """Run an insert that names the frame `incoming`, and return how many rows it added."""
         cursor = self.cursor()
 
-        # DuckDB finds `incoming` among the variables of who calls it. To register a frame would be
-        # to make a view and to drop it: a transaction each in a lake, as long as the insert itself.
         @retry_conflicts
-        def insert(incoming: pl.DataFrame) -> int:
-            return int(cursor.execute(statement).fetchall()[0][0])
+        def insert() -> int:
+            return _add(cursor, statement, rows)
 
         with self._writing, explaining_writes():
-            return insert(rows)
+            return insert()
 
     def _insert_tallied(self, table: str, touch: str, statement: str, rows: pl.DataFrame) -> int:
         """Insert the rows that `touch` finds and move the table's tallies: both or neither."""
         cursor = self.cursor()
 
         @retry_conflicts
-        def insert(incoming: pl.DataFrame) -> int:
+        def insert() -> int:
             with transaction(cursor):
-                added = int(cursor.execute(touch).fetchall()[0][0])
+                added = _add(cursor, touch, rows)
                 if added:
-                    cursor.execute(statement)
+                    _add(cursor, statement, rows)
                     tally_touched(cursor, table)
                 cursor.execute("drop table touched")
             return added
 
         with self._writing, explaining_writes():
-            return insert(rows)
+            return insert()
+
+
+def _add(cursor: duckdb.DuckDBPyConnection, statement: str, rows: pl.DataFrame) -> int:
+    """Run a statement that names the rows `incoming`, and return how many rows it made.
+
+    DuckDB finds `incoming` among the variables here. To register a frame would be to make a view
+    and to drop it: a transaction each in a lake, as long as the insert itself. A frame is taken
+    through pyarrow's datasets, which import pandas; its stream is not. One is read once.
+    """
+    incoming = rows.__arrow_c_stream__()  # noqa: F841  what the statement names
+    return int(cursor.execute(statement).fetchall()[0][0])
 
 
 def open_store(settings: StoreSettings, *, migrate: bool = True) -> Store:

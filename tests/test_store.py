@@ -1,5 +1,7 @@
 """The store: what was acknowledged is there for good, and nothing is there twice."""
 
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -98,6 +100,46 @@ def test_a_value_is_bound_and_never_sql(store: Store) -> None:
     assert store.append("prompts", _prompts(attack)) == 0
     store.execute("update prompts set text = $text where prompt_id = 'x'", {"text": "b'); --"})
     assert store.sql("select text from prompts order by 1").rows() == [(attack,), ("b'); --",)]
+
+
+OURS = """
+import sys
+from tasks.lake import connect_duckdb
+from tasks.recipe import StoreSettings
+from tasks.store import open_store
+from tasks.without_pandas import leave_pandas_out
+import polars as pl
+
+leave_pandas_out()
+store = open_store(StoreSettings(catalog=sys.argv[1]))
+store.append("prompts", pl.DataFrame({"prompt_id": ["a"], "text": ["x"], "choices": [["y"]]}))
+assert store.sql("select $text as text", {"text": "x"})["text"].to_list() == ["x"]
+assert "pandas" not in sys.modules, "imported for a value that was bound"
+
+connection = connect_duckdb()
+frame = connection.execute("select unnest([1, null]) as n, unnest(['x', null]) as t").df()
+import pandas
+assert pandas is sys.modules["pandas"] and isinstance(frame, pandas.DataFrame)
+assert frame.isna().values.tolist() == [[False, False], [True, True]]
+assert connection.execute("select sum(n) from frame").fetchall() == [(1,)]
+"""
+THEIRS = """
+from tasks.lake import connect_duckdb
+connection = connect_duckdb()
+connection.execute("select ?", ["x"])
+import pandas
+bound = connection.execute("select ?, ?", [pandas.NA, pandas.NaT]).fetchall()
+assert bound == [(None, None)]
+"""
+
+
+@pytest.mark.parametrize("program", [OURS, THEIRS], ids=["ours", "theirs"])
+def test_a_process_of_ours_needs_no_pandas_and_one_of_theirs_has_it_whole(
+    tmp_path: Path, program: str
+) -> None:
+    command = [sys.executable, "-c", program, str(tmp_path / "catalog.sqlite")]
+    ran = subprocess.run(command, cwd=SQL_FOLDER.parent, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stderr
 
 
 def test_text_comes_back_as_it_went_in(store: Store) -> None:
