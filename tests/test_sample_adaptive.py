@@ -236,31 +236,6 @@ def test_of_a_fixed_number_responses_made_elsewhere_are_not_drawn_again(
     }
 
 
-@pytest.mark.parametrize("role", ["reference", "confirmer", "student"])
-def test_a_range_of_prompts_reads_no_other_ranges_rows(store: Store, role: str) -> None:
-    scope = {"scope_domains": [], "scope_bounds": [], "scope_otherwise": "g"}
-    parameters = {"role": role, "low": "4", "high": "5", "template": "t", "model": "m"} | scope
-    parameters |= {"answered_too": True, "gold_below": "0", "keyless_too": False, "permanent": []}
-    query = (ROOT / "sql" / "queries" / "sample_states.sql").read_text(encoding="utf-8")
-    explained = store.cursor().execute(f"explain (format json) {query}", parameters).fetchall()
-    scans = list(_find_scans({"children": json.loads(explained[0][1])}))
-    # Forms and guards are of no prompt; what rewrites were withdrawn is found by their replies.
-    tables = {scan["Table"] for scan in scans} - {"forms", "guards", "rewrites"}
-    assert {"prompts", "keys", "duplicates", "objections", "reviews", "responses"} <= tables
-    for scan in scans:
-        filters = str(scan.get("Filters"))
-        if scan["Table"] in tables and filters not in ("(prompt_id IS NULL)", "kind='rewrite'"):
-            assert "prompt_id>='4' AND prompt_id<'5'" in filters, scan
-
-
-def _find_scans(plan: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    found = plan.get("extra_info", {})
-    if "Table" in found:
-        yield found
-    for child in plan["children"]:
-        yield from _find_scans(child)
-
-
 WRITERS = {
     "Who wrote the tragedy of Hamlet, prince of Denmark?": "William Shakespeare",
     "Name the author of Pride and Prejudice.": "Jane Austen",

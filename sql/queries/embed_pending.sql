@@ -4,10 +4,16 @@ from comparable_prompts
 semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
     on comparable_prompts.prompt_id = scoped.prompt_id
 where
-    not exists (
+    comparable_prompts.prompt_id >= $low
+    and comparable_prompts.prompt_id < $high
+    and not exists (
         select 1
         from embeddings
-        where embeddings.text_id = comparable_prompts.prompt_id and embeddings.embedder = $embedder
+        where
+            embeddings.text_id = comparable_prompts.prompt_id
+            and embeddings.text_id >= $low
+            and embeddings.text_id < $high
+            and embeddings.embedder = $embedder
     )
 union all
 select benchmark_items.item_id as prompt_id, benchmark_items.text, benchmark_items.choices
@@ -19,6 +25,10 @@ where
     and not exists (
         select 1
         from embeddings
-        where embeddings.text_id = benchmark_items.item_id and embeddings.embedder = $embedder
+        where
+            embeddings.text_id = benchmark_items.item_id
+            and embeddings.text_id >= $low
+            and embeddings.text_id < $high
+            and embeddings.embedder = $embedder
     )
 order by prompt_id

@@ -1,8 +1,8 @@
 -- One row is a response whose answer the verifiers did not accept, with no word of the judge since.
 with told as (
     select response_id, key_id, max(coalesce(attempt, 1)) as attempts
-    from grades
-    where verifier = 'judge' and version = $version
+    from placed_grades
+    where verifier = 'judge' and version = $version and prompt_id >= $low and prompt_id < $high
     group by all
 )
 

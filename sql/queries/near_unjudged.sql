@@ -16,11 +16,15 @@ semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_othe
     on near_items.prompt_id = scoped.prompt_id
 where
     list_contains($screens::varchar[], near_items.screen)
+    and near_items.prompt_id >= $low
+    and near_items.prompt_id < $high
     and not exists (
         select 1
         from comparisons
         where
             comparisons.prompt_id = near_items.prompt_id
+            and comparisons.prompt_id >= $low
+            and comparisons.prompt_id < $high
             and comparisons.item_id = near_items.item_id
             and comparisons.screen = near_items.screen
     )

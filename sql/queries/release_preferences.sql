@@ -132,12 +132,22 @@ left join twos as matched
         kept.prompt_id = matched.prompt_id
         and matched.fault is null
         and matched.place_of_its_kind = 1
-left join responses as chosen on matched.chosen_id = chosen.response_id
-left join responses as rejected on matched.rejected_id = rejected.response_id
+left join responses as chosen
+    on
+        matched.chosen_id = chosen.response_id
+        and chosen.prompt_id >= $low
+        and chosen.prompt_id < $high
+left join responses as rejected
+    on
+        matched.rejected_id = rejected.response_id
+        and rejected.prompt_id >= $low
+        and rejected.prompt_id < $high
 left join current_difficulty
     on
         kept.key_id = current_difficulty.key_id
         and kept.prompt_id = current_difficulty.prompt_id
+        and current_difficulty.prompt_id >= $low
+        and current_difficulty.prompt_id < $high
         and current_difficulty.student = $student
 where
     kept.policy = $policy

@@ -66,6 +66,8 @@ left join current_difficulty
     on
         kept.key_id = current_difficulty.key_id
         and kept.prompt_id = current_difficulty.prompt_id
+        and current_difficulty.prompt_id >= $low
+        and current_difficulty.prompt_id < $high
         and current_difficulty.student = $student
 where
     kept.policy = $policy

@@ -46,7 +46,9 @@ select
     coalesce(asked.forms, []) as asked_forms,
     coalesce(made.rewrites, 0)::bigint as rewrites
 from prompts
-semi join spendable_prompts on prompts.prompt_id = spendable_prompts.prompt_id
+semi join (
+    select prompt_id from spendable_prompts where prompt_id >= $low and prompt_id < $high
+) as spendable on prompts.prompt_id = spendable.prompt_id
 semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
     on prompts.prompt_id = scoped.prompt_id
 left join current_routes as placed

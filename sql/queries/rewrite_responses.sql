@@ -20,7 +20,9 @@ select
     prompts.tests
 from responses
 inner join prompts on responses.prompt_id = prompts.prompt_id
-semi join spendable_prompts on responses.prompt_id = spendable_prompts.prompt_id
+semi join (
+    select prompt_id from spendable_prompts where prompt_id >= $low and prompt_id < $high
+) as spendable on prompts.prompt_id = spendable.prompt_id
 where
     responses.role = 'rewriter'
     and prompts.prompt_id >= $low

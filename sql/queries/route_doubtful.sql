@@ -5,7 +5,9 @@ select
     routes.route, routes.doubt
 from routes
 inner join prompts on routes.prompt_id = prompts.prompt_id
-semi join spendable_prompts on prompts.prompt_id = spendable_prompts.prompt_id
+semi join (
+    select prompt_id from spendable_prompts where prompt_id >= $low and prompt_id < $high
+) as spendable on prompts.prompt_id = spendable.prompt_id
 semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
     on prompts.prompt_id = scoped.prompt_id
 where
@@ -19,6 +21,8 @@ where
         from routes as heard
         where
             heard.prompt_id = routes.prompt_id
+            and heard.prompt_id >= $low
+            and heard.prompt_id < $high
             and heard.version = $version
             and heard.model = $model
             and heard.template = $template
@@ -28,6 +32,8 @@ where
         from failures
         where
             failures.prompt_id = routes.prompt_id
+            and failures.prompt_id >= $low
+            and failures.prompt_id < $high
             and failures.role = 'router'
             and failures.model = $model
             and failures.template = $template
