@@ -9,8 +9,6 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from tasks.lake import SQL_FOLDER
 from tasks.store import Store
 
@@ -38,21 +36,29 @@ OF_THEM = {
 }
 
 
-@pytest.mark.parametrize("query", RANGED)
-def test_a_question_about_a_range_reads_the_rows_of_that_range(store: Store, query: str) -> None:
+def test_a_question_about_a_range_reads_the_rows_of_that_range(store: Store) -> None:
+    assert len(RANGED) > 15
+    keyed = {table for table in _keyed_tables(store) if table not in WHOLE}
+    assert {query: read for query in RANGED if (read := _find_unranged(store, query, keyed))} == {}
+
+
+def _find_unranged(store: Store, query: str, keyed: set[str]) -> list[dict[str, Any]]:
+    """Return the scans of these tables that take no condition on the ids."""
     statement = (SQL_FOLDER / "queries" / f"{query}.sql").read_text(encoding="utf-8")
     parameters = _bind(statement)
     explained = store.cursor().execute(f"explain (format json) {statement}", parameters).fetchall()
     scans = list(_find_scans({"children": json.loads(explained[0][1])}))
-    keyed = {table for table in _keyed_tables(store) if table not in WHOLE}
     ranged = [scan for scan in scans if scan["Table"] in keyed]
-    assert ranged, "the plan does not say what it reads"
+    assert ranged, f"the plan of {query} does not say what it reads"
+    unranged = []
     for scan in ranged:
         filters = scan.get("Filters") or ""
         filters = filters if isinstance(filters, str) else " AND ".join(filters)
         few = "prompt_id IS NULL" in filters or "kind='rewrite'" in filters
-        if not few and (query, scan["Table"]) not in OF_THEM:
-            assert "_id>='4'" in filters and "_id<'5'" in filters, scan
+        in_range = "_id>='4'" in filters and "_id<'5'" in filters
+        if not few and not in_range and (query, scan["Table"]) not in OF_THEM:
+            unranged.append(scan)
+    return unranged
 
 
 def _bind(statement: str) -> dict[str, Any]:
