@@ -33,6 +33,7 @@ MODELS = [
     ("teacher", r"Seven sixes make 42. The answer is \boxed{42}."),
     ("rewriter", DECLINED),
 ]
+SAMPLES = 8
 NAMES = ("baker", "farmer", "teacher", "tailor", "sailor", "potter", "miller", "smith")
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(420)]
@@ -118,6 +119,7 @@ def _write_project(folder: Path, base_url: str) -> Path:
         "seeds": [{"path": "seeds.jsonl", "constants": {"domain": "math", "licence": "CC0-1.0"}}],
         "models": {role: {"model": role, **served} for role in ("rewriter", "student", "teacher")},
         "rewrite": {"strategies": ["new_numbers"]},
+        "sample": {"student": SAMPLES},
         "release": {"folder": "releases"},
     }
     file = folder / "recipe.yaml"
@@ -155,7 +157,7 @@ def test_a_recipe_runs_against_another_server(base_url: str, tmp_path: Path) -> 
     finally:
         close_stores()
     drawn = {row["role"]: row["calls"] for row in calls.to_dicts()}
-    assert drawn["student"] == 8 * len(NAMES)
+    assert drawn["student"] == SAMPLES * len(NAMES)
     assert drawn["teacher"] >= len(pairs) > 0
     assert calls["billed"].all()
     assert not calls["simulated"].any()
