@@ -21,9 +21,9 @@ PANDAS = "pandas"
 
 
 class Process:
-    """What is said of this process."""
+    """What is still to be done in this process: to bind its first value without pandas."""
 
-    is_ours = False
+    is_to_bind = False
 
 
 class PandasOnDemand(ModuleType):
@@ -39,13 +39,14 @@ class PandasOnDemand(ModuleType):
 
 def leave_pandas_out() -> None:
     """Say that nothing in this process binds a missing value of pandas."""
-    Process.is_ours = True
+    Process.is_to_bind = True
 
 
 def bind_first(connection: "duckdb.DuckDBPyConnection") -> None:
     """Bind a process's first value without pandas, if that was said and pandas is not there yet."""
-    if PANDAS in sys.modules or not Process.is_ours:
+    if PANDAS in sys.modules or not Process.is_to_bind:
         return
+    Process.is_to_bind = False
     stand_in = PandasOnDemand(PANDAS)
     sys.modules[PANDAS] = stand_in
     try:
