@@ -65,13 +65,14 @@ def _bind(statement: str) -> dict[str, Any]:
     """Return a value for every parameter, of a type that the statement takes."""
     values: dict[str, Any] = {"role": "student", "low": "4", "high": "5", "among": None}
     values |= NUMBERS | dict.fromkeys(FLAGS, True) | {"unplaced": False}
-    for name in set(re.findall(r"\$(\w+)", statement)):
+    names = set(re.findall(r"\$(\w+)", statement))
+    for name in names:
         if name in LISTS or f"${name}::varchar[]" in statement:
             values[name] = ["x"]
         elif f"${name}::double[]" in statement:
             values[name] = [1.0]
         values.setdefault(name, "x")
-    return {name: values[name] for name in re.findall(r"\$(\w+)", statement)}
+    return {name: values[name] for name in names}
 
 
 def _keyed_tables(store: Store) -> set[str]:

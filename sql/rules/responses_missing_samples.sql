@@ -25,8 +25,11 @@ select
     null::varchar as response_id,
     'prompt ' || sampled_prompts.prompt_id || ': ' || coalesce(drawn.samples, 0) || ' of ' || $samples as detail
 from sampled_prompts
-semi join scoped_prompts('', 'g', $scope_domains, $scope_bounds, $scope_otherwise) as scoped
-    on sampled_prompts.prompt_id = scoped.prompt_id
 left join drawn on sampled_prompts.prompt_id = drawn.prompt_id
-where sampled_prompts.role = 'student' and coalesce(drawn.samples, 0) < $samples
+where
+    sampled_prompts.role = 'student'
+    and is_in_scope(
+        sampled_prompts.root_id, sampled_prompts.domain, $scope_domains, $scope_bounds, $scope_otherwise
+    )
+    and coalesce(drawn.samples, 0) < $samples
 order by sampled_prompts.prompt_id
