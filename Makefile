@@ -5,8 +5,9 @@ BIN     := $(VENV)/bin
 STAMP   := $(VENV)/.installed
 RECIPE  ?= recipes/quickstart.yaml
 BENCH   ?=
-WORKERS ?= 2
-# Thousands of tiny queries: threads would only wait for each other. The workers share the cores.
+WORKERS ?= 3
+# Thousands of tiny queries: threads would only wait for each other. The workers share the cores;
+# there is one more than two of them, as some wait for a server, a timeout or a process.
 ONE_CORE_EACH := TEACHSET_THREADS=1 POLARS_MAX_THREADS=1
 RECENT  := import sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON  ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11 python; do \

@@ -15,7 +15,7 @@ _VARIABLES = ("BENCH", "RECIPE", "WORKERS")
 def make(
     folder: Path, *arguments: str, path: str | None = None
 ) -> subprocess.CompletedProcess[str]:
-    # `make test WORKERS=3` has all below it told so as well.
+    # `make test WORKERS=4` has all below it told so as well.
     inherited = {name: value for name, value in os.environ.items() if name not in _VARIABLES}
     environment = {**inherited, "PIP_NO_INDEX": "1", "MAKEFLAGS": ""}
     return subprocess.run(
@@ -84,8 +84,8 @@ def test_install_that_fails_is_not_taken_for_done(installed: Path) -> None:
 def test_every_target_calls_what_it_promises(installed: Path) -> None:
     make(installed, "install")
     promised = {
-        "test": ["python -m pytest -q -m not slow -n 2 --dist worksteal"],
-        "test-slow": ["python -m pytest -q -m slow -n 2 --dist worksteal"],
+        "test": ["python -m pytest -q -m not slow -n 3 --dist worksteal"],
+        "test-slow": ["python -m pytest -q -m slow -n 3 --dist worksteal"],
         "check": ["ruff check .", "ruff format --check .", "mypy", "python -m seeds.check"],
         "bench": ["python -m benchmarks"],
         "serve": ["teachset serve"],
