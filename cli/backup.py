@@ -64,12 +64,15 @@ def check_target(folder: Path, catalog: Path) -> None:
 def _copy(settings: StoreSettings, folder: Path) -> BackedUp:
     """Copy journal, catalog and files in this order: nothing that had arrived is in none of them.
 
-    A file may go while we copy if a run tidies up and keeps no snapshots: then all begins anew.
+    Segments of the backup that was there stay until its catalog is replaced: no other place has
+    what they hold. A file may go while we copy if a run tidies up and keeps no snapshots: then all
+    begins anew.
     """
-    partial = folder / ".catalog.partial"
+    partial, journal = folder / ".catalog.partial", folder / "journal"
     (folder / "data").mkdir(exist_ok=True)
+    journal.mkdir(exist_ok=True)
     for attempt in range(_TRIES):
-        _copy_journal(local_folder(settings) / "journal", folder / "journal")
+        segments = _copy_journal(local_folder(settings) / "journal", journal)
         partial.unlink(missing_ok=True)
         _copy_catalog(Path(settings.catalog), partial)
         try:
@@ -78,21 +81,35 @@ def _copy(settings: StoreSettings, folder: Path) -> BackedUp:
             if attempt == _TRIES - 1:
                 raise
             continue
-        with closing(sqlite3.connect(partial)) as copy:  # What read it left its log beside it.
-            copy.execute("pragma wal_checkpoint(truncate)")
-        partial.replace(folder / "catalog.sqlite")
+        catalog = folder / "catalog.sqlite"
+        for each in (partial, catalog):  # What read one of them may have left a log beside it.
+            with closing(sqlite3.connect(each)) as copy:
+                copy.execute("pragma wal_checkpoint(truncate)")
+        partial.replace(catalog)
         break
+    for file in journal.iterdir():
+        if file.name not in segments:
+            file.unlink()
     return done
 
 
-def _copy_journal(source: Path, target: Path) -> None:
-    shutil.rmtree(target, ignore_errors=True)
-    target.mkdir()
+def _copy_journal(source: Path, target: Path) -> set[str]:
+    """Copy the segments of a journal to those of a backup, and return their names."""
+    copied = set()
     for segment in source.glob("*.jsonl"):
         try:
-            shutil.copy2(segment, target / segment.name)
+            _copy_whole(segment, target / segment.name)
         except FileNotFoundError:
             continue  # Its rows have just been committed: they will be in the catalog.
+        copied.add(segment.name)
+    return copied
+
+
+def _copy_whole(source: Path, target: Path) -> None:
+    """Copy a file so that it is there as it was or whole."""
+    partial = target.with_name(f".{target.name}.partial")
+    shutil.copy2(source, partial)
+    partial.replace(target)
 
 
 def _copy_catalog(source: Path, target: Path) -> None:
@@ -113,8 +130,6 @@ def _copy_files(source: Path, target: Path, catalog: Path) -> BackedUp:
         if there.exists() and there.stat().st_size == row["size"]:
             continue
         there.parent.mkdir(parents=True, exist_ok=True)
-        partial = there.with_name(f".{there.name}.partial")
-        shutil.copy2(source / row["path"], partial)
-        partial.replace(there)
+        _copy_whole(source / row["path"], there)
         new += 1
     return BackedUp(len(named), new)

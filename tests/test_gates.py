@@ -212,6 +212,22 @@ def test_a_store_s_rule_that_raises_is_a_broken_gate(store: Store, recipe: Recip
     assert store.sql("select * from gates").is_empty()
 
 
+@pytest.mark.parametrize(
+    ("words", "is_contradicted"),
+    [(("unverifiable", "wrong"), True), (("wrong", "unverifiable"), False)],
+)
+def test_of_two_attempts_of_one_verifier_the_last_word_counts(
+    store: Store, recipe: Recipe, words: tuple[str, str], is_contradicted: bool
+) -> None:
+    fill(store, taught("disputed"))
+    known: dict[str, Any] = {"response_id": _of("disputed"), "verifier": "judge", "version": 1}
+    known |= store.sql("select distinct key_id from grades").row(0, named=True)
+    for attempt, verdict in enumerate(words, start=1):
+        add(store, "grades", {**known, "attempt": attempt, "verdict": verdict})
+    found = store.query("gate_contradicted_responses")["response_id"].to_list()
+    assert found == [_of("disputed")] * is_contradicted
+
+
 def test_what_the_store_says_a_release_must_be(store: Store, recipe: Recipe) -> None:
     fill(store, taught("good"), taught("doubted", trusted=False), taught("disputed"))
     decide_after_teach(store, recipe, RUN)

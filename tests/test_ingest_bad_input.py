@@ -351,6 +351,9 @@ def test_file_without_permission_is_refused(nobody: None) -> None:
         Path(folder).chmod(0o700)
 
 
+TOO_LARGE = "count_too_large"
+
+
 @pytest.mark.parametrize(
     ("row", "reason"),
     [
@@ -359,6 +362,9 @@ def test_file_without_permission_is_refused(nobody: None) -> None:
         ({"prompt": "once", "response": " ", "model": "m"}, "missing_response"),
         ({"prompt": "once", "response": "x"}, "missing_model"),
         ({"response": "x", "model": "m"}, "missing_prompt"),
+        ({"prompt": "once", "response": "x", "model": "m", "sample_index": 2**31}, TOO_LARGE),
+        ({"prompt": "once", "response": "x", "model": "m", "prompt_tokens": 2**63}, TOO_LARGE),
+        ({"prompt": "once", "response": "x", "model": "m", "prompt_tokens": "9" * 5_000}, TOO_LARGE),
     ],
 )
 def test_response_that_belongs_to_nothing_is_set_aside(

@@ -1,6 +1,6 @@
 """Ratings on rubrics: what judges are shown, how votes are weighed, a safety pack end to end."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -323,9 +323,23 @@ def test_a_rubric_without_a_bar_objects_to_nothing(store: Store, make_recipe: Ma
     assert words == [("not_rated",), ("too_long",)]
 
 
-def put_scores(store: Store, **scores: float) -> None:
+def put_scores(
+    store: Store,
+    scores: Mapping[str, float],
+    template: str = "math.reasoning@1",
+    judge: str = "sim-judge",
+    vote: int = 0,
+) -> None:
     rows = [
-        {"rating_id": name, "prompt_id": identify(name), "rubric": "math.reasoning", "score": score}
+        {
+            "rating_id": f"{name} {template} {judge} {vote}",
+            "prompt_id": identify(name),
+            "rubric": "math.reasoning",
+            "template": template,
+            "judge": judge,
+            "vote": vote,
+            "score": score,
+        }
         for name, score in scores.items()
     ]
     store.append("ratings", pl.DataFrame(rows), run_id="run")
@@ -349,7 +363,16 @@ def test_a_rubric_ranks_what_rates_leave_equal_and_no_more(
         taught("edge, deep", correct=6, wrong=2),
         taught("easy, deep", correct=8, wrong=0),
     )
-    put_scores(store, **{"middle": 1, "edge, dull": 2, "edge, deep": 4, "easy, deep": 5})
+    (asked,) = rubrics_of(recipe, "prompt")
+    scores = {"middle": 1, "edge, dull": 2, "edge, deep": 4, "easy, deep": 5}
+    put_scores(store, scores, asked.template)
+    # As it was worded before, by a judge who is none any more, and a vote more than are asked for.
+    for template, judge, vote in (
+        ("math.reasoning@before", "sim-judge", 0),
+        (asked.template, "another", 0),
+        (asked.template, "sim-judge", asked.rubric.votes),
+    ):
+        put_scores(store, {"edge, dull": 5, "edge, deep": 1}, template, judge, vote)
     decide_prompts(store, recipe, "run")
     kept = store.sql("select prompt_id from current_decisions where kept")["prompt_id"]
     assert set(kept) == {identify("middle"), identify("edge, deep")}
@@ -357,8 +380,10 @@ def test_a_rubric_ranks_what_rates_leave_equal_and_no_more(
 
 def test_how_far_a_rubric_goes_with_the_measured_rates(store: Store) -> None:
     fill(store, *(taught(f"p{right}", correct=right, wrong=8 - right) for right in (1, 2, 4, 6)))
-    put_scores(store, p1=5, p2=3, p4=3, p6=4)
-    (found,) = store.sql("select * from rubric_correlations").rows(named=True)
+    put_scores(store, {"p1": 5, "p2": 3, "p4": 3, "p6": 4})
+    put_scores(store, {"p1": 1, "p2": 1}, "math.reasoning@before")
+    found, before = store.sql("select * from rubric_correlations").rows(named=True)
+    assert (before["template"], before["prompts"]) == ("math.reasoning@before", 2)
     # Ranks by score 4, 1.5, 1.5, 3 and by rate 1, 2, 3, 4: covariance -1.5, of 4.5 and 5.
     assert (found["rubric"], found["domain"], found["prompts"]) == ("math.reasoning", "math", 4)
     assert found["spearman"] == pytest.approx(-1.5 / (4.5 * 5) ** 0.5)

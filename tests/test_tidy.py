@@ -128,6 +128,33 @@ def test_a_backup_is_laid_out_like_a_store_and_grows_by_what_is_new(
     assert store.settings.catalog != restored.settings.catalog
 
 
+def test_a_backup_that_fails_leaves_the_one_before_with_its_journal(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    back = _backup(tmp_path, make_recipe())
+    _append(store, "a", 100)
+    Journal(store, "run-1").add("responses", {"response_id": "paid", "content": "4"})
+    back()
+    fold_in(store)  # The store has no segment any more; the backup's catalog lacks the answer.
+    _append(store, "b", 100)
+    (newest, *_) = sorted(
+        Path(store.settings.catalog).parent.rglob("*.parquet"), key=lambda file: -file.stat().st_ctime
+    )
+    newest.rename(tmp_path / "gone")
+    with pytest.raises(StoreError, match=r"the backup cannot be written: .*No such file"):
+        back()
+    kept = StoreSettings(catalog=str(tmp_path / "kept" / "backup" / "catalog.sqlite"))
+    restored = open_store(kept)
+    assert restored.sql("select count(*) from prompts").item() == 100
+    assert fold_in(restored) == 1
+
+    (tmp_path / "gone").rename(newest)
+    assert back() == (2, 1)
+    close_stores()
+    assert open_store(kept).sql("select response_id from responses").rows() == [("paid",)]
+    assert not list((tmp_path / "kept" / "backup" / "journal").iterdir())
+
+
 def test_a_backup_goes_nowhere_else(store: Store, make_recipe: MakeRecipe, tmp_path: Path) -> None:
     catalog = Path(store.settings.catalog)
     with pytest.raises(InputError, match="is the store itself"):

@@ -7,7 +7,8 @@ with newest as (
         on responses.prompt_id = current_keys.prompt_id and grades.key_id = current_keys.key_id
     where responses.role = 'teacher'
     qualify row_number() over (
-        partition by grades.response_id, grades.verifier order by grades.version desc
+        partition by grades.response_id, grades.verifier
+        order by grades.version desc, grades.created_at desc, grades.attempt desc
     ) = 1
 )
 

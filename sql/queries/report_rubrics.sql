@@ -1,4 +1,4 @@
--- One row per rubric and judge: how often it was asked, what it gave on the mean, what came of it.
+-- One row per rubric in force and judge: how often it was asked, what it gave on the mean, what came of it.
 select
     rubric,
     judge,
@@ -8,4 +8,5 @@ select
     screened::bigint as screened,
     objected_to::bigint as objected_to
 from ratings_by_rubric
+where template in (select unnest($templates::varchar[]))
 order by rubric, judge

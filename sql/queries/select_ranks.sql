@@ -1,7 +1,14 @@
--- One row per prompt that a rubric ranks: the mean score of its votes.
+-- One row per prompt that a rubric in force ranks: the mean score of the votes that count.
+with asked as (
+    select
+        unnest($templates::varchar[]) as template,
+        unnest($votes::integer[]) as votes
+)
+
 select
-    prompt_id,
-    avg(score) as rubric
+    ratings.prompt_id,
+    avg(ratings.score) as rubric
 from ratings
-where response_id is null and rubric in (select unnest($rubrics::varchar[]))
-group by prompt_id
+inner join asked on ratings.template = asked.template and ratings.vote < asked.votes
+where ratings.response_id is null and ratings.judge in (select unnest($judges::varchar[]))
+group by ratings.prompt_id

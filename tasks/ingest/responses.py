@@ -26,6 +26,8 @@ from tasks.ingest.rows import (
 from tasks.ingest.seeds import read_prompt
 from tasks.recipe import ResponseSource
 
+_MOST_INDEX, _MOST_TOKENS = 2**31 - 1, 2**63 - 1  # What their columns hold.
+_DIGITS = 20  # One more than those of 2**63 - 1.
 AMBIGUOUS = ""  # stands for the prompts of a text that several prompts share
 PromptIndex = Mapping[bytes, str]
 
@@ -94,6 +96,13 @@ def _make_response(
     if fault := find_unstorable(text, model, reasoning, finish_reason):
         return fault
     sample_index = _read_count(values, columns.sample_index)
+    tokens = [_read_count(values, name) for name in (columns.prompt_tokens, columns.completion_tokens)]
+    if (sample_index or 0) > _MOST_INDEX or any((count or 0) > _MOST_TOKENS for count in tokens):
+        return Fault(
+            "count_too_large",
+            f"a sample index is at most {_MOST_INDEX}, a number of tokens at most {_MOST_TOKENS}; "
+            "mend the number or leave it out",
+        )
     if sample_index is None:
         sample_index = counted[prompt_id, model]
         counted[prompt_id, model] += 1
@@ -106,8 +115,8 @@ def _make_response(
         content=content,
         reasoning=reasoning,
         finish_reason=finish_reason,
-        prompt_tokens=_read_count(values, columns.prompt_tokens),
-        completion_tokens=_read_count(values, columns.completion_tokens),
+        prompt_tokens=tokens[0],
+        completion_tokens=tokens[1],
     )
 
 
@@ -140,8 +149,11 @@ def _split(text: str, reasoning: Any) -> tuple[str, str | None]:
 
 
 def _read_count(values: Mapping[str, Any], column: str | None) -> int | None:
+    """Return a count that a row has; of one too large for any column only as much as shows that."""
     written = read_text(values, column)
-    return int(written) if written and written.isascii() and written.isdecimal() else None
+    if not written or not written.isascii() or not written.isdecimal():
+        return None
+    return int(written.lstrip("0")[:_DIGITS] or 0)
 
 
 def _digest(text: str) -> bytes:

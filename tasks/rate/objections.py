@@ -18,7 +18,7 @@ import polars as pl
 from tasks.identity import content_id
 from tasks.rate.guidelines import scan_version
 from tasks.rate.ratings import Subject, share_below
-from tasks.rate.rubrics import Applied, rubrics_of, weigh
+from tasks.rate.rubrics import Applied, judges_of, rubrics_of, weigh
 from tasks.recipe import Recipe
 from tasks.store import Store
 
@@ -86,10 +86,9 @@ def _is_key(recipe: Recipe, applied: Applied) -> bool:
 
 def _weigh_all(store: Store, recipe: Recipe, applied: Applied) -> Iterator[dict[str, Any]]:
     """Yield a row of `objections` for every subject that has votes, or should have."""
-    judges = [each.models.judge.model for each in recipe.of_each_judge() if each.models.judge]
     asked: dict[str, Any] = {
         "template": applied.template,
-        "judges": judges,
+        "judges": judges_of(recipe),
         "votes": applied.rubric.votes,
     }
     votes = store.query("rate_votes", **asked).iter_rows()

@@ -78,6 +78,11 @@ def rubrics_of(recipe: Recipe, rates: str) -> list[Applied]:
     return applied
 
 
+def judges_of(recipe: Recipe) -> list[str]:
+    """Return the names of the judges whose votes count."""
+    return [each.models.judge.model for each in recipe.of_each_judge() if each.models.judge]
+
+
 def ask(applied: Applied, subject: Mapping[str, Any]) -> Messages:
     """Return the messages that ask for a rating of a subject's text, response and reference."""
     rubric = applied.rubric

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from tasks.rate.rubrics import rubrics_of
 from tasks.recipe import Recipe
 from tasks.release.report.rewrites import RewriteFacts, gather_rewrites
 from tasks.select.audit import name_audit
@@ -43,6 +44,8 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
     contamination = recipe.select.contamination
     items = store.query("select_benchmark_texts", benchmarks=names)
     policy, student = recipe.policy_version(), recipe.models.student.model
+    rubrics = [*rubrics_of(recipe, "prompt"), *rubrics_of(recipe, "response")]
+    templates = [applied.template for applied in rubrics]
     return Facts(
         funnel=store.recall("funnel_of_policy", policy=policy),
         models=store.query("release_models"),
@@ -52,8 +55,10 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
         gap=store.recall("report_gap", policy=policy, student=student),
         contamination=store.query("report_contamination"),
         rewrites=gather_rewrites(store),
-        rubrics=store.query("report_rubrics"),
-        correlations=store.query("report_rubric_correlations", student=student),
+        rubrics=store.query("report_rubrics", templates=templates),
+        correlations=store.query(
+            "report_rubric_correlations", student=student, templates=templates
+        ),
         found=store.query(
             "release_contamination",
             benchmarks=names,

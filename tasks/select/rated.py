@@ -10,6 +10,7 @@ A rating ranks prompts that no measured rate tells apart; it never stands for a 
 
 import polars as pl
 
+from tasks.rate.rubrics import judges_of, rubrics_of
 from tasks.recipe import Recipe
 from tasks.select.dropping import drop
 from tasks.store import Store
@@ -22,15 +23,16 @@ def add_ratings(store: Store, recipe: Recipe, evidence: pl.DataFrame) -> pl.Data
     """Add what was rated and objected to; nothing where no rubric is in force."""
     if not any(settings.rubrics or settings.guidelines for settings in recipe.domains.values()):
         return evidence
-    ranking = [
-        f"{domain}.{name}"
-        for domain, settings in sorted(recipe.domains.items())
-        for name, rubric in sorted(settings.rubrics.items())
-        if rubric.ranks
-    ]
+    ranking = [applied for applied in rubrics_of(recipe, "prompt") if applied.rubric.ranks]
+    ranks = store.recall(
+        "select_ranks",
+        templates=[applied.template for applied in ranking],
+        votes=[applied.rubric.votes for applied in ranking],
+        judges=judges_of(recipe),
+    )
     teacher = recipe.models.teacher.model if recipe.models.teacher else None
     return (
-        evidence.join(store.recall("select_ranks", rubrics=ranking), on="prompt_id", how="left")
+        evidence.join(ranks, on="prompt_id", how="left")
         .join(store.recall("select_objections"), on="prompt_id", how="left")
         .join(
             store.recall("select_response_objections", teacher=teacher), on="prompt_id", how="left"
