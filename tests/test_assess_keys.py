@@ -109,8 +109,13 @@ def test_a_second_model_confirms_what_votes_could_not(store: Store) -> None:
 def test_the_share_follows_the_gold_slice_of_the_store(
     store: Store, caplog: pytest.LogCaptureFixture
 ) -> None:
-    gold = [{"prompt_id": f"g{n:02d}", "answer": "7", "answer_source": "gold"} for n in range(60)]
-    add_prompts(store, *({"domain": "math", **row} for row in [*gold, {"prompt_id": "x"}]))
+    known = {"answer": "7", "answer_source": "gold", "domain": "math"}
+    gold = [{"prompt_id": f"g{n:02d}", **known} for n in range(60)]
+    # Rewrites that the same votes accepted tell nothing of what they are worth.
+    kept = [{"prompt_id": f"w{n:02d}", **known, "kind": "rewrite"} for n in range(60)]
+    add_prompts(store, *gold, *kept, {"prompt_id": "x", "domain": "math"})
+    for row in kept:
+        add_responses(store, "reference", row["prompt_id"], *[r"\boxed{7}"] * 3)
     answers = [(row["prompt_id"], rf"\boxed{{{n}}}") for row in gold for n in (7, 7, 8)]
     samples = pl.DataFrame(answers, schema=["prompt_id", "content"], orient="row").with_columns(
         response_id=pl.int_range(pl.len()).cast(pl.String), role=pl.lit("reference")

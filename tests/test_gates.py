@@ -214,16 +214,21 @@ def test_a_store_s_rule_that_raises_is_a_broken_gate(store: Store, recipe: Recip
 
 @pytest.mark.parametrize(
     ("words", "is_contradicted"),
-    [(("unverifiable", "wrong"), True), (("wrong", "unverifiable"), False)],
+    [
+        ([("other", "unverifiable"), ("other", "wrong")], True),
+        ([("other", "wrong"), ("other", "unverifiable")], False),  # Its last word counts.
+        ([("judge", "wrong")], False),  # It was asked to overrule what a verifier had said …
+        ([("judge", "wrong"), ("other", "wrong")], True),  # … and not what one said later.
+    ],
 )
-def test_of_two_attempts_of_one_verifier_the_last_word_counts(
-    store: Store, recipe: Recipe, words: tuple[str, str], is_contradicted: bool
+def test_verifiers_contradict_each_other_by_their_last_words(
+    store: Store, recipe: Recipe, words: list[tuple[str, str]], is_contradicted: bool
 ) -> None:
     fill(store, taught("disputed"))
-    known: dict[str, Any] = {"response_id": _of("disputed"), "verifier": "judge", "version": 1}
-    known |= store.sql("select distinct key_id from grades").row(0, named=True)
-    for attempt, verdict in enumerate(words, start=1):
-        add(store, "grades", {**known, "attempt": attempt, "verdict": verdict})
+    known = store.sql("select distinct key_id from grades").row(0, named=True)
+    for attempt, (verifier, verdict) in enumerate(words, start=1):
+        said = {"verifier": verifier, "version": 1, "attempt": attempt, "verdict": verdict}
+        add(store, "grades", {**known, **said, "response_id": _of("disputed")})
     found = store.query("gate_contradicted_responses")["response_id"].to_list()
     assert found == [_of("disputed")] * is_contradicted
 
@@ -232,7 +237,7 @@ def test_what_the_store_says_a_release_must_be(store: Store, recipe: Recipe) -> 
     fill(store, taught("good"), taught("doubted", trusted=False), taught("disputed"))
     decide_after_teach(store, recipe, RUN)
     key = store.sql("select key_id from grades where response_id = $id", {"id": _of("disputed")})
-    other = {"response_id": _of("disputed"), "key_id": key["key_id"][0], "verifier": "judge"}
+    other = {"response_id": _of("disputed"), "key_id": key["key_id"][0], "verifier": "other"}
     add(store, "grades", {**other, "version": 1, "verdict": "wrong"})
     twins = {"prompt_id": identify("disputed"), "representative_id": identify("good")}
     add(store, "duplicates", {**twins, "method": "near", "score": 0.9})

@@ -1,4 +1,5 @@
--- One row is a prompt with a gold answer of its own, and what the voter's samples voted for.
+-- One row is a seed with a gold answer of its own, and what the voter's samples voted for. A rewrite
+-- that keeps its seed's answer is there because the same votes agreed with it.
 select
     prompts.domain,
     prompts.answer_type,
@@ -9,6 +10,7 @@ from current_votes
 inner join prompts on current_votes.prompt_id = prompts.prompt_id
 where
     current_votes.voter = $voter
+    and prompts.kind = 'seed'
     and prompts.answer is not null
     and coalesce(prompts.answer_source, 'gold') = 'gold'
     and current_votes.samples >= $fewest

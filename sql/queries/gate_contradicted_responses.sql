@@ -1,6 +1,7 @@
--- One row per teacher response that two verifiers, each in its newest version, disagree about.
+-- One row per teacher response that two verifiers, each in its newest version, disagree about. A
+-- judge is asked to overrule another: where the last word is its own, it is no disagreement.
 with newest as (
-    select grades.response_id, grades.verifier, grades.verdict
+    select grades.response_id, grades.verifier, grades.verdict, grades.created_at
     from grades
     inner join responses on grades.response_id = responses.response_id
     inner join current_keys
@@ -16,5 +17,5 @@ select response_id
 from newest
 where verdict in ('correct', 'wrong')
 group by response_id
-having count(distinct verdict) > 1
+having count(distinct verdict) > 1 and arg_max(verifier, created_at) <> 'judge'
 order by response_id

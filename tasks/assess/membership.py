@@ -1,7 +1,7 @@
 """Membership: how probable it is that a student's true pass rate lies in the band.
 
     correct  wrong  low    high   in_band
-    1        7      0.125  0.75   0.535
+    1        7      0.125  0.75   0.558
 
 The true rate's distribution after `correct` and `wrong` is Beta(correct + ½, wrong + ½), which is
 what Jeffreys' prior becomes. A verifier that errs shows another rate than the true one,
