@@ -262,6 +262,18 @@ def _of(name: str) -> str:
     return response_of(name)
 
 
+def test_what_a_judge_has_accepted_is_released(store: Store, recipe: Recipe) -> None:
+    fill(store, *(taught(f"p{number}") for number in range(7)))
+    fill(store, taught("four", teacher=(("It is four.", "wrong"),)))
+    known = store.sql(
+        "select distinct key_id from grades where response_id = $id", {"id": _of("four")}
+    )
+    said = {"verifier": "judge", "version": 1, "verdict": "correct", "reason": "judged"}
+    add(store, "grades", {**known.row(0, named=True), **said, "response_id": _of("four")})
+    decide_after_teach(store, recipe, RUN)
+    assert release(store, recipe, RUN).gate["figures"]["pairs"] == 8
+
+
 @pytest.mark.slow
 def test_a_published_release_is_judged_again_only_by_other_rules(
     store: Store, recipe: Recipe, tmp_path: Path
