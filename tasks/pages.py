@@ -44,7 +44,7 @@ def name_shelf(recipe: str, releases: Path) -> str:
 def link_release(recipe: str, release: Path) -> list[Page]:
     """Return where a release's pages are shown, its folder of releases now being on a shelf.
 
-    None if no `teachset serve` shows any.
+    There are none if no `teachset serve` shows any.
     """
     return _link(recipe, release, release.parent, {"report": REPORT, "docs": DATA_DOCS})
 
