@@ -364,7 +364,10 @@ TOO_LARGE = "count_too_large"
         ({"response": "x", "model": "m"}, "missing_prompt"),
         ({"prompt": "once", "response": "x", "model": "m", "sample_index": 2**31}, TOO_LARGE),
         ({"prompt": "once", "response": "x", "model": "m", "prompt_tokens": 2**63}, TOO_LARGE),
-        ({"prompt": "once", "response": "x", "model": "m", "prompt_tokens": "9" * 5_000}, TOO_LARGE),
+        (
+            {"prompt": "once", "response": "x", "model": "m", "prompt_tokens": "9" * 5_000},
+            TOO_LARGE,
+        ),
     ],
 )
 def test_response_that_belongs_to_nothing_is_set_aside(

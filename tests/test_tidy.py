@@ -138,7 +138,8 @@ def test_a_backup_that_fails_leaves_the_one_before_with_its_journal(
     fold_in(store)  # The store has no segment any more; the backup's catalog lacks the answer.
     _append(store, "b", 100)
     (newest, *_) = sorted(
-        Path(store.settings.catalog).parent.rglob("*.parquet"), key=lambda file: -file.stat().st_ctime
+        Path(store.settings.catalog).parent.rglob("*.parquet"),
+        key=lambda file: -file.stat().st_ctime,
     )
     newest.rename(tmp_path / "gone")
     with pytest.raises(StoreError, match=r"the backup cannot be written: .*No such file"):

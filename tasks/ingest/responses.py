@@ -96,7 +96,9 @@ def _make_response(
     if fault := find_unstorable(text, model, reasoning, finish_reason):
         return fault
     sample_index = _read_count(values, columns.sample_index)
-    tokens = [_read_count(values, name) for name in (columns.prompt_tokens, columns.completion_tokens)]
+    tokens = [
+        _read_count(values, name) for name in (columns.prompt_tokens, columns.completion_tokens)
+    ]
     if (sample_index or 0) > _MOST_INDEX or any((count or 0) > _MOST_TOKENS for count in tokens):
         return Fault(
             "count_too_large",
