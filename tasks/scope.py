@@ -61,7 +61,7 @@ def release_of_frozen(store: Store, recipe: Recipe) -> str | None:
     if missing:
         known = ", ".join(released["domain"].to_list()) or "nothing yet"
         raise RecipeError(
-            f"select.freeze: the newest release of {recipe.name!r} has no pair of {missing[0]!r} "
+            f"select.freeze: the latest release of {recipe.name!r} has no pair of {missing[0]!r} "
             f"(it has {known}); release a domain first, then freeze it"
         )
     release_id: str = released["release_id"][0]

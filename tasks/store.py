@@ -83,6 +83,7 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "reviews": ("prompt_id",),
     "objections": ("prompt_id", "response_id", "source"),
     "kin": ("root_id",),
+    "in_force": ("what", "recipe"),
     "forms": ("role", "model", "domain", "answer_type"),
 }
 BOOKKEEPING = ("run_id", "created_at")

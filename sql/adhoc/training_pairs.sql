@@ -2,7 +2,7 @@
 -- teachset explain PAIR_ID tells where one of them comes from; the view `pairs` has them all.
 with newest as (
     select release_id
-    from releases
+    from latest_releases
     order by created_at desc
     limit 1
 ),

@@ -1,4 +1,4 @@
--- One row per domain and outcome of the newest policy: how many prompts were kept or dropped, why.
+-- One row per domain and outcome of the policy in force: how many prompts were kept or dropped, why.
 select domain, kept, stage, reason, sum(prompts)::bigint as prompts
 from funnel
 group by all

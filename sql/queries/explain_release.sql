@@ -1,6 +1,4 @@
--- One row: the newest release of a recipe.
+-- One row: the release that a recipe's `latest` leads to.
 select release_id, version, folder, pairs, validation_pairs, simulated, run_id, created_at
-from releases
-where recipe = $recipe
-order by version desc
-limit 1;
+from latest_releases
+where recipe = $recipe;

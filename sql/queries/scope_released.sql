@@ -1,13 +1,11 @@
--- One row per domain of a recipe's newest release, with its pairs.
+-- One row per domain of the release that a recipe's `latest` leads to, with its pairs.
 select
-    releases.release_id,
+    latest_releases.release_id,
     coalesce(prompts.domain, 'none') as domain,
     count(*)::bigint as pairs
-from releases
-inner join release_pairs on releases.release_id = release_pairs.release_id
+from latest_releases
+inner join release_pairs on latest_releases.release_id = release_pairs.release_id
 inner join prompts on release_pairs.prompt_id = prompts.prompt_id
-where
-    releases.recipe = $recipe
-    and releases.version = (select max(version) from releases where recipe = $recipe)
+where latest_releases.recipe = $recipe
 group by all
 order by domain

@@ -26,6 +26,7 @@ from tasks.errors import GateFailed, InputError, RecipeError, StoreError
 from tasks.events import announce, announce_closed_gate
 from tasks.identity import content_id
 from tasks.progress import track
+from tasks.in_force import note_in_force
 from tasks.recipe import Recipe
 from tasks.release.card import write_cards
 from tasks.release.diff import Contents, read_contents
@@ -84,6 +85,7 @@ def release(store: Store, recipe: Recipe, run_id: str) -> Published:
             refuse_foreign_latest(folder / LATEST)
             if (known := _find_settled(store, recipe)) is not None:
                 _point_latest(known.folder)
+                note_in_force(store, "release", known.release_id, run_id, recipe.name)
                 return known
             staging = folder / f"{STAGING}{secrets.token_hex(6)}"
             staging.mkdir()
@@ -175,6 +177,7 @@ def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Publis
             "gate": json.dumps(gate, sort_keys=True),
         }
         _record(store, run_id, staged, row)
+    note_in_force(store, "release", release_id, run_id, recipe.name)
     return Published(
         release_id=release_id,
         folder=target,

@@ -15,6 +15,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.assess.difficulty import measure
+from tasks.in_force import note_in_force
 from tasks.recipe import Recipe, SelectSettings, TeachSettings
 from tasks.scope import mark_scope
 from tasks.select.difficulty import drop_easier, drop_outside_band, drop_uncertain
@@ -126,6 +127,7 @@ def decide_after_teach(store: Store, recipe: Recipe, run_id: str) -> Decided:
 def select_prompts(recipe: Recipe, run_id: str) -> int:
     """Decide on every prompt before money is spent on teaching it; return what has changed."""
     store = open_store(recipe.store)
+    note_in_force(store, "policy", recipe.policy_version(), run_id)
     return unless_settled(
         store, recipe, run_id, "decide", lambda: decide_prompts(store, recipe, run_id).changed
     )
