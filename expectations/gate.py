@@ -33,8 +33,7 @@ from expectations.lengths import fill_token_counts
 from expectations.measuring import measure, read_rule_text, set_variables
 from expectations.own_suite import read_own_suite
 from expectations.release_suite import build_finding_suite, build_pair_suite
-from expectations.rules import Rule, adjust, read_own_rules, read_rules
-from tasks.errors import RecipeError
+from expectations.rules import Rule, collect_rules
 
 __all__ = [
     "EXAMPLES",
@@ -54,7 +53,7 @@ def run_gate(staged_folder: Path, expected: Expected) -> GateResult:
     Raises GateBroken if a rule raises, RecipeError if the recipe's own rules are not to be found.
     """
     limits, digest = expected.limits, digest_rules(expected)
-    of_form, of_pairs, of_sets = _collect_rules(expected)
+    of_form, of_pairs, of_sets = collect_rules(expected.rules, limits.severity, limits.allow)
     data = staged_folder / "data"
     with open_database() as database:
         connection = database.connection
@@ -82,31 +81,6 @@ def run_gate(staged_folder: Path, expected: Expected) -> GateResult:
             judged.append(validate(database.address, "pairs", suite, OF_COLUMNS))
         figures = dict(connection.execute("select figure, value from figures").fetchall())
         return conclude("release", int(figures["pairs"]), judged, figures, digest)
-
-
-def _collect_rules(expected: Expected) -> tuple[list[Rule], list[Rule], list[Rule]]:
-    """Return the rules on columns, those on single pairs, and those on sets and of the recipe's."""
-    limits = expected.limits
-    of_form, of_pairs, of_sets = (read_rules(suite) for suite in ("form", "pair", "release"))
-    taken = {rule.name: rule for rule in (*of_form, *of_pairs, *of_sets)}
-    own = read_own_rules(expected.rules, frozenset(taken))
-    taken |= {rule.name: rule for rule in own}
-    for name in limits.severity:
-        if name not in taken:
-            raise RecipeError(
-                f"release.gate.severity.{name}: there is no such rule; "
-                f"there are {', '.join(sorted(taken))}"
-            )
-        if taken[name].severity == "critical":
-            raise RecipeError(
-                f"release.gate.severity.{name}: a critical rule stays critical; only a warning "
-                "can be made critical. Rules on texts have an allowance, `release.gate.allow`."
-            )
-    return (
-        of_form,
-        adjust(of_pairs, limits.severity, limits.allow),
-        adjust([*of_sets, *own], limits.severity, limits.allow),
-    )
 
 
 def _judge_findings(database: Database, rules: Sequence[Rule], found: Sequence[pa.Table]) -> Judged:

@@ -77,6 +77,31 @@ def read_own_rules(folder: str | None, taken: frozenset[str]) -> list[Rule]:
     return [_check_only_reads(rule) for rule in rules]
 
 
+def collect_rules(
+    folder: str | None, severity: Mapping[str, str], allow: Mapping[str, float]
+) -> tuple[list[Rule], list[Rule], list[Rule]]:
+    """Return a release's rules on columns, on single pairs, and on sets with those of a folder.
+
+    Raises RecipeError or GateBroken if a setting names no rule, or the folder holds what is none.
+    """
+    of_form, of_pairs, of_sets = (read_rules(suite) for suite in ("form", "pair", "release"))
+    taken = {rule.name: rule for rule in (*of_form, *of_pairs, *of_sets)}
+    own = read_own_rules(folder, frozenset(taken))
+    taken |= {rule.name: rule for rule in own}
+    for name in severity:
+        if name not in taken:
+            raise RecipeError(
+                f"release.gate.severity.{name}: there is no such rule; "
+                f"there are {', '.join(sorted(taken))}"
+            )
+        if taken[name].severity == "critical":
+            raise RecipeError(
+                f"release.gate.severity.{name}: a critical rule stays critical; only a warning "
+                "can be made critical. Rules on texts have an allowance, `release.gate.allow`."
+            )
+    return of_form, adjust(of_pairs, severity, allow), adjust([*of_sets, *own], severity, allow)
+
+
 def adjust(
     rules: list[Rule], severity: Mapping[str, str], allow: Mapping[str, float]
 ) -> list[Rule]:

@@ -12,6 +12,7 @@ from flows.teach import teach
 from tasks.artifacts import show_report
 from tasks.explore import show_exploration
 from tasks.recipe import Phase, Recipe, RecipeFile, as_recipe
+from tasks.release.gate import check_gate
 from tasks.release.publish import Published
 from tasks.run import recorded_run
 
@@ -26,6 +27,7 @@ def build(recipe: Recipe | RecipeFile, phase: Phase | None = None) -> Published 
     Safe to kill at any moment and to run again: what is done is in the store and is not done twice.
     """
     recipe = as_recipe(recipe, phase)
+    check_gate(recipe)
     with recorded_run(recipe, "build") as run_id:
         ingest(recipe)
         rewrite(recipe)

@@ -11,10 +11,12 @@ from conftest import MakeRecipe
 from taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, taught
 
 from expectations.rules import read_rules
-from tasks.errors import GateBroken, GateFailed
+from flows.build import build
+from tasks.errors import GateBroken, GateFailed, RecipeError
 from tasks.gates import judge_store
-from tasks.recipe import Recipe, Role
-from tasks.release.gate import expect, find_previous, split_guidelines
+from tasks.plan.plan import make_plan
+from tasks.recipe import Recipe, ReleaseSettings, Role
+from tasks.release.gate import check_gate, expect, find_previous, split_guidelines
 from tasks.release.publish import release
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
@@ -302,6 +304,30 @@ def test_a_published_release_is_judged_again_only_by_other_rules(
     ]
     assert find_previous(store, recipe, first.release_id) == {}
     assert find_previous(store, recipe, "another") == first.gate["figures"]
+
+
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ({"rules": "rule"}, r"release\.rules: rule: expected a folder of \.sql files"),
+        ({"suite": "suit.json"}, r"release\.suite: suit\.json: there is no such file"),
+        ({"gate": {"tokenizer": "t.json"}}, r"release\.gate\.tokenizer: t\.json: there is no such"),
+        (
+            {"gate": {"severity": {"loping": "critical"}}},
+            r"severity\.loping: there is no such rule",
+        ),
+    ],
+)
+def test_what_a_release_is_judged_by_is_looked_for_before_anything_is_paid_for(
+    store: Store, recipe: Recipe, named: dict[str, Any], said: str
+) -> None:
+    """A folder with a wrong name would be a gate without the rules in it."""
+    settings = ReleaseSettings.model_validate({**recipe.release.model_dump(), **named})
+    wrong = recipe.model_copy(update={"release": settings})
+    for ask in (check_gate, make_plan, lambda asked: release(store, asked, RUN), build.fn):
+        with pytest.raises(RecipeError, match=said):
+            ask(wrong)
+    assert store.sql("select * from runs").is_empty()
 
 
 @pytest.mark.slow

@@ -244,6 +244,9 @@ def test_a_budget_says_whether_it_holds_and_where_a_run_would_stop(make_recipe: 
     assert judge(usd=2.2).stops.calls == pytest.approx(2)
     # Already over the cap, for a budget that was lowered: nothing more is called.
     assert judge(calls=5).stops.calls == 0
+    free = [("rewriter", Cost(calls=Span(0, 0, 0), cost_usd=Span(0, 0, 0))), ("student", student)]
+    assert judge(free, usd=0.1).stops.role == "student"
+    assert judge(free[:1], usd=0.1).stops is None
     unpriced = [("student", Cost(calls=Span(1, 1, 1), cost_usd=None))]
     assert judge(unpriced, usd=10).fits == "unknown"
     assert judge(unpriced, usd=10, calls=1).fits == "no"

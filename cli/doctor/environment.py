@@ -9,6 +9,8 @@ from functools import partial
 from importlib.metadata import PackageNotFoundError, requires, version
 from pathlib import Path
 
+from packaging.requirements import Requirement
+
 from cli.doctor.finding import Finding
 from cli.project import ROOT, project_folder
 from tasks.assess.sandbox import sandbox_works
@@ -17,7 +19,6 @@ from tasks.recipe import Recipe
 
 AREA = "environment"
 LOW, NEARLY_FULL = 5 * 2**30, 2**30
-_PINNED = re.compile(r"^([A-Za-z0-9._-]+)(?:\[[^\]]*\])?==([^\s;]+)")
 _finding = partial(Finding, AREA)
 
 
@@ -31,11 +32,17 @@ def check_environment(recipe: Recipe) -> Iterator[Finding]:
 
 
 def read_lock(file: Path) -> dict[str, str]:
-    """Return the locked versions by name; none where there is no lock, as in a wheel."""
+    """Return the versions locked for this Python; none where there is no lock, as in a wheel."""
     if not file.is_file():
         return {}
-    found = map(_PINNED.match, file.read_text(encoding="utf-8").splitlines())
-    return {pinned[1]: pinned[2] for pinned in found if pinned}
+    lines = file.read_text(encoding="utf-8").splitlines()
+    locked = [Requirement(line) for line in lines if line[:1].isalnum()]
+    return {
+        each.name: pin.version
+        for each in locked
+        if each.marker is None or each.marker.evaluate()
+        for pin in each.specifier
+    }
 
 
 def check_versions(lock: Mapping[str, str]) -> Iterator[Finding]:

@@ -82,13 +82,16 @@ def _say_fit(caps: Sequence[Cap]) -> Fits:
 
 
 def _find_stop(cap: Cap, stages: Sequence[tuple[str, Cost]]) -> Stop | None:
-    """Walk through the stages until the cap is reached; calls of a stage cost all the same."""
+    """Walk through the stages until the cap is reached; calls of a stage cost all the same.
+
+    A stage that costs nothing ends at no cap, also where more was spent than the cap is now.
+    """
     left = cap.cap - cap.spent
     for number, (role, cost) in enumerate(stages):
         span = _MEASURES[cap.name](cost)
         if span is None:
             return None
-        if span.expected > left:
+        if span.expected > max(0.0, left):
             done = max(0.0, left) / span.expected * cost.calls.expected
             return Stop(role, number, done, cost.calls.expected, cap.name)
         left -= span.expected

@@ -37,6 +37,7 @@ from tasks.plan.ratings import forecast_prompt_ratings, forecast_response_rating
 from tasks.plan.rewriting import forecast_rewriting, forecast_router
 from tasks.rate.objections import give_keys
 from tasks.recipe import LocalEmbedder, ModelSettings, Recipe, Role
+from tasks.release.gate import check_gate
 from tasks.rewrite.routes import route_seeds
 from tasks.sample import SampledRole, find_shortfalls
 from tasks.select.contamination import find_contamination
@@ -93,8 +94,10 @@ class Plan:
 def make_plan(recipe: Recipe) -> Plan:
     """Plan a run. Reads the recipe's files and store and writes neither.
 
-    Raises InputError for a file that cannot be used, StoreError for a store of another version.
+    Raises InputError for a file that cannot be used, StoreError for a store of another version,
+    RecipeError or GateBroken for a gate that would break.
     """
+    check_gate(recipe)
     with open_overlay(recipe.store) as overlay:
         store = overlay.store
         read = _prepare(store, recipe)

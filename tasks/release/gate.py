@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from expectations.expected import Book, Expected, Limits, digest_rules
-from tasks.errors import GateFailed
+from expectations.rules import collect_rules
+from tasks.errors import GateFailed, RecipeError
 from tasks.identity import content_id
 from tasks.metrics import VERDICTS
 from tasks.rate.guidelines import split_passages
@@ -24,6 +25,20 @@ if TYPE_CHECKING:  # Great Expectations takes seconds to import.
     from expectations.judge import GateResult, RuleResult
 
 _WORTH_TELLING = 40  # characters; a shorter sentence of a system prompt may be anybody's
+
+
+def check_gate(recipe: Recipe) -> None:
+    """Look at what a release will be judged by, before anything is paid for.
+
+    Raises RecipeError or GateBroken if rules, a suite or a tokenizer are not where the recipe says.
+    """
+    settings, gate = recipe.release, recipe.release.gate
+    collect_rules(settings.rules, gate.severity, gate.allow.model_dump())
+    on_hub = gate.tokenizer is not None and not gate.tokenizer.endswith(".json")
+    files = {"suite": settings.suite, "gate.tokenizer": None if on_hub else gate.tokenizer}
+    for name, file in files.items():
+        if file is not None and not Path(file).is_file():
+            raise RecipeError(f"release.{name}: {file}: there is no such file")
 
 
 def pass_gate(

@@ -25,13 +25,13 @@ from prefect.cache_policies import NO_CACHE
 from tasks.errors import GateFailed, InputError, RecipeError, StoreError
 from tasks.events import announce, announce_closed_gate
 from tasks.identity import content_id
-from tasks.progress import track
 from tasks.in_force import note_in_force
+from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.release.card import write_cards
 from tasks.release.diff import Contents, read_contents
 from tasks.release.facts import gather_facts
-from tasks.release.gate import pass_gate
+from tasks.release.gate import check_gate, pass_gate
 from tasks.release.kin import record_kin
 from tasks.release.layout import (
     DATA_DOCS,
@@ -78,6 +78,7 @@ def release(store: Store, recipe: Recipe, run_id: str) -> Published:
     folder = Path(recipe.release.folder)
     if "://" in recipe.release.folder:
         raise RecipeError(f"release.folder: expected a folder, found {recipe.release.folder}")
+    check_gate(recipe)
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         with _alone_in(folder):
