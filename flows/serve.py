@@ -33,11 +33,11 @@ _STOPS_WITHIN_S = 15
 def read_deployments(file: Path = PREFECT_FILE) -> list[RunnerDeployment]:
     """Build what prefect.yaml, or a file like it, declares; there is one place that says it.
 
-    Raises InputError if it cannot be used.
+    A recipe's relative path begins at the file's folder. Raises InputError if it cannot be used.
     """
     try:
         declared = yaml.safe_load(file.read_text(encoding="utf-8"))["deployments"]
-        return [_build(deployment) for deployment in declared]
+        return [_build(deployment, file.resolve().parent) for deployment in declared]
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = str(error)
     except (KeyError, TypeError, AttributeError, ImportError) as error:
@@ -80,12 +80,12 @@ def serve_all(notify: str | None, file: Path, *, alone: bool) -> None:
     serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
 
 
-def _build(declared: dict[str, Any]) -> RunnerDeployment:
+def _build(declared: dict[str, Any], folder: Path) -> RunnerDeployment:
     deployment = load_flow(declared["entrypoint"]).to_deployment(
         name=declared["name"],
         description=declared.get("description"),
         tags=declared.get("tags", []),
-        parameters=declared["parameters"],
+        parameters=_locate_recipe(declared["parameters"], folder),
         schedules=[
             Cron(schedule["cron"], timezone=schedule.get("timezone", "UTC"))
             for schedule in declared.get("schedules", ())
@@ -95,6 +95,16 @@ def _build(declared: dict[str, Any]) -> RunnerDeployment:
     )
     assert isinstance(deployment, RunnerDeployment)  # a coroutine only where a loop runs
     return deployment
+
+
+def _locate_recipe(parameters: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Return parameters with the recipe's whole path: runs begin in Teachset's own folder."""
+    if not isinstance(parameters.get("recipe"), str):  # None, or one that is written out.
+        return parameters
+    recipe = folder / Path(parameters["recipe"]).expanduser()
+    if not recipe.is_file():
+        raise ValueError(f"{recipe}: no such recipe")
+    return {**parameters, "recipe": str(recipe)}
 
 
 def _end_with_parent() -> None:

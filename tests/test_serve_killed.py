@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from flows.serve import read_deployments
+from flows.serve import PREFECT_FILE, read_deployments
 from tasks.errors import InputError
 from tests.served import count_responses, read_store, serving, wait_until, write_served_project
 
@@ -25,6 +25,7 @@ SEEDS, SAMPLES = 30, 8
         ("deployments: [{name: x, entrypoint: 'flows/build.py:build'}]", "KeyError: 'parameters'"),
         ("deployments: [{name: x, entrypoint: build, parameters: {}}]", "not enough values"),
         ("deployments: [{name: x, entrypoint: 'flows/no.py:no', parameters: {}}]", "No module"),
+        (EVERY_MINUTE.format(recipe="absent.yaml"), "/absent.yaml: no such recipe"),
         ("- nothing", "TypeError"),
         ("a: [", "while parsing"),
     ],
@@ -37,6 +38,16 @@ def test_deployments_that_cannot_be_used_say_what_is_expected(
     with pytest.raises(InputError, match=r"(?s)mine\.yaml: .*Expected `deployments:`") as caught:
         read_deployments(file)
     assert reason in str(caught.value)
+
+
+def test_a_recipe_lies_beside_the_deployments_that_name_it(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(EVERY_MINUTE.format(recipe="batch.yaml"))
+    (tmp_path / "batch.yaml").write_text("name: batch")
+    (deployment,) = read_deployments(tmp_path / "mine.yaml")
+    assert deployment.parameters == {"recipe": str(tmp_path / "batch.yaml")}
+    assert {Path(each.parameters["recipe"]) for each in read_deployments()} == {
+        PREFECT_FILE.parent / "recipes" / "quickstart.yaml"
+    }
 
 
 @pytest.mark.slow
