@@ -20,6 +20,7 @@ from tasks.sample import (
     count_wanted,
     sample_chunk,
 )
+from tasks.select.names import announce_unknown_names
 from tasks.settled import unless_settled
 from tasks.store import open_store
 
@@ -41,6 +42,7 @@ def sample(recipe: Recipe | RecipeFile) -> None:
     with recorded_run(recipe, "sample") as run_id:
         record_forms(open_store(recipe.store), recipe, get_args(SampledRole), run_id)
         announce_shortfalls(open_store(recipe.store), recipe)
+        announce_unknown_names(open_store(recipe.store), recipe)
         _rate(recipe, run_id)
         if recipe.models.reference is not None:
             _draw(recipe, run_id, "reference", lambda: derive_keys_task(recipe, run_id))

@@ -18,6 +18,7 @@ from tasks.recipe import PRESETS, Recipe, SelectSettings
 from tasks.select.compare import compare_policies, with_policy
 from tasks.select.decide import decide_prompts
 from tasks.select.limits import count_anchors
+from tasks.select.names import find_unknown_names
 from tasks.store import Store, close_stores
 
 MODELS = {"student": {"model": STUDENT}}
@@ -41,6 +42,21 @@ def test_a_preset_begins_a_policy_and_what_is_set_beside_it_goes_before() -> Non
     assert (changed.band.low, changed.band.high) == (0.2, 0.9)
     mine = SelectSettings.model_validate({"policy": "mine", "band": {"low": 0.3}})
     assert (mine.band.low, mine.band.high) == (0.3, 0.75)
+
+
+def test_names_that_nothing_answers_to_are_told(make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe(
+        select={"policy": "skywrk", "mixture": {"math": 0.5, "cod": 0.5}, "targets": {"mth": 9}},
+        release={"weights": {"domains": {"code": 2}}},
+    )
+    assert find_unknown_names(recipe, ["code", "math"]) == [
+        "select.mixture.cod: no prompt is of this domain; there are code, math",
+        "select.targets.mth: no prompt is of this domain; there are code, math",
+        "select.policy: skywrk is no preset but a name of your own, with the band that the recipe "
+        "sets; did you mean `skywork`?",
+    ]
+    mine = make_recipe(select={"policy": "mine", "targets": {"law": 9}})
+    assert find_unknown_names(mine, []) == []  # Nothing has come in yet.
 
 
 def test_every_preset_names_its_source_and_a_version() -> None:

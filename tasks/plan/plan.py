@@ -44,6 +44,7 @@ from tasks.select.contamination import find_contamination
 from tasks.select.duplicates import find_duplicates
 from tasks.select.embed import name_embedder
 from tasks.select.meaning import find_neighbours
+from tasks.select.names import read_unknown_names
 from tasks.select.reworded import find_near_items
 from tasks.store import Store
 
@@ -111,7 +112,7 @@ def make_plan(recipe: Recipe) -> Plan:
             and not (recipe.phase == "explore" and stage == "teach")
         ]
         spent = load_spent(store, recipe)
-        shortfalls = find_shortfalls(store, recipe)
+        said = [*find_shortfalls(store, recipe), *read_unknown_names(store, recipe)]
     stages = tuple(stage for _, stage in planned)
     verdict = judge_budget(recipe, spent, [(each.role, each.cost) for each in stages])
     return Plan(
@@ -119,7 +120,7 @@ def make_plan(recipe: Recipe) -> Plan:
         stages=stages,
         total=add_costs([each.cost for each in stages]),
         budget=verdict,
-        notes=(*_write_notes(recipe, setting, stages), *shortfalls),
+        notes=(*_write_notes(recipe, setting, stages), *said),
         warnings=tuple(_write_warnings(recipe, planned)),
     )
 
