@@ -8,10 +8,10 @@ import re
 from collections.abc import Sequence
 
 from tasks.assess.verifiers import Outcome
-from tasks.assess.verifiers.text import normalise_text
+from tasks.assess.verifiers.text import is_same_text
 
 NAME = "choice"
-VERSION = 2
+VERSION = 3
 _LETTER = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\]]?[.:]?")
 
 
@@ -31,12 +31,17 @@ def check(key: str, answer: str, choices: Sequence[str] | None = None) -> Outcom
 def letter_of(text: str, choices: Sequence[str] | None = None) -> str | None:
     """Return the letter that a text names, itself or by the text of exactly one option."""
     if choices:
-        wanted = normalise_text(text)
-        named = [index for index, choice in enumerate(choices) if normalise_text(choice) == wanted]
-        if len(named) == 1:
-            return chr(ord("A") + named[0])
+        # Exactly first: two options may differ in nothing that the rule for texts looks at.
+        for is_named in (_is_written, is_same_text):
+            named = [index for index, choice in enumerate(choices) if is_named(choice, text)]
+            if len(named) == 1:
+                return chr(ord("A") + named[0])
     match = _LETTER.fullmatch(text.strip())
     if match is None:
         return None
     letter = match.group(1).upper()
     return letter if not choices or ord(letter) - ord("A") < len(choices) else None
+
+
+def _is_written(choice: str, text: str) -> bool:
+    return choice.split() == text.split()

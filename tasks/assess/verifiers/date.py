@@ -20,7 +20,7 @@ from tasks.assess.extract import strip_wrappers
 from tasks.assess.verifiers import Outcome
 
 NAME = "date"
-VERSION = 2
+VERSION = 3
 LONGEST = 60
 _MONTHS = {
     name.lower(): number
@@ -37,6 +37,7 @@ _ERA = re.compile(
     r"\s*\b(?P<before>b\.?\s?c\.?(?:\s?e\.?)?)$|\s*\b(?P<after>a\.?\s?d\.?|c\.?\s?e\.?)$"
 )
 _NOISE = re.compile(r"(?<=\d)(?:st|nd|rd|th)\b|[,]|\b(?:of|the|on|year|in)\b")
+_RAISED = re.compile("[⁰¹²³⁴-⁹]")
 _WEEKDAY = re.compile(rf"^(?P<day>{'|'.join(_WEEKDAYS)})\b\.?\s*")
 _MONTH = rf"(?P<name>{'|'.join(sorted(_MONTHS, key=len, reverse=True))})\.?"
 _NAMED = tuple(
@@ -86,6 +87,8 @@ def check(key: str, answer: str) -> Outcome:
 def read_dates(text: str) -> frozenset[Date]:
     """Return every date that a text can mean, and none if it is no date or holds more than one."""
     if not any(character.isdecimal() for character in text) or len(text) > LONGEST:
+        return frozenset()
+    if _RAISED.search(text):  # `10²` is no year 102.
         return frozenset()
     plain = unicodedata.normalize("NFKC", strip_wrappers(text)).strip().strip("$").strip()
     plain = re.sub("[\u2010-\u2015\u2212]", "-", plain)
