@@ -25,7 +25,7 @@ from tasks.assess.polynomials import (
 )
 
 LONGEST = 200
-# math-verify rounds to six places where a side is a decimal, and drops what is below 1e-15.
+# math-verify rounds to six places where a side is a decimal. Exact values that differ are two.
 NEAR = 1e-5
 _DROPPED = re.compile(r"\\(?:left|right|displaystyle|[,!;: ])")
 _DEGREES = re.compile(r"\^\s*(?:\{\s*\\circ\s*\}|\\circ)$")
@@ -129,8 +129,9 @@ def _compare(wanted: Value, found: Value) -> bool | None:
         if is_same(wanted, found):
             # math-verify compares a lone letter by its name alone: `2x-x` is not `x` to it.
             return None if wanted.is_letter() or found.is_letter() else True
-        if wanted.is_constant() and found.is_constant():
-            return False if are_apart(wanted, found, NEAR) else None
+        constant_both = wanted.is_constant() and found.is_constant()
+        if constant_both and are_apart(wanted, found, NEAR):
+            return False
     except TooLargeError:
         return None
     return None if wanted.decimal or found.decimal else False

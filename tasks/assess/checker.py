@@ -17,6 +17,7 @@ from typing import Any
 
 MEMORY_BYTES = 2 << 30
 PROCESSOR_S = 1.5
+TINY, NEAR = 1e-6, 1e-5  # Below what counts as tiny, constants differ by their share.
 _DELIMITED = re.compile(r"(?<!\\)\$|\\boxed|\\\(|\\\[")
 _COMMANDS = re.compile(r"\\[A-Za-z]+(?:\s*\{[A-Za-z ]*\})?")
 _NAME = re.compile(r"\\?[A-Za-z]+(?:_(?:\w|\{[^{}]{1,20}\}))?(?:\([a-z]\))?")
@@ -49,7 +50,7 @@ def compare(request: dict[str, Any], library: Any) -> dict[str, Any]:
     key, answer = (read(request[side], library) for side in ("key", "answer"))
     options = request.get("options", {})
     if library.verify(key, answer, timeout_seconds=None, **options):
-        return {"equal": True}
+        return {"equal": not are_tiny_and_apart(key, answer)}
     unread = [
         side
         for side, parsed in (("key", key), ("answer", answer))
@@ -59,6 +60,19 @@ def compare(request: dict[str, Any], library: Any) -> dict[str, Any]:
     if any(shorter[side] != request[side] for side in unread):
         return compare({**request, **shorter}, library)
     return {"equal": False, "unread": unread}
+
+
+def are_tiny_and_apart(key: list[Any], answer: list[Any]) -> bool:
+    """Tell two constants next to nothing, e^-40 and e^-41, which math-verify rounds to one."""
+    sides = [[part for part in side if not isinstance(part, str)] for side in (key, answer)]
+    if any(len(side) != 1 or not getattr(side[0], "is_number", False) for side in sides):
+        return False
+    try:
+        one, other = (complex(side[0].evalf(15)) for side in sides)
+    except (TypeError, ValueError, AttributeError):  # A percentage, or what has no value.
+        return False
+    largest = max(abs(one), abs(other))
+    return largest < TINY and abs(one - other) > NEAR * largest
 
 
 @lru_cache(maxsize=4_096)

@@ -16,6 +16,7 @@ MOST_TERMS = 48
 MOST_POWER = 32
 MOST_BITS = 1_024
 MOST_UNDER_ROOT = 1_000_000
+TINY = 1e-3  # Below it a distance is a share of the value.
 
 Monomial = tuple[tuple[str, int], ...]
 Polynomial = Mapping[Monomial, Fraction]
@@ -120,8 +121,14 @@ def is_same(left: Value, right: Value) -> bool:
 
 
 def are_apart(left: Value, right: Value, distance: float) -> bool:
-    """Tell whether two constants differ by at least so much, rounding of ours aside."""
+    """Tell whether two constants differ by at least so much, rounding of ours aside.
+
+    Of tiny ones it is the share that counts: 10^-19 is not 10^-20, though both are next to nothing.
+    """
     (one, size_of_one), (other, size_of_other) = approximate(left), approximate(right)
+    largest = max(abs(one), abs(other))
+    if largest < TINY:
+        distance *= largest
     return abs(one - other) >= max(distance, 1e-9 * (size_of_one + size_of_other))
 
 

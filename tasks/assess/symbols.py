@@ -35,6 +35,7 @@ _REPEATING = re.compile(
     r"(?P<whole>\d{0,15})\.(?P<fixed>\d{0,15})\\(?:overline|bar)\s*(?:\{\s*(?P<wide>\d{1,15})\s*\}"
     r"|(?P<one>\d))"
 )
+_SCIENTIFIC = re.compile(r"^([-+]?\d{1,20}(?:\.\d{0,20})?)[eE]([-+]?\d{1,3})$")
 _DEGREE = re.compile(r"\s*[°º˚]")
 _HIDDEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u3000"), " ")
@@ -43,12 +44,14 @@ _PLAINER = str.maketrans({"\u2212": "-", "⋅": "·", "∙": "·", "÷": "/", "�
 
 @lru_cache(maxsize=65_536)
 def to_latex(text: str) -> str:
-    """Write the signs of typed mathematics as LaTeX; a repeating decimal becomes its fraction.
+    r"""Write the signs of typed mathematics as LaTeX, `1.5e-3` as `1.5\times 10^{-3}`.
 
-    Letters stay as they are, and so does what no command is known for.
+    A repeating decimal becomes its fraction. What no command is known for stays as it is.
     """
     if text.isascii():
-        return _REPEATING.sub(_as_fraction, text) if "\\" in text else text
+        if "\\" in text:
+            return _REPEATING.sub(_as_fraction, text)
+        return _SCIENTIFIC.sub(r"\1\\times 10^{\2}", text) if "e" in text or "E" in text else text
     plain = text.translate(_HIDDEN).translate(_SPACES).translate(_PLAINER)
     plain = _VULGAR.sub(_as_vulgar, _RAISED.sub(_raise, plain))
     plain = _LOWERED.sub(lambda low: f"_{{{_spell(low[0], _SUBSCRIPTS)}}}", plain)

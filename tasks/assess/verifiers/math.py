@@ -5,27 +5,36 @@ r"""Numbers and expressions: exact where both are plainly numbers, else math-ver
 """
 
 import re
+from dataclasses import replace
 from fractions import Fraction
 from typing import Any
 
 from tasks.assess.algebra import same_value
 from tasks.assess.numbers import (
-    MOST_DIGITS,
     Number,
+    normalise_latex,
     read_comma_decimal,
     read_number,
     squeeze,
 )
 from tasks.assess.pool import ask_checker
+from tasks.assess.symbols import to_latex
 from tasks.assess.verifiers import Outcome, quantity
+from tasks.assess.wording import is_same_numeral, is_same_time, qualifies, split_relation
 
 NAME = "math"
-VERSION = 4
+VERSION = 5
 LONGEST = 2_000
 DEEPEST = 60
-# math-verify rounds to six places where a side is a decimal; closer than this is left to it.
+# math-verify rounds to six places where a side is a decimal; closer than this is left to it. It
+# rounds tiny values to nothing, so of those it is the share that counts.
 NEAR = Fraction(1, 100_000)
+TINY = Fraction(1, 1_000)
+# As close as this, two decimals of many digits may be one floating-point number.
+_FLOATING = 10**14
 _SIGN = re.compile(r"[\w\d]")
+_WORDS = re.compile(r"[A-Za-z]{3}")
+_COMMANDS = re.compile(r"\\[A-Za-z]+")
 
 
 def check(key: str, answer: str) -> Outcome:
@@ -46,12 +55,18 @@ def decide_fast(key: str, answer: str) -> Outcome | None:
         return None if "\\" in answer else Outcome("wrong", "no_content")
     if _is_too_deep(key) or _is_too_deep(answer):
         return Outcome("unverifiable", "too_complex")
+    key, answer = to_latex(key), to_latex(answer)
+    if outcome := _compare_wording(key, answer):
+        return outcome
     wanted, found = read_number(key), read_number(answer)
     if (wanted is None) != (found is None):
         wanted = wanted or read_comma_decimal(key)
         found = found or read_comma_decimal(answer)
+        if qualifies(normalise_latex(key if wanted is None else answer)):
+            return Outcome("wrong", "qualified")
     units = [side.unit if side else "" for side in (wanted, found)]
-    if units[0] != units[1] and (meant := quantity.compare_known(key, answer)):
+    is_money = all(side and side.currency for side in (wanted, found))
+    if units[0] != units[1] and not is_money and (meant := quantity.compare_known(key, answer)):
         return meant
     if wanted is not None and found is not None:
         return _compare_numbers(wanted, found)
@@ -64,7 +79,8 @@ def decide_fast(key: str, answer: str) -> Outcome | None:
 
 def decide_symbolic(key: str, answer: str, **options: Any) -> Outcome:
     """Ask math-verify, the key first; `options` go to its `verify`."""
-    reply = ask_checker({"key": key, "answer": answer, "options": options})
+    sides = {"key": to_latex(key), "answer": to_latex(answer)}
+    reply = ask_checker({**sides, "options": options})
     if reply.get("equal"):
         return Outcome("correct", "symbolic")
     if failed := reply.get("failed"):
@@ -80,7 +96,25 @@ def is_same(left: str, right: str) -> bool:
     return check(left, right).verdict == "correct" and check(right, left).verdict == "correct"
 
 
+def _compare_wording(key: str, answer: str) -> Outcome | None:
+    """Decide what is written with a relation, as a time of day or in a base that is said."""
+    (wanted, _), (found, _) = split_relation(key), split_relation(answer)
+    if wanted != found:
+        # `5 or more` may well be `≥ 5`: words are left to the checker.
+        said = "" if wanted and found else answer if wanted else key
+        if not _WORDS.search(_COMMANDS.sub("", said)):
+            return Outcome("wrong", "other_relation")
+    for compare, reason in ((is_same_time, "time"), (is_same_numeral, "numeral")):
+        if (same := compare(key, answer)) is not None:
+            return Outcome("correct" if same else "wrong", reason)
+    return None
+
+
 def _compare_numbers(wanted: Number, found: Number) -> Outcome | None:
+    if wanted.currency and found.currency and wanted.currency != found.currency:
+        if "¢" not in (wanted.currency, found.currency):
+            return Outcome("wrong", "other_currency")
+        wanted, found = _in_whole_money(wanted), _in_whole_money(found)
     if wanted.percent != found.percent:
         # `50%` and `0.5` are one only if the key is the percentage; the rest is math-verify's.
         if wanted.percent and wanted.value == found.value * 100:
@@ -91,15 +125,19 @@ def _compare_numbers(wanted: Number, found: Number) -> Outcome | None:
     if wanted.value == found.value:
         return Outcome("correct", "numeric")
     gap = abs(wanted.value - found.value)
-    is_near = gap < NEAR * (100 if wanted.percent else 1)
-    if is_near and (wanted.decimal or found.decimal):
-        return None
-    # Floating-point numbers of many digits are no trouble if they differ in the leading ones.
     largest = max(abs(wanted.value), abs(found.value))
-    digits = len(str(max(abs(wanted.value.numerator), abs(found.value.numerator))))
-    if digits > MOST_DIGITS and (is_near or largest >= 10**MOST_DIGITS):
+    near = NEAR * (100 if wanted.percent else 1) * (largest if largest < TINY else 1)
+    # Exact numbers that differ are never one, however small or long.
+    if (wanted.decimal or found.decimal) and (gap < near or gap * _FLOATING <= largest):
         return None
     return Outcome("wrong", "numeric")
+
+
+def _in_whole_money(number: Number) -> Number:
+    """Return 50 cents as 0.5, of whatever whole the other side names."""
+    if number.currency != "¢":
+        return replace(number, unit="")
+    return replace(number, value=number.value / 100, unit="", decimal=True)
 
 
 def _is_too_deep(text: str) -> bool:

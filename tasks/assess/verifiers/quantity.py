@@ -17,7 +17,7 @@ from tasks.assess.extract import strip_wrappers
 from tasks.assess.verifiers import Outcome
 
 NAME = "quantity"
-VERSION = 2
+VERSION = 3
 LONGEST = 80
 _NOISE = Decimal("1e-20")  # What is left over by dividing with 28 digits, not a tolerance.
 _FEWEST_DIGITS = 3
@@ -26,6 +26,7 @@ _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁻]+")
 _FRAC = re.compile(r"\\[dt]?frac\s*\{([^{}]*)\}\s*\{([^{}]*)\}")
 _POWER = re.compile(r"\^\s*\{\s*(-?\d+)\s*\}")
 _DEGREE = re.compile(r"\^?\s*\{?\s*\\(?:circ|degree)\s*\}?|º|˚")
+_MICRO = re.compile(r"\\mu(?![A-Za-z])\s*")
 _SPACE = re.compile(r"\\(?:,|;|:|!|quad|left|right| )|~")
 _VALUE = re.compile(
     r"(?P<digits>[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)?(?:\.\d+)?)(?:/(?P<below>\d+))?"
@@ -73,13 +74,20 @@ def check(key: str, answer: str) -> Outcome:
 
 
 def compare_known(key: str, answer: str) -> Outcome | None:
-    """Compare two quantities whose units are both known and of one kind, else None."""
+    """Compare two quantities whose units are both known and of one kind, else None.
+
+    Lengths, areas and volumes are one kind here: 7 cm is not 7 cm², though units that are named in
+    passing are not held against an answer else.
+    """
     sides = read_quantity(key), read_quantity(answer)
     if not all(side is not None and side.unit and read_unit(side.unit) for side in sides):
         return None
     outcome = check(key, answer)
-    known = outcome.verdict in ("correct", "wrong") and outcome.reason != "other_unit"
-    return outcome if known else None
+    if outcome.reason == "other_unit":
+        units = [read_unit(side.unit) for side in sides if side is not None]
+        is_spatial = all(dict(unit.dimensionality).keys() == {"[length]"} for unit in units)
+        return outcome if is_spatial else None
+    return outcome if outcome.verdict in ("correct", "wrong") else None
 
 
 @lru_cache(maxsize=65_536)
@@ -88,10 +96,11 @@ def read_quantity(text: str) -> Quantity | None:
     if len(text) > LONGEST:
         return None
     plain = _RAISED.sub(lambda raised: f"^{raised[0].translate(_SUPERSCRIPTS)}", text.strip())
+    plain = _MICRO.sub("µ", plain)
     plain = strip_wrappers(_POWER.sub(r"^\1", _SPACE.sub(" ", plain.strip("$"))))
     plain = _DEGREE.sub("°", _FRAC.sub(r"\1/\2", plain)).replace("{,}", ",").replace("\u2212", "-")
     for command, sign in (("\\cdot", "*"), ("\\times", "*"), ("×", "*"), ("·", "*"), ("⋅", "*"),
-                          ("\\mu", "µ"), ("\\Omega", "Ω"), ("\\%", "%")):  # fmt: skip
+                          ("\\Omega", "Ω"), ("\\%", "%")):  # fmt: skip
         plain = plain.replace(command, sign)
     plain = " ".join(plain.replace("{", "(").replace("}", ")").split()).removesuffix(".")
     match = _VALUE.fullmatch(plain)
@@ -153,7 +162,8 @@ def _compare(wanted: Quantity, found: Quantity, key_unit: Any, answer_unit: Any)
 
 def _is_rounded(exact: Decimal, found: Quantity) -> bool:
     """Tell whether a number is another one rounded to the places that it is written with."""
-    if found.places is None or len(found.value.normalize().as_tuple().digits) < _FEWEST_DIGITS:
+    # As written: the last nought of 50.0 km is a digit that was looked at.
+    if found.places is None or len(found.value.as_tuple().digits) < _FEWEST_DIGITS:
         return False
     unit = Decimal(1).scaleb(-found.places)
     try:
