@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.assess.code_tests import names_tested
 from tasks.assess.extract import extract_answer, extract_boxed
 
 
@@ -15,6 +16,13 @@ from tasks.assess.extract import extract_answer, extract_boxed
         (r"so \boxed {7}", "7"),
         (r"\boxed{(1,2)}, \boxed{(2,1)}", "(1,2), (2,1)"),
         (r"\boxed{2} \quad \text{and} \quad \boxed{6}", "2, 6"),
+        (r"so \boxed 12.", "12"),
+        (r"so \boxed\frac12", r"\frac12"),
+        ("The answer is 2 million people live in the whole city.", "2 million"),
+        ("The answer is 3 and a half hours for the whole long trip.", "3 and a half"),
+        ("The answer is 20 percent of the total amount of money.", "20 percent"),
+        ("The answer is 12 to the nearest whole number of apples that fit.", "12"),
+        ("The answer is 5 and I am sure that this is right.", "5"),
         (r"half a box: \boxed{12} and then \boxed{1", "12"),
         (r"a set: \boxed{\{1, 2\}}", r"\{1, 2\}"),
         ("The final answer is 42.", "42"),
@@ -53,6 +61,11 @@ def test_the_stated_answer_is_found(content: str, answer: str) -> None:
         "I will think about 3 + 4 first.\nThen about 5.",
         "The answer is that nobody can say for sure how many eggs she had",
         r"\boxed{}",
+        "The answer is 3 to 4 days for every one of them.",
+        "The answer is 10 more than 5, so 15 apples in total.",
+        "The answer is 3 hours and 20 minutes after the start.",
+        "The answer is 5 or perhaps 6 of the apples in there.",
+        "Write it in \\boxed format, as everybody else does.",
         '{"answer": 18} is how I would begin, and then I would go on.',
         '{"answer": true}',
         '{"answer": {"value": 18}}',
@@ -93,6 +106,19 @@ def test_an_article_is_no_letter() -> None:
     assert extract_answer(content, "choice") != "A"
 
 
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("The answer is A or B.", "A or B"),
+        ("The answer is (A) and (C).", "(A) and (C)"),
+        ("The answer is A, not B.", "A"),
+        ("The answer is A and I am sure.", "A"),
+    ],
+)
+def test_two_letters_are_not_the_first_of_them(content: str, said: str) -> None:
+    assert extract_answer(content, "choice") == said
+
+
 def test_an_options_text_is_returned_as_text() -> None:
     assert extract_answer(r"\boxed{\text{carbon dioxide}}", "choice") == "carbon dioxide"
 
@@ -110,10 +136,53 @@ def test_the_last_closed_python_block_is_the_code() -> None:
     assert extract_answer("I cannot write that.", "code") is None
 
 
+FUNCTION = "```python\ndef f(x):\n    return x + 1\n```\n"
+HELPER = "```python\nONE = 1\n\ndef add(x):\n    return x + ONE\n```\n"
+CALLER = "```python\ndef f(x):\n    return add(x)\n```\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "names", "starts", "parts"),
+    [
+        (FUNCTION + "Output:\n```\n2\n```\n", {"f"}, "def f", 1),
+        (FUNCTION + "Example:\n```python\nprint(f(1))\n```\n", {"f"}, "def f", 1),
+        (FUNCTION + FUNCTION.replace("+ 1", "+ 2"), {"f"}, "def f(x):\n    return x + 2", 1),
+        (HELPER + CALLER + "```\n2\n```\n", {"f"}, "ONE = 1", 2),
+        (HELPER + CALLER, {"f", "add"}, "ONE = 1", 2),
+        ("```\ndef f(x):\n    return x\n```\nprints\n```\n>>> f(1)\n```", {"f"}, "def f", 1),
+        (FUNCTION + "```python\ndef f(x:\n```\n", {"f"}, "def f(x:", 1),
+        ("```py\nn = int(input())\nprint(n)\n```\n```python\nprint(3)\n```", set(), "n = ", 1),
+        ("```py\ndef main():\n    print(input())\n```\n```py\nmain()\n```", set(), "def ma", 2),
+        ("```\nNo program at all.\n```\n", {"f"}, None, 0),
+    ],
+)
+def test_the_block_that_the_tests_are_about_is_the_program(
+    content: str, names: set[str], starts: str | None, parts: int
+) -> None:
+    found = extract_answer(content, "code", names=frozenset(names))
+    assert (found or "").startswith(starts or "") and (found is None) == (starts is None)
+    assert len((found or "").split("\n\n")) == max(parts, 1) + (HELPER in content)
+
+
+def test_the_names_that_tests_use() -> None:
+    asserts = ("assert f(1) == len(g.h)", "import math\nassert math.isclose(k(2), 3)", "assert (")
+    assert names_tested(asserts) == {"f", "g", "k"}
+    assert names_tested(('{"call": "mean", "arguments": [], "returns": 1}',)) == {"mean"}
+    assert names_tested(('{"input": "", "output": ""}', "{")) == frozenset()
+
+
+@given(st.text(alphabet="`python\ndef f(x):= 1\t", max_size=120), st.booleans())
+def test_any_blocks_are_read_without_an_error(text: str, finished: bool) -> None:
+    content = f"```python\n{text}\n```\n```\n{text}"
+    extract_answer(content, "code", names=frozenset({"f"}), finished=finished)
+
+
 def test_a_cut_off_response_answers_only_with_a_closed_box_or_block() -> None:
     assert extract_answer(r"so \boxed{12} and to verify", "number", finished=False) == "12"
     assert extract_answer("The final answer is 12", "number", finished=False) is None
     assert extract_answer(r"so \boxed{12", "number", finished=False) is None
+    assert extract_answer(r"so \boxed 12", "number", finished=False) is None
+    assert extract_answer(r"so \boxed 12 and", "number", finished=False) == "12"
     assert extract_answer("```python\nx = 1", "code", finished=False) is None
     assert extract_answer("```python\nx = 1", "code", finished=True) == "x = 1"
 
@@ -136,5 +205,13 @@ def test_a_box_is_found_behind_any_prose(number: int, prose: str) -> None:
 
 
 def test_long_garbage_is_read_quickly() -> None:
-    for garbage in ("{" * 200_000, "answer is " * 20_000, "\\boxed{" * 5_000, "1," * 100_000):
+    for garbage in (
+        "{" * 200_000,
+        "answer is " * 20_000,
+        "\\boxed{" * 5_000,
+        "1," * 100_000,
+        "\\boxed 1" * 20_000,
+        "```\n1\n```\n" * 20_000,
+    ):
         extract_answer(garbage, "number")
+        extract_answer(garbage, "code", names=frozenset({"f"}))

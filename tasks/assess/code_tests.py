@@ -13,7 +13,10 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+
+from tasks.assess.code_blocks import names_used
 
 MOST_TESTS = 1_000
 _FIELDS = {
@@ -47,6 +50,17 @@ def split_tests(tests: Sequence[str]) -> tuple[list[str], list[CodeCase]]:
     asserts = [test for test in tests if not test.lstrip().startswith("{")]
     cases = [read_case(json.loads(test)) for test in tests if test.lstrip().startswith("{")]
     return asserts, cases
+
+
+@lru_cache(maxsize=4_096)
+def names_tested(tests: tuple[str, ...]) -> frozenset[str]:
+    """Return the names that tests call or use; none of what cannot be read, or only reads input."""
+    try:
+        asserts, cases = split_tests(tests)
+    except (ValueError, RecursionError):
+        return frozenset()
+    calls = {case.call for case in cases if case.call}
+    return names_used(asserts) | calls
 
 
 def read_case(test: Any) -> CodeCase:

@@ -13,12 +13,13 @@ import re
 
 import orjson
 
+from tasks.assess.code_blocks import extract_program
+from tasks.boxes import find_boxes
 from tasks.python_source import UNREADABLE, parse_module
 
 LONGEST_LINE = 120
 LONGEST_ANSWER = 2_000
 LONGEST_TAIL = 8_000
-_BRACES = re.compile(r"(?P<box>\\(?:boxed|fbox)\s{0,3}\{)|\\.|[{}]", re.DOTALL)
 _BETWEEN_BOXES = re.compile(
     r"(?:[\s,;.$]|\\[()\[\]]|\\q?quad|\\[,;:! ]|\band\b|\bor\b"
     r"|\\(?:text|mbox)\s*\{[^{}]{0,40}\}|[A-Za-z](?:_\{?\d\}?)?\s*=)*"
@@ -40,6 +41,25 @@ _NUMBER = (
     r"[-+\u2212]?(?:\d{1,3}(?:(?:,|\{,\}|\\,|\\!)\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+)?"
 )
 _LEADING_NUMBER = re.compile(rf"(?:\\?\$)?\s*(?P<number>{_NUMBER})\s*(?:\\?%)?(?=[\s.,;:!?)]|$)")
+NUMBER_WORDS = (
+    r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six"
+    r"|seven|eigh|nine)teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|half|a|an)"
+)
+# `3.14 to two decimal places` is rounded and not a range.
+TO = r"to(?!\s+(?:the\s+nearest|\w+\s+(?:decimal|significant|sig|places|digits|figures|d\.?p)))"
+_SCALE_AFTER = re.compile(
+    r"(?:\s*\\?%|\s+(?:percent|dozen|hundred|thousand|[mb]illion|trillion|and\s+(?:a|one)\s+half"
+    r"|halves|thirds|fourths|fifths|(?:six|seven|eigh|nin|ten|hundred|thousand|million)ths"
+    r"|squared|cubed|factorial)\b)+",
+    re.IGNORECASE,
+)
+_MORE_AFTER = re.compile(
+    rf"\s*[-\u2013]\s*\d|\s+(?:[A-Za-z]+\s+)?(?:(?:more|less|fewer|greater)\s+than|{TO}|or|and)\s+"
+    rf"(?:[$\d]|(?:{NUMBER_WORDS}|more|less|fewer)\b)"
+    rf"|\s+(?:{TO}|or|plus|minus|times|(?:more|less|fewer|greater)\s+than|below\s+zero"
+    r"|and\s+(?:a|an|one|two|three|half))\b",
+    re.IGNORECASE,
+)
 _WHOLE_NUMBER_LINE = re.compile(
     rf"(?:[A-Za-z]\w{{0,15}}\s*=\s*)?(?:\\?[$€£])?\s*{_NUMBER}"
     r"(?:\s*(?:\\?%|°|[A-Za-z][A-Za-z/²³^0-9]*)(?:\s+[A-Za-z]+){0,2})?"
@@ -53,6 +73,10 @@ _LETTER_FIRST = re.compile(
     rf"(?:option|choice)?\s*(?:\((?P<round>{_LETTER})\)|(?P<plain>[A-Z])(?=[).:,;\s]|$))",
     re.IGNORECASE,
 )
+# I is a person far more often than the tenth option but one.
+_LETTER_TOO = re.compile(
+    r"\)?\s*(?:or|and|/|&)\s*(?:(?i:option|choice)\s*)?(?:\([A-Z]\)|[A-HJ-Z])(?=[\s).,:;]|$)"
+)
 _LETTER_ALONE = re.compile(
     rf"(?:option|choice)?\s*[(\[]?(?P<letter>{_LETTER})[)\]]?[.:]?", re.IGNORECASE
 )
@@ -61,7 +85,6 @@ _LETTER_CHOSEN = re.compile(
     r"\b(?i:option|choice)\s*\(?(?P<letter>[A-Z])\)?\s+is\s+(?:the\s+)?(?:correct|right|best|answer)"
     r"|\((?P<round>[A-Z])\)\s+is\s+(?:the\s+)?(?:correct|right|best|answer)"
 )
-_FENCE = re.compile(r"^[ \t]*```[ \t]*(?P<language>[\w+-]*)[^\n]*\n", re.MULTILINE)
 _BLOCK = re.compile(
     r"^[ \t]*```[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<body>.*?)^[ \t]*```[ \t]*$",
     re.MULTILINE | re.DOTALL,
@@ -75,27 +98,33 @@ _BACKSLASH = re.compile(r"\\([\\\"/])?")
 _ESCAPED_BY_CHANCE = re.compile(r"[\b\f\t\r]")
 _SCALAR = re.compile(r'"[^"\n]*"|-?\d[\d.eE+-]*|true|false|null')
 _SHORT_TEXT = ("text", "date", "quantity")
-_PYTHON = {"python", "python3", "py", ""}
 _FULL_STOP = re.compile(r"(?<=[^.])\.$")
 _FORMULA_STOP = re.compile(r"(?<=[^.\\])\.$")
 _WRAPPERS = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|rm|bf)\s*\{([^{}]*)\}")
 
 
-def extract_answer(content: str, answer_type: str, *, finished: bool = True) -> str | None:
+def extract_answer(
+    content: str,
+    answer_type: str,
+    *,
+    finished: bool = True,
+    names: frozenset[str] = frozenset(),
+) -> str | None:
     """Return the answer that a response states, or None.
 
     `finished=False` is a response cut off at its token ceiling: only a closed box or a closed code
     block counts there, since anything else may be half an answer. `open` answers are never found.
+    `names` are those that the tests of code use.
     """
     if answer_type == "code":
-        return extract_code(content, finished=finished)
+        return extract_code(content, finished=finished, names=names)
     if answer_type == "open":
         return None
     if answer_type == "json":
         return extract_json(content, finished=finished)
     _, _, after = content.rpartition("</think>")
     content = after if after.strip() else content
-    boxed = extract_boxed(content)
+    boxed = extract_boxed(content, finished=finished)
     content = content[-LONGEST_TAIL:]
     if "$$" in content or "\\[" in content or "\\]" in content:
         content = _FLATTENED.sub(r"\1\2", content)
@@ -112,12 +141,15 @@ def extract_answer(content: str, answer_type: str, *, finished: bool = True) -> 
     return _find_stated(content, answer_type) or _read_last_line(content, answer_type)
 
 
-def extract_boxed(content: str) -> str | None:
-    r"""Return what the last balanced \boxed{} holds; those right beside it are joined by `, `."""
+def extract_boxed(content: str, *, finished: bool = True) -> str | None:
+    r"""Return what the last balanced \boxed{} holds; those right beside it are joined by `, `.
+
+    A `\boxed 12` that ends a response cut off may be the half of a number.
+    """
     joined: list[str] = []
     left = len(content)
-    for start, end, text in reversed(_find_boxes(content)):
-        if end > left:
+    for start, end, text, braced in reversed(find_boxes(content)):
+        if end > left or not (braced or finished or end < len(content)):
             continue
         if joined and not _BETWEEN_BOXES.fullmatch(content, end, left):
             break
@@ -126,21 +158,12 @@ def extract_boxed(content: str) -> str | None:
     return ", ".join(dict.fromkeys(filter(None, joined))) or None
 
 
-def extract_code(content: str, *, finished: bool = True) -> str | None:
-    """Return the last closed Python block, else an unclosed one or the whole if it is a program."""
-    blocks: list[str] = []
-    position = 0
-    while opening := _FENCE.search(content, position):
-        closing = re.compile(r"^[ \t]*```[ \t]*$", re.MULTILINE).search(content, opening.end())
-        if closing is None:
-            if finished and opening["language"].lower() in _PYTHON and not blocks:
-                blocks.append(content[opening.end() :])
-            break
-        if opening["language"].lower() in _PYTHON:
-            blocks.append(content[opening.end() : closing.start()])
-        position = closing.end()
-    if blocks:
-        return blocks[-1].strip("\n") or None
+def extract_code(
+    content: str, *, finished: bool = True, names: frozenset[str] = frozenset()
+) -> str | None:
+    """Return the program that a response's code blocks hold, else the whole if it is a program."""
+    if program := extract_program(content, names, finished=finished):
+        return program
     return content if finished and _is_program(content) else None
 
 
@@ -175,22 +198,6 @@ def strip_wrappers(text: str) -> str:
         if not changed:
             break
     return text
-
-
-def _find_boxes(content: str) -> list[tuple[int, int, str]]:
-    """Return start, end and content of every closed box, by where they end, in one pass."""
-    if "box" not in content:
-        return []
-    boxes: list[tuple[int, int, str]] = []
-    opened: list[tuple[int, int] | None] = []
-    for token in _BRACES.finditer(content):
-        if token["box"]:
-            opened.append((token.start(), token.end()))
-        elif token[0] == "{":
-            opened.append(None)
-        elif token[0] == "}" and opened and (box := opened.pop()) is not None:
-            boxes.append((box[0], token.end(), content[box[1] : token.start()].strip()))
-    return boxes
 
 
 def _find_field(content: str) -> str | None:
@@ -245,13 +252,27 @@ def _find_stated(content: str, answer_type: str) -> str | None:
         if not stated:
             continue
         if answer_type == "number" and (number := _LEADING_NUMBER.match(stated)):
-            rest = stated[number.end() :]
-            return number.group().strip(" .,;:") if len(_PROSE_WORD.findall(rest)) > 3 else stated
+            if len(_PROSE_WORD.findall(stated[number.end() :])) <= 3:
+                return stated
+            return _cut_number(stated, number.end())
         if answer_type in _SHORT_TEXT and len(stated) <= LONGEST_LINE:
             return stated
         if len(stated) <= LONGEST_ANSWER and len(_PROSE_WORD.findall(stated)) <= 4:
             return stated
     return None
+
+
+def _cut_number(stated: str, end: int) -> str | None:
+    """Return the number that a sentence begins with, and the words behind it that belong to it.
+
+    None where they make it another number than is said: `3 to 4 days`, `10 more than 5`.
+    """
+    scale = _SCALE_AFTER.match(stated, end)
+    if scale:
+        end = scale.end()
+    if _MORE_AFTER.match(stated, end):
+        return None
+    return stated[:end].strip(" .,;:")
 
 
 def _read_last_line(content: str, answer_type: str) -> str | None:
@@ -274,6 +295,8 @@ def _find_choice(content: str) -> str | None:
         stated = strip_wrappers(_tidy(match["answer"]))
         if letter := _LETTER_FIRST.match(stated):
             found = letter["round"] or letter["plain"]
+            if _LETTER_TOO.match(stated, letter.end()):
+                return _tidy(_cut_sentence(stated))
             # "the answer is a matter of …": a lower-case letter counts only in brackets or alone.
             if letter["round"] or found.isupper() or _LETTER_ALONE.fullmatch(stated):
                 return str(found.upper())

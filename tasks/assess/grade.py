@@ -20,6 +20,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
+from tasks.assess.code_tests import names_tested
 from tasks.assess.extract import extract_answer
 from tasks.assess.pool import shared_pool
 from tasks.assess.verifiers import (
@@ -133,19 +134,28 @@ def decide(
 ) -> Verdict:
     """Grade one response: find its answer, then compare it with the key or run it on the tests."""
     question = Question(answer_type, key, tuple(tests or ()), tuple(choices or ()))
-    found = find_answer(answer_type, content, finish_reason)
+    found = find_answer(answer_type, content, finish_reason, question.tests)
     outcome = found if isinstance(found, Outcome) else judge(question, found)
     return _verdict(answer_type, found, outcome)
 
 
-def find_answer(answer_type: str, content: str | None, finish_reason: str | None) -> str | Outcome:
-    """Return the answer of a response, or the verdict on one that has none."""
+def find_answer(
+    answer_type: str,
+    content: str | None,
+    finish_reason: str | None,
+    tests: tuple[str, ...] = (),
+) -> str | Outcome:
+    """Return the answer of a response, or the verdict on one that has none.
+
+    The tests of code say which of several blocks is meant.
+    """
     if answer_type == "open":
         return Outcome("unverifiable", "open")
     cut_off = finish_reason == "length"
     if content is None or not content.strip():
         return Outcome("truncated", "cut_off") if cut_off else Outcome("unverifiable", "empty")
-    extracted = extract_answer(content, answer_type, finished=not cut_off)
+    names = names_tested(tests) if answer_type == "code" else frozenset()
+    extracted = extract_answer(content, answer_type, finished=not cut_off, names=names)
     if extracted is not None:
         return extracted
     if cut_off:
@@ -238,7 +248,8 @@ def grade_chunk(rows: pl.DataFrame, memory: Memory) -> list[Verdict]:
                 tuple(row["choices"] or ()) if row["answer_type"] == "choice" else (),
             )
         )
-        found.append(find_answer(row["answer_type"], row["content"], row["finish_reason"]))
+        told = (row["answer_type"], row["content"], row["finish_reason"])
+        found.append(find_answer(*told, questions[-1].tests))
     pairs = list(zip(questions, found, strict=True))
     outcomes = memory.decide(
         (question, answer) for question, answer in pairs if isinstance(answer, str)

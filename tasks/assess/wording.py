@@ -8,12 +8,8 @@ r"""Wording: what stands around a number and makes it another one, or several, o
 
 import re
 
-from tasks.assess.extract import strip_wrappers
+from tasks.assess.extract import NUMBER_WORDS, TO, strip_wrappers
 
-NUMBER_WORDS = (
-    r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six"
-    r"|seven|eigh|nine)teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|half|a|an)"
-)
 _RELATIONS = {
     "≠": r"\\neq?|\\not\s*=|!=|<>",
     "≥": r"\\geq?(?:q|slant)?|>=",
@@ -29,9 +25,9 @@ _RELATION = re.compile(
     re.DOTALL,
 )
 _QUALIFIER = re.compile(
-    r"(?:or|to|plus|minus|over|divided|below|under|above|not|factorial|halves)(?:\s+[a-z].*)?"
+    rf"(?:or|{TO}|plus|minus|over|divided|below|under|above|not|factorial|halves)(?:\s+[a-z].*)?"
     r"|(?:and)\s+(?:up|above|below|over|under|more|less|counting)\b.*"
-    rf"|(?:.*\s)?(?:plus|minus|times|over|point|and|or|to|by)\s+{NUMBER_WORDS}(?:\s.*)?"
+    rf"|(?:.*\s)?(?:plus|minus|times|over|point|and|or|{TO}|by)\s+{NUMBER_WORDS}(?:\s.*)?"
     r"|.*\bor\s+(?:so|above|below|over|under|later|earlier|(?:more|less|fewer|great|high|low|old"
     r"|young|larg|small)(?:er)?)"
     r"(?:\s.*)?"

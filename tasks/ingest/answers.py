@@ -12,6 +12,7 @@ from decimal import Decimal
 from fractions import Fraction
 from typing import Any, get_args
 
+from tasks.boxes import find_boxes
 from tasks.identity import normalise
 from tasks.ingest.rows import Fault, write_number
 from tasks.recipe import AnswerType
@@ -19,8 +20,6 @@ from tasks.recipe import AnswerType
 ANSWER_TYPES: tuple[str, ...] = get_args(AnswerType)
 LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 _HASH = re.compile(r"####[ \t]*(.*)")
-_BOXED = re.compile(r"\\(?:boxed|fbox)\s*")
-_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _LATEX_THOUSANDS = re.compile(r"(?<=\d)(?:\{,\}|,\\!|\\,)(?=\d{3}(?!\d))")
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
 _DOLLAR = re.compile(r"^\\?\$\s*(?=[\d.+-])")
@@ -208,18 +207,9 @@ def describe_value(value: Any) -> str:
 
 
 def _find_boxed(text: str) -> str | None:
-    for opening in reversed(list(_BOXED.finditer(text))):
-        start = opening.end()
-        if text[start : start + 1] != "{":
-            if bare := re.match(r"[^\s${}]+", text[start:]):
-                return bare[0].rstrip(".,")
-            continue
-        depth = 0
-        for sign in _BRACE.finditer(text, start):
-            depth += {"{": 1, "}": -1}.get(sign[0], 0)
-            if depth == 0 and sign[0] == "}":
-                return text[start + 1 : sign.start()].strip() or None
-    return None
+    """Return what the box that begins last holds."""
+    last = max(find_boxes(text), default=None)
+    return last.text or None if last else None
 
 
 def _bad_choices(found: str) -> Fault:
