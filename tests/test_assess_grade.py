@@ -67,6 +67,14 @@ def test_votes_are_counted_by_meaning() -> None:
     assert plurality(answers, math_verifier.is_same) == Plurality("0.5", 3, 5, 0.6, runner_up=2)
 
 
+def test_a_percentage_joins_no_two_numbers() -> None:
+    counted = plurality(["50%", "50%", "50", "50", "0.5", "0.5", "0.5"], math_verifier.is_same)
+    assert counted == Plurality("0.5", 5, 7, 5 / 7, runner_up=2)
+    assert not math_verifier.is_same("50", r"50\%")
+    assert math_verifier.is_same("1/2", "50 percent")
+    assert math_verifier.is_same("50%", r"50.0\%")
+
+
 def test_the_most_frequent_spelling_names_the_class() -> None:
     assert plurality(["1/2", "0.5", "1/2"], math_verifier.is_same).answer == "1/2"
 

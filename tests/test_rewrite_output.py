@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tasks.assess.grade import decide
 from tasks.assess.sandbox import run_program, sandbox_works
 from tasks.rewrite import running
 from tasks.rewrite.acceptance import NOT_DECIDED, VERSION, find_refusal, version_of
@@ -149,6 +150,18 @@ def test_an_output_that_stands_in_the_call_or_can_be_guessed_is_refused() -> Non
     assert outcome("keep('[3,1 ]')", spaced)[0] == "answer_leaked"
     assert outcome("keep('3 and 1')", spaced) == ("[3, 1]", "text")
     assert outcome("yes(3)", seed)[0] == "easier"
+
+
+@needs_sandbox
+def test_words_that_are_printed_are_a_key_in_quotes() -> None:
+    body = "    a = 1\n    b = 2\n    return"
+    code = f"def loud(x):\n{body} x.upper()\n\ndef stars(x):\n{body} '*' * len(x)"
+    seed = replace(SEED, reference=code)
+    assert outcome("loud('ab_c')", seed) == ("'AB_C'", "text")
+    assert outcome("stars('abc')", seed) == ("'***'", "text")
+    assert outcome("loud('AB')", seed)[0] == "answer_leaked"
+    assert decide("text", "'AB_C'", r"It prints \boxed{AB\_C}.").verdict == "correct"
+    assert decide("text", "'AB_C'", r"It prints \boxed{ab_c}.").verdict == "wrong"
 
 
 @needs_sandbox

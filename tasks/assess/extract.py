@@ -100,7 +100,7 @@ _SCALAR = re.compile(r'"[^"\n]*"|-?\d[\d.eE+-]*|true|false|null')
 _SHORT_TEXT = ("text", "date", "quantity")
 _FULL_STOP = re.compile(r"(?<=[^.])\.$")
 _FORMULA_STOP = re.compile(r"(?<=[^.\\])\.$")
-_WRAPPERS = re.compile(r"\\(?:text|textbf|textit|mathrm|mathbf|mbox|rm|bf)\s*\{([^{}]*)\}")
+_WRAPPERS = re.compile(r"\\(?:text|textbf|textit|texttt|mathrm|mathbf|mbox|rm|bf)\s*\{([^{}]*)\}")
 
 
 def extract_answer(

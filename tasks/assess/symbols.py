@@ -1,7 +1,7 @@
 r"""Symbols: the signs that people type and the LaTeX commands that mean them, either way.
 
->>> to_latex("2√3 + ½x²"), to_latex(r"0.1\overline{6}"), to_signs(r"p \land \lnot q")
-('2\\sqrt{3} + \\frac{1}{2}x^{2}', '\\frac{1}{6}', 'p ∧ ¬q')
+>>> to_latex("2√3 + ½x²"), to_latex(r"0.1\overline{6}"), to_signs(r"p \land q")
+('2\\sqrt{3} + \\frac{1}{2}x^{2}', '\\frac{1}{6}', 'p ∧ q')
 """
 
 import re

@@ -92,7 +92,16 @@ def decide_symbolic(key: str, answer: str, **options: Any) -> Outcome:
 
 
 def is_same(left: str, right: str) -> bool:
-    """Tell whether two answers are one answer, whichever of them is the key."""
+    """Tell whether two answers are one answer, whichever of them is the key.
+
+    A percentage is its share alone here: to a key of 50 and to one of 0.5 the checker takes 50% for
+    right, and a vote would join 50 and 0.5 through it.
+    """
+    numbers = [read_number(to_latex(side)) for side in (left, right)]
+    one, other = (number and (number.percent, number.value) for number in numbers)
+    if one and other and one[0] != other[0]:
+        shares = [value / 100 if percent else value for percent, value in (one, other)]
+        return shares[0] == shares[1]
     return check(left, right).verdict == "correct" and check(right, left).verdict == "correct"
 
 

@@ -1,6 +1,8 @@
 """Short exact text, after normalisation: `The  Nile.` is `nile`, and nothing else is.
 
 Two texts that are plainly one date or one quantity are equal too: `4 July 1776` and `July 4, 1776`.
+A key that is a Python list, tuple, dictionary, set or text in single quotes, as a program prints
+them, is compared as a value and as nothing else.
 """
 
 import re
@@ -8,6 +10,7 @@ import unicodedata
 from functools import lru_cache
 
 from tasks.assess.extract import strip_wrappers
+from tasks.assess.literals import same_literal
 from tasks.assess.symbols import to_signs
 from tasks.assess.verifiers import Outcome, date, quantity
 
@@ -44,6 +47,8 @@ def check(key: str, answer: str) -> Outcome:
     """Compare normalised texts; a key that normalises to nothing can judge nobody."""
     if key == answer:
         return Outcome("correct", "identical")
+    if (same := same_literal(key, answer)) is not None:
+        return Outcome("correct", "same_value") if same else Outcome("wrong", "other_value")
     if not normalise_text(key):
         return Outcome("unverifiable", "key_is_empty")
     if is_same_text(key, answer):

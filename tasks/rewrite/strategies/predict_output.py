@@ -8,7 +8,7 @@ code-0020, "Write a Python function `pascal_row(index)` that returns row `index`
 from collections.abc import Mapping, Sequence, Sized
 from typing import Any, Final
 
-from tasks.assess.verifiers.text import normalise_text
+from tasks.assess.literals import write_literal
 from tasks.llm.request import Messages
 from tasks.recipe import ModelSettings
 from tasks.rewrite import acceptance
@@ -56,27 +56,27 @@ Reply with one JSON object with the fields valid and call, and nothing else."""
 
 def refuse_given_output(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`answer_leaked`: what is printed stands in the call."""
-    number, printed = read_number(candidate.answer), _without_space(candidate.answer)
+    number, printed = read_number(candidate.claimed), _without_space(candidate.claimed)
     for value in values_in(candidate.program or ""):
         same = read_number(str(value)) == number if number is not None else False
         if same or _without_space(str(value)) == printed:
-            return Refusal("answer_leaked", f"{candidate.answer} is an argument of the call")
+            return Refusal("answer_leaked", f"{candidate.claimed} is an argument of the call")
     return None
 
 
 def refuse_guessable(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`easier`: a student that reads nothing is right half of the time."""
-    if candidate.answer not in _GUESSABLE:
+    if candidate.claimed not in _GUESSABLE:
         return None
-    return Refusal("easier", f"the output is {candidate.answer}, which can be guessed")
+    return Refusal("easier", f"the output is {candidate.claimed}, which can be guessed")
 
 
 def refuse_unfit_output(candidate: Candidate, parent: Parent) -> Refusal | None:
-    """`bad_answer`: nothing, several lines or too much is printed, or only punctuation."""
-    printed = candidate.answer
+    """`bad_answer`: nothing, several lines or too much is printed, or space at an end."""
+    printed = candidate.claimed
     if "\n" in printed or len(printed) > LONGEST_ANSWER:
         return Refusal("bad_answer", f"the output is not one line of at most {LONGEST_ANSWER}")
-    if not normalise_text(printed) or printed != printed.strip():
+    if not printed or printed != printed.strip():
         return Refusal("bad_answer", f"the output {printed!r} cannot be compared as a text")
     if " at 0x" in printed:
         return Refusal("bad_answer", "the output holds an address")
@@ -118,18 +118,22 @@ def messages(parent: Parent, variant: int, settings: ModelSettings) -> Messages:
 
 
 def read(reply: Mapping[str, Any], parent: Parent) -> Candidate | Refusal:
-    """Return the candidate, its key being what its program prints, twice the same."""
+    """Return the candidate, its key being what its program prints, twice the same.
+
+    What is no number becomes a literal: words in quotes, so that their case and marks count.
+    """
     refusal = acceptance.refuse_declined(reply) or acceptance.refuse_empty(reply, ("call",))
     if refusal:
         return refusal
     called = call_solution(reply["call"], parent)
     if isinstance(called, Refusal):
         return called
+    is_number = read_number(called.printed) is not None
     return Candidate(
         text=compose(called.code, called.call),
         claimed=called.printed,
-        answer=called.printed,
-        answer_type="text" if read_number(called.printed) is None else "number",
+        answer=called.printed if is_number else write_literal(called.printed),
+        answer_type="number" if is_number else "text",
         answer_source="execution",
         program=called.call,
     )
