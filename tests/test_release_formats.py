@@ -25,11 +25,12 @@ from taught_store import (
 )
 
 from tasks.messages import solve_messages
-from tasks.recipe import Recipe
+from tasks.recipe import ModelSettings, Recipe
 from tasks.release import shards
 from tasks.release.card import _describe_type, write_cards
 from tasks.release.facts import gather_facts
 from tasks.release.formats import COLUMNS, FIELDS, FORMATS, columns_of
+from tasks.release.shapes import build_tasks
 from tasks.release.stage import Staged, stage_pairs
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
@@ -115,7 +116,7 @@ def test_every_format_is_loaded_by_its_name(
         "prompt": [{"role": role, "content": content} for role, content in asked],
         "ground_truth": "4",
         "answer_type": "number",
-        "verifier": "number",
+        "verifier": "math",  # of the answer type, whatever graded the samples
         "choices": None,
         "tests": None,
         "pass_rate": 0.5,
@@ -393,3 +394,19 @@ def test_the_index_names_every_pair(store: Store, make_recipe: MakeRecipe, tmp_p
         "domain": "math",
         "split": "train",
     }
+
+
+def test_a_task_names_the_verifier_of_its_answer_type_and_never_a_judge(
+    make_recipe: MakeRecipe,
+) -> None:
+    types = ["number", "expression", "choice", "text", "date", "quantity", "json", "code"]
+    rows = pl.DataFrame({"answer_type": types}).with_columns(
+        text=pl.lit(QUESTION),
+        choices=pl.lit(None, pl.List(pl.String)),
+        domain=pl.lit("math"),
+        key=pl.lit("4"),
+    )
+    student = ModelSettings(model=STUDENT)
+    made = build_tasks(rows, make_recipe().release, student, {})
+    named = ["math", "math", "choice", "text", "date", "quantity", "json", "code"]
+    assert made["verifier"].to_list() == named

@@ -3,7 +3,6 @@
 with sampled as (
     select
         responses.prompt_id,
-        max(current_grades.verifier) as verifier,
         bool_or(coalesce(responses.simulated, false)) as simulated,
         list(
             struct_pack(
@@ -15,7 +14,7 @@ with sampled as (
         ) as samples
     from responses
     left join (
-        select response_id, verifier, verdict
+        select response_id, verdict
         from current_grades
         where prompt_id >= $low and prompt_id < $high
     ) as current_grades
@@ -46,7 +45,6 @@ select
     kept.licence,
     kept.source,
     kept.simulated or coalesce(sampled.simulated, false) as simulated,
-    sampled.verifier,
     sampled.samples,
     current_difficulty.correct,
     current_difficulty.wrong,

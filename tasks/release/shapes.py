@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
+from tasks.assess.grade import VERIFIERS
 from tasks.messages import render_prompt, solve_messages
 from tasks.recipe import DomainSettings, ModelSettings, ReleaseSettings
 
@@ -37,7 +38,8 @@ def build_tasks(
 
     The prompt is what the student was asked, its instruction on the answer's form included: the
     pass rate was measured with it, and the verifier looks for that form. A system prompt of the
-    release takes the place of the student's own.
+    release takes the place of the student's own. The verifier is the answer type's, whoever had the
+    last word on a sample: a judge is nothing that a trainer could run.
     """
     asked = student
     if settings.system_prompt is not None:
@@ -58,8 +60,12 @@ def build_tasks(
         )
     ]
     dtype = pl.List(pl.Struct({"role": pl.String, "content": pl.String}))
+    names = {answer_type: name for answer_type, (name, _) in VERIFIERS.items()}
+    verifier = pl.col("answer_type").replace_strict(names, default=None, return_dtype=pl.String)
     return rows.with_columns(
-        pl.Series("prompt", prompts, dtype=dtype), pl.col("key").alias("ground_truth")
+        pl.Series("prompt", prompts, dtype=dtype),
+        pl.col("key").alias("ground_truth"),
+        verifier.alias("verifier"),
     )
 
 
