@@ -4,7 +4,21 @@ ESCAPES["passwd"]   open('/etc/passwd').read()      fails if the host's file can
 ENDLESS["loop"]     while True: pass                has to be ended
 """
 
+_READ_THE_WORD = """
+import json, os, sys
+frame = sys._getframe()
+while "source" not in frame.f_locals:
+    frame = frame.f_back
+source, says = frame.f_locals["source"], frame.f_locals["says"]
+os.set_blocking(source.fileno(), False)
+word = source.readline().strip()
+assert word
+os.write(says, json.dumps({"passed": word}).encode() + b"\\n")
+os._exit(0)
+"""
+
 ESCAPES = {
+    "read the word": _READ_THE_WORD,
     "network": "import socket; socket.create_connection(('1.1.1.1', 53), 2)",
     "loopback": "import socket; socket.create_connection(('127.0.0.1', 22), 2)",
     "passwd": "open('/etc/passwd').read()",

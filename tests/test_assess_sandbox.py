@@ -41,6 +41,14 @@ def test_no_escape_succeeds(program: str) -> None:
 
 
 @needs_sandbox
+def test_the_word_is_not_there_before_the_tests_are_through() -> None:
+    """It is not kept beside what is to be run, nor does the pipe hold it."""
+    assert not sandbox.run_tests(ESCAPES["read the word"], ["assert False"]).passed
+    waits = ESCAPES["read the word"].replace("False)", "True)")
+    assert sandbox.run_tests(waits, ["assert False"], wall_s=1.0).reason == "time_limit"
+
+
+@needs_sandbox
 @pytest.mark.slow
 @pytest.mark.parametrize("program", ESCAPES.values(), ids=ESCAPES.keys())
 def test_no_escape_succeeds_where_programs_read_and_write(program: str) -> None:

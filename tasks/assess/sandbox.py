@@ -35,6 +35,7 @@ LIMITS = {
     "RLIMIT_NOFILE": 64,
     "RLIMIT_CORE": 0,
 }
+_THROUGH = b"through\n"  # what sandbox_program says when all asserts held
 _DISK_BYTES = 1 << 25
 _FIRST_USER = 1_000_000
 _PROGRAM = Path(__file__).with_name("sandbox_program.py")
@@ -129,15 +130,18 @@ def _exchange(
         start_new_session=True,
     )
     try:
-        return _converse(process, f"{line}\n{word}\n".encode(), wall_s, most)
+        return _converse(process, f"{line}\n".encode(), f"{word}\n".encode(), wall_s, most)
     finally:
         _end(process)
 
 
 def _converse(
-    process: subprocess.Popen[bytes], text: bytes, wall_s: float, most: int
+    process: subprocess.Popen[bytes], text: bytes, word: bytes, wall_s: float, most: int
 ) -> tuple[bytes, bool]:
-    """Feed the program and read what it says, at most so long and so much of it."""
+    """Feed the program and read what it says, at most so long and so much of it.
+
+    The word comes when it says that it is through: before, the program under test could read it.
+    """
     assert process.stdin is not None and process.stdout is not None
     with process.stdin as into, process.stdout as out:
         os.set_blocking(into.fileno(), False)
@@ -158,6 +162,8 @@ def _converse(
                 if not piece:
                     break
                 said += piece
+                if said.startswith(_THROUGH):
+                    said, text, word = said.removeprefix(_THROUGH), text + word, b""
     return said, False
 
 

@@ -1,8 +1,13 @@
 """What runs inside the sandbox: the response's code, then each assert, under hard limits.
 
-The parent sends one JSON line with the code and the tests; the word that must be said at the end
-comes only after the last assert, so that a program that leaves early, by `exit(0)` or by printing
-something, cannot pass. This file travels as text and imports nothing of Teachset.
+The parent sends one JSON line with the code and the tests. When the last assert is through this
+says so, and only then is it sent the word that it must say at the end: a program that leaves early,
+by `exit(0)` or by printing something, or that looks for the word where this keeps it, cannot pass.
+
+Program and asserts share a process, and a program written against this file can cheat: it may say
+itself that it is through and wait for the word, or return what is equal to everything. What must
+hold against such a program is a case of `sandbox_cases`, whose expected value never comes in here.
+This file travels as text and imports nothing of Teachset.
 """
 
 import io
@@ -82,6 +87,7 @@ def main() -> None:
     except BaseException as error:
         verdict = {"failed": "raised", "place": place, "error": type(error).__name__[:60]}
     else:
+        os.write(says, b"through\n")
         word = source.readline().strip()
         verdict = {"passed": word, "printed": paper.getvalue(), "steps": str(steps[0])}
     os.write(says, json.dumps(verdict).encode() + b"\n")
