@@ -60,9 +60,13 @@ def verifier(
 
 
 def audit_contamination(recipe: Path | None, items: int, prompts: int, seed: int) -> "Audit":
-    """Run the audit and keep its figures. Raises InputError without items to plant."""
+    """Run the audit and keep its figures. Raises InputError without items to plant.
+
+    Raises StoreError while a run writes to the store: what it did not see it would call settled.
+    """
     from cli.project import read_recipe
     from tasks.errors import InputError
+    from tasks.run_lock import only_writer
     from tasks.select.audit import as_rows, audit_methods, name_audit
     from tasks.store import open_store
 
@@ -76,8 +80,11 @@ def audit_contamination(recipe: Path | None, items: int, prompts: int, seed: int
             "there is nothing to plant: the store has no item of a benchmark that the recipe "
             "declares. Declare one under `benchmarks:` and run `teachset stage ingest` first."
         )
+    with only_writer(declared.store):
+        pass  # Else one would be told after minutes that a run was under way all along.
     done = audit_methods(known, store.query("audit_pool", most=prompts), settings, items, seed)
-    store.append("audits", as_rows(done, name_audit(settings, known)))
+    with only_writer(declared.store):
+        store.append("audits", as_rows(done, name_audit(settings, known)))
     return done
 
 

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from tasks.recipe import ContaminationSettings
+from tasks.run_lock import only_writer
 from tasks.select.audit import audit_methods
 from tasks.select.plants import DISGUISES
 from tasks.store import Store
@@ -89,3 +90,19 @@ def test_the_command_reads_the_store(
     assert "found in 0 own prompts" in shown.stdout
     told = json.loads(CliRunner().invoke(app, ["audit", "contamination", "--json"]).stdout)
     assert {row["planted"] for row in told["recall"]} == {20}
+
+
+def test_nothing_is_added_beside_a_run(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A stage counts as settled over the rows that are there at its end, seen by it or not."""
+    (tmp_path / "recipe.yaml").write_text(RECIPE)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TEACHSET_RECIPE", raising=False)
+    store.append("benchmark_items", ITEMS)
+    with only_writer(store.settings):
+        refused = CliRunner().invoke(app, ["audit", "contamination", "--items", "5"])
+    assert refused.exit_code == 4 and "another run is writing to this store" in refused.stderr
+    assert store.sql("from audits").is_empty()
+    done = CliRunner().invoke(app, ["audit", "contamination", "--items", "5"])
+    assert done.exit_code == 0 and not store.sql("from audits").is_empty()
