@@ -27,6 +27,11 @@ _MARKED = re.compile(
     r"(```.*?(?:```|\Z)|`[^`\n]*`|(?<!\\)\$\$.*?\$\$|(?<!\\)\$[^$\n]+\$|\\\(.*?\\\)|\\\[.*?\\\])",
     re.DOTALL,
 )
+# All that the plugins call a formula: their own way to show one may not escape it.
+_FORMULAS = (
+    *("math_inline", "math_inline_double"),
+    *("math_block", "math_block_label", "math_block_eqno"),
+)
 _DISPLAY = re.compile(r"\A\\\[(.{1,1000})\\\]\Z", re.DOTALL)
 _BARE_BOX = re.compile(r"\\boxed\{(?:[^{}$\n]|\{(?:[^{}$\n]|\{[^{}$\n]*\})*\})*\}")
 _ELEMENTS = frozenset(
@@ -103,7 +108,7 @@ def _markdown() -> MarkdownIt:
     markdown.enable("table").disable(["link", "image", "autolink", "reference", "html_inline"])
     markdown.use(dollarmath_plugin, allow_digits=False, double_inline=True, renderer=_render_dollar)
     markdown.use(texmath_plugin, delimiters="brackets")
-    for name in ("math_inline", "math_block", "math_inline_double", "math_block_label"):
+    for name in _FORMULAS:
         markdown.add_render_rule(name, _render_token)
     return markdown
 
@@ -112,6 +117,8 @@ def _render_token(_: Any, tokens: Any, index: int, *__: Any) -> str:
     token = tokens[index]
     display = token.type != "math_inline"
     formula = render_formula(token.content.strip(), display=display)
+    if token.info:  # The number of an equation.
+        formula += Markup(" ({})").format(token.info)
     return f"<p>{formula}</p>" if token.block else str(formula)
 
 
