@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cli.metrics_server import metrics_of_children
@@ -113,13 +113,27 @@ def start_schedules(
 
 
 def stop(process: subprocess.Popen[bytes]) -> None:
-    """End the child and the runs it has started: ask, then insist."""
+    """End the child and the runs it has started: ask, then insist.
+
+    They are a group, which is there until the last of them has gone, also if the child went first.
+    """
     for name, patience_s in ((signal.SIGTERM, _STOPS_WITHIN_S), (signal.SIGKILL, 5)):
-        if process.poll() is not None:
+        if not _is_there(process):
             break
-        os.killpg(process.pid, name)
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, name)
         deadline = time.monotonic() + patience_s
-        while process.poll() is None and time.monotonic() < deadline:
+        while _is_there(process) and time.monotonic() < deadline:
             time.sleep(0.1)
     if process.stdin is not None:
         process.stdin.close()
+
+
+def _is_there(process: subprocess.Popen[bytes]) -> bool:
+    """Whether anybody is left in the group that a child leads."""
+    process.poll()  # Who has ended is in the group until somebody has asked after it.
+    try:
+        os.killpg(process.pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
