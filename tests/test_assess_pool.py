@@ -1,8 +1,13 @@
-"""The checker's limit is about the question: a fresh process does not spend it on warming up."""
+"""Checkers: the limit is about the question, not about warming up; what is no answer ends one."""
+
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 
-from tasks.assess.pool import Worker
+from tasks.assess import pool
+from tasks.assess.pool import CheckerPool, Worker
 
 TRIPLE = (
     r"(\frac{\sqrt{2}v^2_0}{g}-\frac{v^2_0}{5\pi g},\frac{\sqrt{2}v^2_0}{g}+\frac{v^2_0}{4g},"
@@ -21,3 +26,50 @@ def test_a_fresh_checker_decides_sums_of_fractions_in_time() -> None:
         assert worker.ask({"key": TRIPLE, "answer": REORDERED}, 10) == {"equal": True}
     finally:
         worker.kill()
+
+
+NOISY = """
+import sys
+print('{"ready": true}', flush=True)
+for line in sys.stdin:
+    print('{"equal": true}' if "good" in line else line.partition("say ")[2][:-3], flush=True)
+"""
+
+
+@pytest.mark.parametrize("said", ["a warning", "3", "[" * 100_000])
+def test_a_checker_that_says_no_answer_is_replaced(
+    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "noisy.py").write_text(NOISY)
+    monkeypatch.setattr(pool, "_CHECKER", tmp_path / "noisy.py")
+    checkers = CheckerPool(1)
+    try:
+        assert checkers.ask({"key": f"say {said}"}, 30) == {"failed": "checker_died"}
+        assert checkers.ask({"key": "good"}, 30) == {"equal": True}
+        with pytest.raises(TypeError):
+            checkers.ask({"key": object()}, 30)
+        assert checkers.ask({"key": "good"}, 30) == {"equal": True}
+        assert len(checkers._all) == len(checkers._free) == 1
+    finally:
+        checkers.close()
+
+
+def test_what_a_library_prints_is_no_answer(tmp_path: Path) -> None:
+    """The real checker, beside a math-verify that prints as it is imported and as it reads."""
+    (tmp_path / "math_verify.py").write_text(
+        "print('imported')\n"
+        "LatexExtractionConfig = ExprExtractionConfig = lambda: None\n"
+        "def parse(text, *_, **__):\n    print('reads')\n    return [text]\n"
+        "def verify(*_, **__):\n    return True\n"
+    )
+    checker = Path(pool.__file__).with_name("checker.py")
+    call = f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); "
+    ran = subprocess.run(
+        [sys.executable, "-c", f"{call}runpy.run_path({str(checker)!r}, run_name='__main__')"],
+        input='{"key": "1", "answer": "1"}\n',
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.stdout == '{"ready": true}\n{"equal": true}\n'
+    assert "imported" in ran.stderr and "reads" in ran.stderr

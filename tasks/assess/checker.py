@@ -2,18 +2,20 @@
 
     {"key": "\\\\frac{1}{2}", "answer": "0.5"}  ->  {"equal": true}
 
-Run by path with `python -I`, so it imports nothing of Teachset. It dies with its input pipe, and a
+Run by path with `python -I`, so it imports nothing of Teachset. What a library prints goes where
+complaints go: the output is for answers alone. It dies with its input pipe, and a
 loop in C code that no signal reaches dies of its processor limit.
 """
 
 import json
 import logging
+import os
 import re
 import resource
 import signal
 import sys
 from functools import lru_cache
-from typing import Any
+from typing import IO, Any
 
 MEMORY_BYTES = 2 << 30
 PROCESSOR_S = 1.5
@@ -94,15 +96,17 @@ def serve() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY_BYTES, MEMORY_BYTES))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     sys.setrecursionlimit(3_000)
+    words = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
     import math_verify
 
     logging.disable(logging.CRITICAL)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGPROF, _stop)
     _warm(math_verify)
-    _say({"ready": True})
+    _say({"ready": True}, words)
     for line in sys.stdin:
-        _say(_answer(json.loads(line), math_verify))
+        _say(_answer(json.loads(line), math_verify), words)
 
 
 def _answer(request: dict[str, Any], library: Any) -> dict[str, Any]:
@@ -133,9 +137,9 @@ def _warm(library: Any) -> None:
         compare({"key": key, "answer": answer}, library)
 
 
-def _say(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+def _say(message: dict[str, Any], words: IO[str]) -> None:
+    words.write(json.dumps(message) + "\n")
+    words.flush()
 
 
 if __name__ == "__main__":

@@ -46,7 +46,7 @@ class Worker:
         return self._ready
 
     def ask(self, request: dict[str, Any], wall_s: float) -> dict[str, Any] | None:
-        """Return the answer, or None if there was none in time or the process died."""
+        """Return the answer, or None if there was none in time, none to read, or no process."""
         assert self.process.stdin is not None
         try:
             self.process.stdin.write(json.dumps(request).encode() + b"\n")
@@ -81,8 +81,11 @@ class Worker:
                 return None
             self._buffer += piece
         line, _, self._buffer = self._buffer.partition(b"\n")
-        message: dict[str, Any] = json.loads(line)
-        return message
+        try:
+            message = json.loads(line)
+        except (ValueError, RecursionError):
+            return None
+        return message if isinstance(message, dict) else None
 
 
 class CheckerPool:
@@ -100,15 +103,18 @@ class CheckerPool:
         """Ask any worker. A late or dead one is replaced, and the request `failed` by `timeout`."""
         with self._slots:
             worker = self._take()
-            if not worker.wait_ready():
+            try:
+                is_ready = worker.wait_ready()
+                began = time.monotonic()
+                answer = worker.ask(request, wall_s) if is_ready else None
+            except BaseException:  # The answer that is still to come is nobody's.
                 self._drop(worker)
-                return {"failed": "no_checker"}
-            began = time.monotonic()
-            answer = worker.ask(request, wall_s)
+                raise
             if answer is None:
                 self._drop(worker)
                 late = time.monotonic() - began >= wall_s * 0.95
-                return {"failed": "timeout" if late else "checker_died"}
+                died = "timeout" if late else "checker_died"
+                return {"failed": died if is_ready else "no_checker"}
             with self._lock:
                 self._free.append(worker)
             return answer
