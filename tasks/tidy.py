@@ -8,21 +8,24 @@ Small files are merged, snapshots older than `store.keep_snapshots_days` expire 
 only they need, raw bodies of servers older than `store.keep_raw_bodies_days` are emptied.
 """
 
+import glob
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.lake import find_neighbours
+from tasks.data_files import ORPHANED_AFTER, is_old, place
+from tasks.errors import StoreError
+from tasks.lake import data_path, find_neighbours
 from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.store import Store, open_store
 
-# A file is written before the commit that names it: a young one may be part of a running commit.
-ORPHANED_AFTER = timedelta(days=1)
 _REWRITE_FROM = 0.1  # share of deleted rows from which a file is written anew
 _BODIES = "update {table} set raw_body = null where raw_body is not null and created_at < $before"
 
@@ -91,12 +94,37 @@ def empty_raw_bodies(store: Store) -> int:
 
 def remove_orphans(store: Store) -> int:
     """Remove files that a killed process wrote and no snapshot names; return how many."""
+    folder = data_path(store.settings)
+    if glob.has_magic(folder):
+        return _remove_unnamed(store, folder)
     call = "call ducklake_delete_orphaned_files('lake', older_than => $before, dry_run => $dry)"
     parameters = {"before": datetime.now(UTC) - ORPHANED_AFTER}
     found = store.sql(call, {**parameters, "dry": True}).height
     if found:
         store.execute(call, {**parameters, "dry": False})
     return found
+
+
+def _remove_unnamed(store: Store, folder: str) -> int:
+    """Remove the orphans below a folder whose name is a pattern, too.
+
+    DuckLake looks for them by that pattern: in `runs[1]` it finds the files of the store in `runs1`
+    and removes them all, for this catalog names none of them.
+    """
+    if "://" in folder:
+        raise StoreError(
+            f"store.data: {folder} holds one of the signs * ? [, by which DuckLake would look for "
+            "what no snapshot names in other places, too; remove it yourself"
+        )
+    named = {place(folder, row) for row in store.query("lake_files").iter_rows(named=True)}
+    orphans = [
+        file
+        for file in Path(os.path.abspath(folder)).rglob("*.parquet")
+        if str(file) not in named and is_old(datetime.fromtimestamp(file.stat().st_mtime, UTC))
+    ]
+    for file in orphans:
+        file.unlink()
+    return len(orphans)
 
 
 @contextmanager

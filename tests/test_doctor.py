@@ -17,8 +17,10 @@ from typer.testing import CliRunner
 
 from cli.doctor.environment import check_room, check_versions, read_lock
 from cli.doctor.models import check_role
+from cli.doctor.store import check_files
 from cli.main import app
-from tasks.recipe import ModelSettings
+from cli.reading import open_reader
+from tasks.recipe import ModelSettings, StoreSettings
 from tasks.store import Store, close_stores, open_store
 from tests.conftest import MakeRecipe
 from tests.taught_store import STUDENT, fill, identify, taught
@@ -124,6 +126,16 @@ def test_what_is_missing_left_behind_or_behind_is_found(
     assert told["store", "run"][0] == "warning"
     assert "was ended from outside" in told["store", "run"][1]
     assert told["store", "journal"][1] == "1 segment(s) of answers that are not in the store yet"
+
+
+def test_a_whole_store_is_found_whole_in_a_folder_named_like_a_pattern(tmp_path: Path) -> None:
+    settings = StoreSettings(catalog=str(tmp_path / "a [1] *b" / "store" / "catalog.sqlite"))
+    store = open_store(settings)
+    store.append("prompts", pl.DataFrame({"prompt_id": [str(n) for n in range(100)]}))
+    close_stores()
+    with open_reader(settings) as connection:
+        found = {each.check: each.level for each in check_files(connection, settings)}
+    assert found == {"files": "ok", "orphans": "ok", "size": "ok"}
 
 
 def test_tallies_that_somebody_has_made_wrong_are_found_and_mended(

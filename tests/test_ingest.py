@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.errors import InputError
 from tasks.identity import prompt_id
 from tasks.ingest import (
     IngestCounts,
@@ -276,6 +277,22 @@ def test_glob_reads_files_in_order_and_names_them_below_the_wildcard(tmp_path: P
         (tmp_path / name).write_text('{"prompt": "p"}\n')
     rows = list(read_rows(SeedSource(path=str(tmp_path / "*" / "x.jsonl"))))
     assert [row.uri for row in rows] == ["a/x.jsonl", "b/x.jsonl"]
+
+
+def test_a_folder_that_is_there_is_no_pattern(tmp_path: Path) -> None:
+    for name in ("a [1] *b/x.jsonl", "a [1] *b/y.jsonl", "a 1 b/x.jsonl", "shard-7/x.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text('{"prompt": "p"}\n')
+
+    def named(*pattern: str) -> list[str]:
+        return [row.uri for row in read_rows(SeedSource(path=str(tmp_path.joinpath(*pattern))))]
+
+    assert named("a [1] *b", "*.jsonl") == ["x.jsonl", "y.jsonl"]
+    assert named("a [1] *b", "x.jsonl") == ["x.jsonl"]
+    assert named("shard-[0-9]", "*.jsonl") == ["shard-7/x.jsonl"]
+    assert named("**", "y.jsonl") == ["a [1] *b/y.jsonl"]
+    with pytest.raises(InputError, match=r"no such file\. Beside it: x\.jsonl, y\.jsonl"):
+        named("a [1] *b", "z.jsonl")
 
 
 def test_line_separators_inside_json_strings_do_not_break_rows(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from tasks.recipe import Recipe
 from tasks.release.card import write_cards
 from tasks.release.facts import gather_facts
 from tasks.release.manifest import build_manifest
+from tasks.release.report import prose
 from tasks.release.report.charts import Bar, draw_histogram
 from tasks.release.report.figures import funnel_steps, say_dollars, say_share
 from tasks.release.report.page import Story, write_report
@@ -111,7 +112,7 @@ def test_a_hostile_release_is_a_page_to_read(
     }
     held = {**broken, "rule": "columns", "passed": True, "pair_ids": []}
     gate = {"passed": False, "rows": 2, "rules": [held, broken]}
-    page = tell(store, recipe, tmp_path / "out", gate)
+    page = tell(store, recipe, tmp_path / "out [1]", gate)  # No pattern, whatever its name.
     read = assert_harmless(page)
     # The domain, the rule, its detail, the source, the licence, the key, the sample, the offender,
     # the rubric, its judge.
@@ -134,6 +135,8 @@ CASES: list[tuple[str, str]] = [
     (r"so $\boxed{\frac{1}{2}}$.", '<mrow class="boxed">'),
     ("`\\boxed{1}`", r"<code>\boxed{1}</code>"),
     ("it costs $5 and $10", "it costs $5 and $10"),
+    ("\\[" + "x" * 1001 + "\\] (1)\n", "</code> (1)</p>"),
+    ("\\[" + "<form>" * 200 + "\\] (<b>)\n", "&lt;form&gt;</code> (&lt;b&gt;)</p>"),
     (r"$\unclosed{$", r'<code class="formula">\unclosed{</code>'),
     ("```python\nx = 1\n```", '<span class="mi">1</span>'),
     ("```nonsense\nx = 1\n```", "x = 1"),
@@ -161,7 +164,8 @@ def test_a_formula_cannot_act(latex: str) -> None:
 PIECES = st.sampled_from(
     ["<script>", "</script>", "$", "$$", r"\(", r"\)", r"\[", r"\]", "`", "```", "\n", "[", "](",
      ")", "javascript:x", "<img src=x onerror=y>", r"\text{", "}", "{", r"\frac", "&lt;", '"', "'",
-     r"\boxed{", "|", "*", "_", "x", " ", "<!--", "]]>", r"\href{", "\x00", "é"]
+     r"\boxed{", "|", "*", "_", "x", " ", "<!--", "]]>", r"\href{", "\x00", "é",
+     "x" * 1001, " (1)", "<form action=x>"]
 )  # fmt: skip
 
 
@@ -169,6 +173,12 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=25).map("".join))
 def test_no_text_whatever_can_act(text: str) -> None:
     assert_harmless(render_prose(text))
+
+
+def test_no_formula_is_shown_by_a_plugin_itself() -> None:
+    rules: dict[str, Any] = prose._markdown().renderer.rules
+    own = {name for name, rule in rules.items() if rule.__func__ is prose._render_token}
+    assert {name for name in rules if "math" in name} == own
 
 
 def test_steps_lead_from_all_prompts_to_the_kept() -> None:

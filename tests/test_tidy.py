@@ -96,6 +96,28 @@ def test_orphans_go_when_they_are_old_and_the_folder_is_our_own(tmp_path: Path) 
     assert not young.exists()
 
 
+def test_a_folder_named_like_a_pattern_is_tidied_and_no_other(tmp_path: Path) -> None:
+    def files(name: str) -> set[Path]:
+        return set((tmp_path / name / "data").rglob("*.parquet"))
+
+    stores = {
+        name: open_store(StoreSettings(catalog=str(tmp_path / name / "catalog.sqlite")))
+        for name in ("runs1", "runs[1]")
+    }
+    for store in stores.values():
+        _append(store, "a", 100)
+    orphan = tmp_path / "runs[1]" / "data" / "main" / "prompts" / "orphan.parquet"
+    young = orphan.with_name("young.parquet")
+    before = {name: files(name) for name in stores}
+    for file in (orphan, young):
+        file.write_bytes(b"x")
+    for file in {*before["runs1"], *before["runs[1]"], orphan}:
+        os.utime(file, (LONG_AGO.timestamp(),) * 2)
+    assert remove_orphans(stores["runs[1]"]) == 1
+    assert files("runs[1]") == before["runs[1]"] | {young}
+    assert files("runs1") == before["runs1"]  # DuckLake would have removed them all.
+
+
 def _backup(tmp_path: Path, recipe: Recipe) -> Callable[[], tuple[int, int]]:
     file = tmp_path / "recipe.json"
     file.write_text(recipe.model_dump_json(exclude_defaults=True))
@@ -137,10 +159,8 @@ def test_a_backup_that_fails_leaves_the_one_before_with_its_journal(
     back()
     fold_in(store)  # The store has no segment any more; the backup's catalog lacks the answer.
     _append(store, "b", 100)
-    (newest, *_) = sorted(
-        Path(store.settings.catalog).parent.rglob("*.parquet"),
-        key=lambda file: -file.stat().st_ctime,
-    )
+    files = Path(store.settings.catalog).parent.rglob("*.parquet")
+    newest = max(files, key=lambda file: file.stat().st_ctime)
     newest.rename(tmp_path / "gone")
     with pytest.raises(StoreError, match=r"the backup cannot be written: .*No such file"):
         back()

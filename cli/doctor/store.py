@@ -3,7 +3,6 @@
 import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import duckdb
 
 from cli.doctor.finding import Finding
 from cli.reading import open_reader, read_rows
+from tasks.data_files import absolute, is_old, pattern_below, place
 from tasks.errors import StoreError
 from tasks.lake import data_path, is_postgres, local_folder
 from tasks.migrations import find_missing_migrations
@@ -19,8 +19,6 @@ from tasks.recipe import Recipe, StoreSettings
 
 AREA = "store"
 RESTORE = "restore them from a backup (docs/operations.md)"
-# A file is written before the commit that names it: a young one may be part of a running commit.
-ORPHANED_AFTER = timedelta(days=1)
 _MANY_FILES, _SMALL = 500, 2**20
 _SHOWN = 3
 _finding = partial(Finding, AREA)
@@ -79,10 +77,12 @@ def check_files(
     """Yield whether what the catalog names is there whole, what nobody names, and how many."""
     folder = data_path(settings)
     known = read_rows(connection, "lake_files")
-    there = {_absolute(row["path"]): row for row in _list_files(connection, folder)}
-    named = {_place(folder, row): row for row in known}
+    there = {absolute(row["path"]): row for row in _list_files(connection, folder)}
+    named = {place(folder, row): row for row in known}
     yield _check_presence(named, there)
-    orphans = [row for path, row in there.items() if path not in named and _is_old(row)]
+    orphans = [
+        row for path, row in there.items() if path not in named and is_old(row["last_modified"])
+    ]
     if orphans:
         size = sum(int(row["size"]) for row in orphans)
         found = (
@@ -159,26 +159,12 @@ def _check_presence(
 
 
 def _list_files(connection: duckdb.DuckDBPyConnection, folder: str) -> Sequence[Mapping[str, Any]]:
-    pattern = f"{folder.rstrip('/')}/**/*.parquet"
+    pattern = pattern_below(folder)
     if not connection.execute(
         "select 1 from glob($pattern) limit 1", {"pattern": pattern}
     ).fetchall():
         return []
     return read_rows(connection, "lake_files_there", pattern=pattern)
-
-
-def _place(folder: str, row: Mapping[str, Any]) -> str:
-    return _absolute(f"{folder.rstrip('/')}/{row['path']}" if row["relative"] else row["path"])
-
-
-def _absolute(path: str) -> str:
-    return path if "://" in path else os.path.abspath(path)
-
-
-def _is_old(row: Mapping[str, Any]) -> bool:
-    written = row["last_modified"]
-    known = written if written.tzinfo else written.replace(tzinfo=UTC)
-    return bool(datetime.now(UTC) - known > ORPHANED_AFTER)
 
 
 def _is_alive(process_id: int) -> bool:

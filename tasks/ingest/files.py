@@ -90,7 +90,23 @@ def _find_local(path: str) -> tuple[list[Path], Path]:
         raise InputError(f"{path}: this is a folder; name its files, e.g. {path}/*.jsonl")
     if Path(path).exists():
         return [Path(path)], Path(path).parent
-    return _match_local(path), _fixed_root(path)
+    root, pattern = _split(Path(path))
+    return _match_local(root, pattern), root
+
+
+def _split(path: Path) -> tuple[Path, str]:
+    """Return the folder that a path begins with, and what of it may be a pattern.
+
+    A folder that is there is meant as it is called: a project may lie in `runs [1]`, which as a
+    pattern is `runs 1`.
+    """
+    root = Path(path.anchor)
+    names = path.parts[len(root.parts) :]
+    for at, name in enumerate(names[:-1]):
+        if _WILD.search(name) and not (root / name).is_dir():
+            return root, str(Path(*names[at:]))
+        root /= name
+    return root, names[-1]
 
 
 @contextmanager
@@ -170,24 +186,17 @@ def _decompress(path: Path, start: bytes) -> object:
     return path.open("rb", buffering=1 << 20)
 
 
-def _match_local(path: str) -> list[Path]:
-    found = sorted(Path(match) for match in glob.glob(path, recursive=True))
-    files = [file for file in found if file.is_file()]
+def _match_local(root: Path, pattern: str) -> list[Path]:
+    matches = glob.glob(pattern, root_dir=root, recursive=True)
+    files = [file for file in sorted(root / match for match in matches) if file.is_file()]
     if files:
         return files
-    if _WILD.search(path):
+    path = root / pattern
+    if _WILD.search(pattern):
         raise InputError(f"{path}: no file matches this pattern")
-    parent = Path(path).parent
-    near = sorted(file.name for file in parent.iterdir()) if parent.is_dir() else []
-    beside = f" Beside it: {', '.join(near[:8])}." if near else f" Nor is there a folder {parent}."
+    near = sorted(file.name for file in root.iterdir()) if root.is_dir() else []
+    beside = f" Beside it: {', '.join(near[:8])}." if near else f" Nor is there a folder {root}."
     raise InputError(f"{path}: no such file.{beside} Mend `path` in the recipe.")
-
-
-def _fixed_root(path: str) -> Path:
-    """Return the folder above the first wildcard, so that names below it tell files apart."""
-    parts = Path(path).parts
-    wild = next((at for at, part in enumerate(parts) if _WILD.search(part)), len(parts) - 1)
-    return Path(*parts[:wild])
 
 
 def _find_remote(uri: str) -> list[str]:

@@ -69,7 +69,7 @@ def read_contents(folder: Path) -> Contents:
     """Read a release's manifest and index. Raises InputError if it has none."""
     try:
         content = (folder / MANIFEST).read_bytes()
-        pairs = pl.read_parquet(folder / INDEX, columns=list(_PAIR))
+        pairs = pl.read_parquet(folder / INDEX, columns=list(_PAIR), glob=False)
         return Contents(identify_release(content), json.loads(content), pairs.select(_PAIR))
     except (OSError, ValueError, pl.exceptions.PolarsError) as error:
         raise InputError(

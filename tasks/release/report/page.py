@@ -127,7 +127,8 @@ def _describe_broken(gate: Mapping[str, Any], staged: Staged) -> list[dict[str, 
 
 def _read_pairs(folder: Path, pair_ids: Sequence[str]) -> dict[str, list[dict[str, str]]]:
     """Return the messages of some staged pairs, as the gate read them."""
-    staged = pl.scan_parquet(folder / "data" / "*.parquet", glob=True)
+    files = sorted((folder / "data").glob("*.parquet"))  # A folder's name is no pattern.
+    staged = pl.scan_parquet(files, glob=False)
     found = staged.filter(pl.col("pair_id").is_in(list(pair_ids))).select("pair_id", "messages")
     return dict(found.collect(engine="streaming").iter_rows())
 
