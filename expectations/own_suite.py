@@ -23,9 +23,11 @@ def read_own_suite(file: str) -> gx.ExpectationSuite:
     try:
         declared = json.loads(path.read_text(encoding="utf-8-sig"))
         listed = declared["expectations"]
+        if not isinstance(listed, list):
+            raise TypeError(f"`expectations` is {listed!r:.60}")
     except OSError as error:
         raise RecipeError(f"release.suite: {file} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise GateBroken(
             f'{path.name}: expected {{"expectations": […]}} in JSON, found {error!r}'
         ) from error
@@ -56,5 +58,11 @@ def _name(path: Path, number: int, expectation: Any) -> dict[str, Any]:
         raise GateBroken(
             f"{path.name}: expectation {number} is `{severity}`; it is critical or warning"
         )
+    own = expectation.get("meta", {})
+    if not isinstance(own, dict):
+        raise GateBroken(
+            f"{path.name}: expectation {number} has {own!r:.60} as `meta`; "
+            "it is an object, or left out"
+        )
     meta = {"rule": f"own_{number}_{expectation['type'].removeprefix('expect_')}"}
-    return {**expectation, "severity": severity, "meta": {**expectation.get("meta", {}), **meta}}
+    return {**expectation, "severity": severity, "meta": {**own, **meta}}

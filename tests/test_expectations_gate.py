@@ -14,6 +14,7 @@ from gate_rows import ALSO, FAULTS, chat, expect, good_rows, row, write
 from expectations import measuring, rules
 from expectations.gate import EXAMPLES, Book, GateResult, digest_rules, run_gate
 from expectations.lengths import load_tokenizer
+from expectations.own_suite import read_own_suite
 from expectations.release_suite import build_pair_suite
 from tasks.errors import GateBroken, RecipeError
 from tasks.recipe import Allowances
@@ -352,3 +353,30 @@ def test_the_gate_is_silent_and_its_verdict_is_json(
     keys = {"rule", "severity", "passed", "found", "pair_ids", "detail", "description"}
     assert keys == set(verdict["rules"][0])
     assert capfd.readouterr() == ("", "")
+
+
+ONE = {"type": "expect_column_to_exist", "kwargs": {"column": "domain"}}
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"expectations": None}, r"expected \{\"expectations\": \[…\]\} in JSON, .* is None"),
+        ({"expectations": {}}, r"expected \{\"expectations\": \[…\]\} in JSON"),
+        (None, r"expected \{\"expectations\": \[…\]\} in JSON"),
+        ({"expectations": [{**ONE, "meta": None}]}, "expectation 1 has None as `meta`"),
+        ({"expectations": [ONE, {**ONE, "meta": [1]}]}, r"expectation 2 has \[1\] as `meta`"),
+        ({"expectations": [{**ONE, "severity": ["warning"]}]}, r"expectation 1 is `\['warning'\]`"),
+        ({"expectations": [{**ONE, "severity": {}}]}, "expectation 1 is `{}`"),
+        ({"expectations": [{**ONE, "severity": None}]}, "expectation 1 is `None`"),
+        ({"expectations": [{**ONE, "kwargs": None}]}, "Great Expectations refuses this suite"),
+        ({"expectations": [{**ONE, "type": None}]}, "expectation 1 has no `type`"),
+    ],
+)
+def test_a_suite_of_wrong_types_says_what_to_mend(
+    tmp_path: Path, declared: object, message: str
+) -> None:
+    file = tmp_path / "suite.json"
+    file.write_text(json.dumps(declared))
+    with pytest.raises(GateBroken, match=r"suite\.json: .*" + message):
+        read_own_suite(str(file))
