@@ -2,12 +2,13 @@
 
 import dataclasses
 import json
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import IO, Any
 
 import polars as pl
 import pytest
@@ -470,3 +471,24 @@ def test_two_draws_at_once_share_the_batches_of_an_earlier_run(store: Store) -> 
     # One prompt text: each sample was asked for under two prompt ids, and no more often.
     assert seen["batches"]["submitted_per_request"] == {"2": 5}
     assert (purse.submitted, purse.spent.calls) == (Amount(), 10)
+
+
+def test_no_file_of_requests_is_left_open(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[IO[bytes]] = []
+    make = tempfile.TemporaryFile
+
+    def make_file(**settings: Any) -> IO[bytes]:
+        made.append(make(**settings))
+        return made[-1]
+
+    def breaks_off() -> Iterator[Request]:
+        yield from _requests(3)
+        raise ZeroDivisionError("the plan")
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", make_file)
+    with simulating({}) as url, track("student") as tracker:
+        endpoint = at_batch_prices(_endpoint(url, {"max_requests": 2}))
+        job = BatchJob(store, endpoint, "student", ["a"], "r", Purse(Budget()), tracker)
+        with pytest.raises(ZeroDivisionError):
+            complete_in_batches(job, breaks_off)
+        assert [file.closed for file in made] == [True, True]

@@ -5,6 +5,7 @@ submit_pending(round, plan)  # → rows in batches, batch_requests and batch_sta
 
 import tempfile
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import IO
@@ -47,37 +48,39 @@ def submit_pending(work: Round, plan: Plan) -> None:
     job, settings = work.job, work.job.endpoint.settings
     histories = load_histories(job.store, job.role, job.prompt_ids)
     seen: set[bytes] = set()
-    group = _new_group(job)
-    for request in plan():
-        keys = identify(job.endpoint, request)
-        name = bytes.fromhex(keys.response_id)
-        if keys.response_id in work.given_up or name in seen:
-            continue
-        seen.add(name)
-        history = histories.get(keys.response_id)
-        bill, spoilt = (history.bill, history.spoilt) if history else (Bill(), ())
-        line = input_line(job.endpoint, request, keys, spoilt)
-        reserved = reserve_for(settings, size_of(request, spoilt))
-        member = Member(request, keys, 0, history.submission if history else 0, bill, reserved)
-        if group.members and (
-            len(group.members) >= work.most or group.size + len(line) > settings.batch.max_bytes
-        ):
+    with ExitStack() as opened:
+        group = _new_group(job, opened)
+        for request in plan():
+            keys = identify(job.endpoint, request)
+            name = bytes.fromhex(keys.response_id)
+            if keys.response_id in work.given_up or name in seen:
+                continue
+            seen.add(name)
+            history = histories.get(keys.response_id)
+            bill, spoilt = (history.bill, history.spoilt) if history else (Bill(), ())
+            line = input_line(job.endpoint, request, keys, spoilt)
+            reserved = reserve_for(settings, size_of(request, spoilt))
+            member = Member(request, keys, 0, history.submission if history else 0, bill, reserved)
+            if group.members and (
+                len(group.members) >= work.most or group.size + len(line) > settings.batch.max_bytes
+            ):
+                _send(work, group)
+                group = _new_group(job, opened)
+                check(work)
+                if work.cramped:
+                    work.left = work.held = True  # The next one when this one was accepted.
+                    return
+            if not job.purse.fits(add_amounts(group.reserved, reserved)):
+                work.left = work.held = work.short = True
+                break
+            group.add(member, line)
+        if group.members:
             _send(work, group)
-            group = _new_group(job)
-            check(work)
-            if work.cramped:
-                work.left = work.held = True  # The next one when this one was accepted.
-                return
-        if not job.purse.fits(add_amounts(group.reserved, reserved)):
-            work.left = work.held = work.short = True
-            break
-        group.add(member, line)
-    if group.members:
-        _send(work, group)
 
 
-def _new_group(job: BatchJob) -> _Group:
-    return _Group(tempfile.TemporaryFile(dir=local_folder(job.store.settings)))
+def _new_group(job: BatchJob, opened: ExitStack) -> _Group:
+    folder = local_folder(job.store.settings)
+    return _Group(opened.enter_context(tempfile.TemporaryFile(dir=folder)))
 
 
 def _send(work: Round, group: _Group) -> None:
@@ -116,7 +119,7 @@ def _send(work: Round, group: _Group) -> None:
     except (CallFailed, ModelServerError) as error:
         raise _explain_unsent(work, record, error) from error
     finally:
-        group.content.close()
+        group.content.close()  # Before the next one is gathered: they may be large.
     enter_state(work, record, remote)
 
 
