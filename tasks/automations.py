@@ -72,7 +72,7 @@ def _register(client: SyncPrefectClient, automation: AutomationCore, replace: bo
     known = client.read_automations_by_name(automation.name)
     if known and not replace:
         return "is there already"
+    client.create_automation(automation)  # First: of two one is too many, without one none acts.
     for old in known:
         client.delete_automation(old.id)
-    client.create_automation(automation)
     return "replaced" if known else "made"

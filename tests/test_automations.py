@@ -11,15 +11,17 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
 import polars as pl
 import pytest
 import yaml
+from prefect.events.schemas.automations import AutomationCore
 
 from cli.project import ROOT
-from tasks import events
+from tasks import automations, events
 from tasks.automations import AUTOMATIONS_FILE, read_automations
 from tasks.errors import GateFailed
 from tasks.events import announce, announce_closed_gate
@@ -211,3 +213,33 @@ def test_a_closed_gate_pauses_its_schedule_and_is_told(
             serving.wait(timeout=60)
     assert heard[0]["subject"] == "test: a gate is closed"
     assert heard[0]["body"].startswith("The gate ingest of test found 2 critical rule(s) broken")
+
+
+class _Client:
+    """A Prefect server that has an automation already, and may refuse to make another."""
+
+    def __init__(self, refuses: bool) -> None:
+        self.names, self.refuses = {"old": DOOR}, refuses
+
+    def read_automations_by_name(self, name: str) -> list[SimpleNamespace]:
+        return [SimpleNamespace(id=key) for key, known in self.names.items() if known == name]
+
+    def create_automation(self, automation: AutomationCore) -> None:
+        if self.refuses:
+            raise ConnectionError("refused")
+        self.names["new"] = automation.name
+
+    def delete_automation(self, key: str) -> None:
+        del self.names[key]
+
+
+def test_an_old_automation_goes_when_the_new_one_is_there() -> None:
+    automation = dict(read_automations(AUTOMATIONS_FILE, None))[DOOR]
+    assert automation is not None
+    client: Any = _Client(refuses=True)
+    with pytest.raises(ConnectionError):
+        automations._register(client, automation, replace=True)
+    assert set(client.names) == {"old"}  # The door is not without its guard.
+    client.refuses = False
+    assert automations._register(client, automation, replace=True) == "replaced"
+    assert set(client.names) == {"new"}
