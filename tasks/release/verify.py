@@ -7,8 +7,8 @@ Light on purpose: it is what a reader of releases needs, and only that.
 
 import hashlib
 import json
-from collections.abc import Collection, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO, Protocol
@@ -103,14 +103,24 @@ def verify_release(place: Place) -> Verified:
     sizes = place.sizes()
     if MANIFEST not in sizes:
         raise InputError(f"{place.name}: there is no {MANIFEST}, so it is not a release")
+    with _opened(place, MANIFEST) as file:
+        content = file.read()
     try:
-        with place.open(MANIFEST) as file:
-            content = file.read()
         return _verify(place, sizes, json.loads(content), identify_release(content))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(
             f"{place.name}/{MANIFEST}: not the manifest of a release: {error!r}"
         ) from error
+
+
+@contextmanager
+def _opened(place: Place, path: str) -> Iterator[BinaryIO]:
+    """Open a file of a release. Raises InputError naming the one that cannot be read."""
+    try:
+        with place.open(path) as file:
+            yield file
+    except OSError as error:
+        raise InputError(f"{place.name}/{path}: this file cannot be read: {error!r}") from error
 
 
 def hash_file(file: Path) -> str:
@@ -175,7 +185,7 @@ def _compare_origin(place: Place, sizes: Mapping[str, int], release_id: str) -> 
     try:
         if ORIGIN not in sizes:
             raise FileNotFoundError(ORIGIN)
-        with place.open(ORIGIN) as file:
+        with _opened(place, ORIGIN) as file:
             origin = json.load(file)
         named, files = origin["release_id"], {str(file["path"]): file for file in origin["files"]}
         faults = [] if named == release_id else [f"{ORIGIN}: is of the release {named}"]
@@ -197,7 +207,7 @@ def _compare(place: Place, sizes: Mapping[str, int], path: str, file: dict[str, 
         return [f"{path}: is missing"]
     if sizes[path] != file["bytes"]:
         return [f"{path}: its content was changed"]
-    with place.open(path) as content:
+    with _opened(place, path) as content:
         if hash_content(content) != file["sha256"]:
             return [f"{path}: its content was changed"]
         content.seek(0)
