@@ -98,10 +98,11 @@ def find_file(shelves: Path, path: str) -> Path | None:
     parts = PurePosixPath(path).parts
     if len(parts) < 2 or any(part.startswith(".") or "\\" in part for part in parts):
         return None
-    shelf = shelves / parts[0]
-    if not shelf.is_symlink():
-        return None
-    with suppress(OSError, RuntimeError):  # RuntimeError: links that lead round in a circle.
+    # RuntimeError: links that lead round in a circle. ValueError: a name that no file can have.
+    with suppress(OSError, RuntimeError, ValueError):
+        shelf = shelves / parts[0]
+        if not shelf.is_symlink():
+            return None
         releases = shelf.resolve(strict=True)
         if len(parts) == 2 and parts[1] in (REFUSED, REFUSED_DOCS):
             return _regular(releases / parts[1], releases)
