@@ -97,8 +97,10 @@ def prefect_server(
             if meanwhile:
                 meanwhile()
             abandoned = count_unfinished(url)
-            yield Server(url)
-            settle_records(url, abandoned)
+            try:
+                yield Server(url)
+            finally:  # Of a run that fails above all one wants to see how.
+                settle_records(url, abandoned)
         return
     home = prefect_home()
     if schedules:

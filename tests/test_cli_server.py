@@ -19,6 +19,7 @@ from pathlib import Path
 
 import pytest
 
+from cli import prefect_server as server_module
 from cli.prefect_server import (
     Server,
     check_reachable,
@@ -403,15 +404,13 @@ def test_server_that_ends_at_its_start_names_its_log() -> None:
         wait_healthy(Server("http://127.0.0.1:9/api", ended.pid, Path("/x/log")))
 
 
-def test_settling_does_nothing_without_prefect(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delitem(sys.modules, "prefect", raising=False)
-    settle_records("http://127.0.0.1:9/api")
-
-
 class _Counts(http.server.BaseHTTPRequestHandler):
     """Answers as Prefect's counts of task runs: ten, of which three never ended."""
 
+    asked = 0
+
     def do_POST(self) -> None:
+        type(self).asked += 1
         asked = self.rfile.read(int(self.headers["Content-Length"]))
         body = b"3" if b"RUNNING" in asked else b"10"
         self.send_response(200)
@@ -423,20 +422,45 @@ class _Counts(http.server.BaseHTTPRequestHandler):
         pass
 
 
-@pytest.mark.parametrize(("abandoned", "waits"), [(3, False), (0, True)])
-def test_what_a_killed_process_left_unfinished_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch, abandoned: int, waits: bool
-) -> None:
+@pytest.fixture
+def counts(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """The URL of a server that counts; it knows how often it was asked."""
+    monkeypatch.setattr(_Counts, "asked", 0)
     server = http.server.HTTPServer(("127.0.0.1", 0), _Counts)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    monkeypatch.setenv("PREFECT_API_URL", url := f"http://127.0.0.1:{server.server_port}/api")
+    yield f"http://127.0.0.1:{server.server_port}/api"
+    server.shutdown()
+    server.server_close()
+
+
+def test_a_process_without_prefect_has_no_records_to_settle(
+    counts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "prefect", raising=False)
+    settle_records(counts)
+    assert _Counts.asked == 0
+    assert "prefect" not in sys.modules
+
+
+def test_records_are_settled_also_of_a_run_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    settled: list[tuple[str, int]] = []
+    monkeypatch.setenv("PREFECT_API_URL", url := "http://elsewhere/api")
+    monkeypatch.setattr(server_module, "check_reachable", lambda _: None)
+    monkeypatch.setattr(server_module, "count_unfinished", lambda _: 7)
+    monkeypatch.setattr(server_module, "settle_records", lambda *asked: settled.append(asked))
+    with pytest.raises(KeyError, match="the run"), prefect_server():
+        raise KeyError("the run")
+    assert settled == [(url, 7)]
+
+
+@pytest.mark.parametrize(("abandoned", "waits"), [(3, False), (0, True)])
+def test_what_a_killed_process_left_unfinished_is_not_waited_for(
+    counts: str, monkeypatch: pytest.MonkeyPatch, abandoned: int, waits: bool
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", counts)
     import prefect  # noqa: F401
 
-    try:
-        assert count_unfinished(url) == 3
-        began = time.monotonic()
-        settle_records(url, abandoned)
-        assert (time.monotonic() - began > 4.5) == waits
-    finally:
-        server.shutdown()
-        server.server_close()
+    assert count_unfinished(counts) == 3
+    began = time.monotonic()
+    settle_records(counts, abandoned)
+    assert (time.monotonic() - began > 4.5) == waits
