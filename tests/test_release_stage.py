@@ -1,8 +1,10 @@
 """Staging: which response is released, how it reads, and that the bytes are always the same."""
 
 import json
+import os
 import random
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -209,3 +211,34 @@ def test_a_number_that_is_none_is_null_in_json() -> None:
     lines = to_lines(pairs).split(b"\n")
     assert [orjson.loads(line)["pass_rate"] for line in lines[:3]] == [None, None, 0.5]
     assert len(lines) == 4
+
+
+def test_what_went_wrong_is_what_is_told_and_nothing_is_left_open(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[shards.Shards] = []
+
+    def refuse(pairs: pl.DataFrame, name: str, settings: Any) -> pl.DataFrame:
+        raise ValueError(f"{name} has no such shape")
+
+    def close(self: shards.Shards, format: str = "parquet") -> tuple[shards.StagedFile, ...]:
+        made.append(self)
+        raise OSError("a second fault")
+
+    before = set(os.listdir("/proc/self/fd"))
+    monkeypatch.setattr("tasks.release.stage.shape_pairs", refuse)
+    monkeypatch.setattr(shards.Shards, "close", close)
+    formats = {"formats": ["parquet", "jsonl", "alpaca"]}
+    recipe = make_recipe(models=MODELS, release={"validation_share": 0, **formats})
+    with pytest.raises(ValueError, match="has no such shape"):
+        stage(store, recipe, tmp_path / "out", [taught("a")])
+    assert not made
+    assert not [file for file in _open_files(before) if file.startswith(str(tmp_path / "out"))]
+
+
+def _open_files(before: set[str]) -> list[str]:
+    found = []
+    for number in set(os.listdir("/proc/self/fd")) - before:
+        with suppress(OSError):
+            found.append(os.readlink(f"/proc/self/fd/{number}"))
+    return found

@@ -4,9 +4,10 @@ data/train-00000-of-00002.parquet   jsonl/train-00000-of-00002.jsonl
 """
 
 import io
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import polars as pl
 import pyarrow as pa
@@ -47,6 +48,16 @@ class Shards:
         self._waiting: dict[str, list[pa.Table]] = {"train": []}
         self._shards: dict[str, list[int]] = {"train": []}
         self._writers: dict[str, _Part] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let go of the files; what went wrong is what is told, not how they were left."""
+        for writer in self._writers.values():
+            with suppress(Exception):
+                writer.close()
+        self._writers.clear()
 
     def write(self, split: str, rows: pl.DataFrame) -> None:
         """Add rows to a split, whole groups at once."""

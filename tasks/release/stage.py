@@ -7,6 +7,7 @@ pair_id  prompt_id  domain  messages                                        spli
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -154,12 +155,15 @@ def _write_pairs(
     store: Store, recipe: Recipe, folder: Path, gated: Path, tally: _Tally
 ) -> list[StagedFile]:
     settings = recipe.release
-    full = ParquetShards(gated, with_reasoning=settings.reasoning == "field")
     names = [name for name in settings.formats if FORMATS[name].rows == "pairs"]
     if gated == folder:
         names.remove("parquet")
-    shards = {name: _open_shards(folder, name, settings) for name in names}
-    try:
+    with ExitStack() as opened:
+        with_reasoning = settings.reasoning == "field"
+        full = opened.enter_context(ParquetShards(gated, with_reasoning=with_reasoning))
+        shards = {
+            name: opened.enter_context(_open_shards(folder, name, settings)) for name in names
+        }
         parameters = _pair_parameters(store, recipe)
         unordered = _read(store, partial(_ask, store, "release_pairs", parameters))
         ordered = put_in_order(unordered, _count_kept(store, recipe), folder)
@@ -173,7 +177,6 @@ def _write_pairs(
                 tally.add(first)
                 for one in written:  # A format's rows are in order: one batch after the other.
                     one.result()
-    finally:
         staged = full.close()
         files = [file for name, each in shards.items() for file in each.close(name)]
     return [*staged, *files] if gated == folder else files
@@ -191,15 +194,15 @@ def _shape_and_write(
 
 
 def _write_tasks(store: Store, recipe: Recipe, folder: Path) -> tuple[StagedFile, ...]:
-    shards = _open_shards(folder, "rl", recipe.release)
     parameters = {
         "policy": recipe.policy_version(),
         "student": recipe.models.student.model,
         "validation_below": validation_bound(recipe.release.validation_share),
     }
-    for rows in _read(store, partial(_ask, store, "release_tasks", parameters)):
-        _write(shards, build_tasks(rows, recipe.release, recipe.models.student, recipe.domains))
-    return shards.close("rl")
+    with _open_shards(folder, "rl", recipe.release) as shards:
+        for rows in _read(store, partial(_ask, store, "release_tasks", parameters)):
+            _write(shards, build_tasks(rows, recipe.release, recipe.models.student, recipe.domains))
+        return shards.close("rl")
 
 
 def _pick_preferences(
@@ -224,10 +227,10 @@ def _pick_preferences(
 def _write_preferences(
     picked: Iterator[pl.DataFrame], settings: ReleaseSettings, folder: Path
 ) -> tuple[StagedFile, ...]:
-    shards = _open_shards(folder, "preference", settings)
-    for found in picked:
-        _write(shards, build_preferences(found, settings))
-    return shards.close("preference")
+    with _open_shards(folder, "preference", settings) as shards:
+        for found in picked:
+            _write(shards, build_preferences(found, settings))
+        return shards.close("preference")
 
 
 def _open_shards(folder: Path, name: str, settings: ReleaseSettings) -> Shards:
