@@ -6,7 +6,6 @@ A reader needs no transactions, so this dialect has none.
 """
 
 import glob
-import os
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +18,8 @@ import duckdb
 import sqlalchemy
 from duckdb_engine import Dialect
 from sqlalchemy.dialects import registry
+
+from tasks.threads import declared_threads
 
 _MEMORY = "2GB"  # of DuckDB's own; what does not fit is spilled to a temporary folder
 
@@ -72,8 +73,8 @@ def open_database() -> Iterator[Database]:
             connection: duckdb.DuckDBPyConnection = keeper.driver_connection  # type: ignore[assignment]
             connection.execute(f"set memory_limit = '{_MEMORY}'")
             connection.execute("set temp_directory = $spill", {"spill": spill})
-            if threads := os.environ.get("TEACHSET_THREADS"):
-                connection.execute("set threads = $threads", {"threads": int(threads)})
+            if (threads := declared_threads()) is not None:
+                connection.execute("set threads = $threads", {"threads": threads})
             yield Database(address, connection)
         finally:
             keeper.close()

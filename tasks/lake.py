@@ -17,6 +17,7 @@ import duckdb
 
 from tasks.errors import StoreError
 from tasks.identity import content_id
+from tasks.threads import declared_threads
 from tasks.without_pandas import bind_first
 
 SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
@@ -132,10 +133,8 @@ def connect_duckdb(
         config["allow_unsigned_extensions"] = "true"
     if threads is not None:
         config["threads"] = threads
-    if said := os.environ.get("TEACHSET_THREADS"):
-        if not (said.isascii() and said.isdigit() and int(said)):
-            raise StoreError(f"TEACHSET_THREADS is {said!r}; it must be a number of at least 1")
-        config["threads"] = said
+    if (declared := declared_threads()) is not None:
+        config["threads"] = declared
     connection = duckdb.connect(config=config)
     bind_first(connection)
     for extension in extensions:

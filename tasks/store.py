@@ -37,6 +37,7 @@ from tasks.migrations import apply_migrations
 from tasks.recipe import StoreSettings
 from tasks.store_errors import explaining_reads, explaining_writes, retry_conflicts, transaction
 from tasks.tallies import TALLIED, recount_tallies, tally_touched, touch_changed
+from tasks.threads import declared_threads
 
 UNIQUE: Mapping[str, tuple[str, ...]] = {
     "prompts": ("prompt_id",),
@@ -160,7 +161,11 @@ class Store:
         try:
             with explaining_reads():
                 reader = cursor.execute(_read_query(name), parameters).to_arrow_reader(rows)
-            for batch in reader:
+            while True:
+                with explaining_reads():  # Not what the caller does with a frame.
+                    batch = next(reader, None)
+                if batch is None:
+                    return
                 if batch.num_rows:
                     frame = pl.from_arrow(batch)
                     assert isinstance(frame, pl.DataFrame)
@@ -275,7 +280,7 @@ class Store:
         Most queries of a small store take longer to plan than to run, and threads that only wait
         for each other double the processor time. TEACHSET_THREADS has the last word.
         """
-        if os.environ.get("TEACHSET_THREADS"):
+        if declared_threads() is not None:
             return
         size = int(self.query("lake_size")["bytes"][0])
         self.cursor().execute("reset threads" if size > ONE_THREAD_BYTES else "set threads = 1")
@@ -331,14 +336,19 @@ def _add(cursor: duckdb.DuckDBPyConnection, statement: str, rows: pl.DataFrame) 
 def open_store(settings: StoreSettings, *, migrate: bool = True) -> Store:
     """Open this process's store for the settings, made and migrated if need be.
 
-    The same settings return the same object. Raises StoreError if it cannot be opened, is newer
-    than this code, or (with `migrate=False`) older or absent.
+    The same settings return the same object. Raises StoreError if it cannot be opened, is open
+    with other settings, is newer than this code, or (with `migrate=False`) older or absent.
     """
     with _OPEN_LOCK:
         store = _OPEN.get(settings.catalog)
         if store is None:
             store = _open(settings, migrate=migrate)
             _OPEN[settings.catalog] = store
+        elif store.settings != settings:
+            raise StoreError(
+                f"{settings.catalog}: this process has the store open with other settings "
+                f"({store.settings!r}); close it first"
+            )
         return store
 
 

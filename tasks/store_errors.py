@@ -27,6 +27,7 @@ _CONFLICTS = (
     "does not have any columns",  # A table that was being made while the catalog was read.
 )
 _FULL = ("No space left", "disk is full", "File too large", "disk I/O error")
+_DAMAGED = "Failed to read file"  # Also where its bytes make no sense.
 _LONGEST_REASON = 1_000
 _COMMIT_PATIENCE_S = 60
 _LOGGER = logging.getLogger(__name__)
@@ -76,17 +77,19 @@ def explaining_writes() -> Iterator[None]:
 def explaining_reads() -> Iterator[None]:
     """Turn a file or a catalog that cannot be read into a StoreError; wrong SQL stays our defect.
 
-    DuckLake's own failures are of no subclass.
+    DuckLake's own failures are of no subclass. What breaks while rows are streamed is an OSError of
+    pyarrow, with DuckDB's words.
     """
     try:
         yield
-    except duckdb.Error as error:
-        if isinstance(error, duckdb.IOException) or type(error) is duckdb.Error:
+    except (duckdb.Error, OSError) as error:
+        is_of_a_file = isinstance(error, OSError | duckdb.IOException) or _DAMAGED in str(error)
+        if is_of_a_file or type(error) is duckdb.Error:
             raise _explain(error, "the store cannot be read") from error
         raise
 
 
-def _explain(error: duckdb.Error, what: str) -> StoreError:
+def _explain(error: Exception, what: str) -> StoreError:
     text = _shorten(str(error))
     if any(sign in text for sign in _FULL):
         what = "the disk of the store is full or failing; free some space, run again"

@@ -9,6 +9,7 @@ import duckdb
 import polars as pl
 import pytest
 
+from tasks import store as store_module
 from tasks.errors import StoreError
 from tasks.lake import SQL_FOLDER, attach_statement, connect_duckdb
 from tasks.recipe import StoreSettings
@@ -363,3 +364,40 @@ def test_closing_lets_go_of_the_catalog(tmp_path: Path) -> None:
     del store
     close_stores()
     assert sorted(file.name for file in tmp_path.iterdir()) == ["catalog.sqlite", "data"]
+
+
+def test_what_breaks_while_rows_are_streamed_is_said_plainly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store_module, "_read_query", lambda _: "select prompt_id from prompts")
+    store = open_store(_settings(tmp_path))
+    names = [f"{row:032x}" for row in range(50_000)]
+    store.append("prompts", _prompts(*names))
+    streamed = store.stream("all", 1_000)
+    assert next(streamed).height == 1_000
+    with pytest.raises(OSError, match="mine"):  # What a reader does with the rows is its own.
+        for _ in store.stream("all", 1_000):
+            raise OSError("mine")
+    streamed.close()
+    (file,) = (tmp_path / "data").rglob("prompts/*.parquet")
+    content = file.read_bytes()
+    middle = len(content) // 2
+    file.write_bytes(content[:middle] + bytes(2_000) + content[middle + 2_000 :])
+    close_stores()
+    store = open_store(_settings(tmp_path))
+    with pytest.raises(StoreError, match=r"the store cannot be read: .*Failed to read"):
+        list(store.stream("all", 1_000))
+    with pytest.raises(StoreError, match=r"the store cannot be read: .*Failed to read"):
+        store.sql("select prompt_id from prompts")
+    close_stores()
+
+
+def test_a_store_is_open_with_one_set_of_settings(tmp_path: Path) -> None:
+    store = open_store(_settings(tmp_path))
+    assert open_store(_settings(tmp_path)) is store
+    for other in ({"keep_snapshots_days": 1}, {"data": str(tmp_path / "elsewhere")}):
+        with pytest.raises(StoreError, match="has the store open with other settings"):
+            open_store(_settings(tmp_path, **other))
+    close_stores()
+    assert open_store(_settings(tmp_path, keep_snapshots_days=1)).settings.keep_snapshots_days == 1
+    close_stores()

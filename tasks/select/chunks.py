@@ -11,6 +11,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
 from typing import TypeVar
 
+from tasks.threads import declared_threads
+
 Part = TypeVar("Part")
 Result = TypeVar("Result")
 
@@ -33,9 +35,9 @@ def map_chunks(function: Callable[[Part], Result], parts: Iterable[Part]) -> Ite
 
 def count_workers() -> int:
     """Return how many cores there are for us: TEACHSET_THREADS, or all that we may run on."""
-    declared = os.environ.get("TEACHSET_THREADS", "")
-    if declared.isascii() and declared.isdigit():
-        return max(1, int(declared))
+    declared = declared_threads()
+    if declared is not None:
+        return declared
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
