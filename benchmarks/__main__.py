@@ -69,7 +69,13 @@ def say(measure: dict[str, Any]) -> str:
     """Return one line on a measure: `persisted calls a second: 0.91 ratio (>= 0.85)`."""
     target = f" ({measure['target']})" if measure["target"] else ""
     missed = ", MISSED" if measure["ok"] is False else ""
-    return f"{measure['measure']}: {measure['value']:,.4g} {measure['unit']}{target}{missed}"
+    value = say_value(measure["value"])
+    return f"{measure['measure']}: {value} {measure['unit']}{target}{missed}"
+
+
+def say_value(value: float | None) -> str:
+    """Return a number in four digits; a dash for what could not be measured here."""
+    return "–" if value is None else f"{value:,.4g}"
 
 
 def show(measures: list[dict[str, Any]]) -> None:
@@ -77,7 +83,7 @@ def show(measures: list[dict[str, Any]]) -> None:
     table = Table("bench", "measure", "value", "unit", "target", "ok", "detail")
     for measure in measures:
         verdict = {True: "yes", False: "NO", None: "–"}[measure["ok"]]
-        row = [measure["bench"], measure["measure"], f"{measure['value']:,.4g}", measure["unit"]]
+        row = [measure["bench"], measure["measure"], say_value(measure["value"]), measure["unit"]]
         table.add_row(*row, str(measure["target"] or ""), verdict, measure["detail"])
     Console(width=None if sys.stdout.isatty() else 160).print(table)
 

@@ -339,9 +339,9 @@ def measure_bytes(pairs: int) -> Iterator[dict[str, Any]]:
     data = sum(path.endswith((".parquet", ".jsonl")) for path in files[0])
     yield {
         "measure": "two releases of one store",
-        "value": "different" if different or not same_name else "identical",
-        "unit": "bytes",
-        "target": "identical",
+        "value": len(different) + (not same_name),
+        "unit": "files that differ",
+        "target": "0",
         "ok": same_name and not different,
         "detail": f"{pairs:,} pairs; {len(files[0]) - len(_TIMELY)} files compared, "
         f"{data} of data, {sum(map(len, files[0].values())):,} bytes; different: {different}; "
