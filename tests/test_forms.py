@@ -1,7 +1,9 @@
 """What was asked in another way counts for nothing, and is there again when the recipe is."""
 
+from collections.abc import Sequence
 from typing import Any
 
+import polars as pl
 import pytest
 
 from tasks.assess.difficulty import measure_difficulty
@@ -13,7 +15,7 @@ from tasks.llm.servers import stop_simulators
 from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.rewrite.stage import count_pending, rewrite_range
-from tasks.sample import ALL, count_wanted, sample_range
+from tasks.sample import ALL, count_wanted, read_page, sample_range
 from tasks.store import Store
 from tests.conftest import SEEDS, MakeRecipe
 
@@ -129,3 +131,157 @@ def test_frozen_domains_keep_their_forms(store: Store, make_recipe: MakeRecipe) 
     changed = store.sql("select domain from forms order by created_at desc limit 1")
     assert changed.item() == "science"
     assert record_forms(store, frozen, ("student",), RUN) == 0
+
+
+def answer(
+    store: Store,
+    prompt: str,
+    model: str,
+    answers: Sequence[str],
+    *,
+    role: str = "reference",
+    form: str | None = None,
+) -> None:
+    """Add answers of a model on a prompt; without a form they were made elsewhere."""
+    rows = pl.DataFrame(
+        {
+            "response_id": [f"{role}-{prompt}-{model}-{form}-{n}" for n in range(len(answers))],
+            "prompt_id": prompt,
+            "role": role,
+            "model": model,
+            "template": "solve@1",
+            "sample_index": list(range(len(answers))),
+            "server": "import" if form is None else "http://127.0.0.1:9/v1",
+            "form": pl.Series([form] * len(answers), dtype=pl.String),
+            "content": [rf"\boxed{{{given}}}" for given in answers],
+            "finish_reason": "stop",
+        }
+    )
+    store.append("responses", rows, run_id=RUN)
+
+
+def add_problems(store: Store, **domains: str) -> None:
+    rows = [
+        {"prompt_id": name, "root_id": name, "kind": "seed", "domain": domain}
+        | {"text": f"What is {name}?", "answer_type": "number"}
+        for name, domain in domains.items()
+    ]
+    store.append("prompts", pl.DataFrame(rows), run_id=RUN)
+
+
+def refer_to(make_recipe: MakeRecipe, model: str, **settings: Any) -> Recipe:
+    return make_recipe(
+        models={"reference": {"model": model, "base_url": "http://127.0.0.1:9/v1"}},
+        sample={"adaptive_reference": {}},
+        **settings,
+    )
+
+
+def derived(store: Store, recipe: Recipe) -> dict[str, tuple[str, int, int]]:
+    """Note who is asked, count the votes, and return answer, votes and samples of every key."""
+    record_forms(store, recipe, ("reference",), RUN)
+    derive_keys(store, recipe.select, RUN)
+    keys = "select prompt_id, answer, votes, samples from current_keys where trusted"
+    return {name: (given, votes, of) for name, given, votes, of in store.sql(keys).iter_rows()}
+
+
+def form_in(make_recipe: MakeRecipe, model: str, domain: str = "math") -> str:
+    forms = list_forms(refer_to(make_recipe, model), "reference", [(domain, "number")])
+    return str(forms["form"][0])
+
+
+def test_a_reference_that_was_replaced_votes_no_more(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    weak, strong = refer_to(make_recipe, "weak"), refer_to(make_recipe, "strong")
+    add_problems(store, a="math", b="math")
+    answer(store, "a", "weak", ["41"] * 16, form=form_in(make_recipe, "weak"))
+    answer(store, "b", "weak", ["41"] * 16, form=form_in(make_recipe, "weak"))
+    assert derived(store, weak) == {"a": ("41", 16, 16), "b": ("41", 16, 16)}
+    votes = "select count(*) from votes"
+    counted = store.sql(votes).item()
+    assert derived(store, weak) and store.sql(votes).item() == counted
+
+    answer(store, "a", "strong", ["42"] * 4, form=form_in(make_recipe, "strong"))
+    # Where the new one has said nothing yet, the former key stands and settles nothing.
+    assert derived(store, strong) == {"a": ("42", 4, 4), "b": ("41", 16, 16)}
+    wanted = read_page(store, strong, "reference", ALL)
+    assert dict(wanted.select("prompt_id", "wanted").iter_rows()) == {"b": 4}
+
+    assert derived(store, weak) == {"a": ("41", 16, 16), "b": ("41", 16, 16)}
+
+
+def test_failures_of_a_new_reference_are_not_settled_by_the_former_ones_votes(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    weak, strong = refer_to(make_recipe, "weak"), refer_to(make_recipe, "strong")
+    add_problems(store, a="math")
+    answer(store, "a", "weak", ["41"] * 16, form=form_in(make_recipe, "weak"))
+    derived(store, weak)
+    derived(store, strong)
+    failed = {
+        "response_id": [f"f{n}" for n in range(4)],
+        "sample_index": list(range(4)),
+        "form": form_in(make_recipe, "strong"),
+        "prompt_id": "a",
+        "role": "reference",
+        "model": "strong",
+        "template": "solve@1",
+        "failure": "refused",
+        "failure_id": "f",
+    }
+    store.append("failures", pl.DataFrame(failed), run_id=RUN)
+    # Four of its calls came to nothing: it is asked twice more, as if nobody had voted.
+    assert read_page(store, strong, "reference", ALL)["wanted"].to_list() == [6]
+
+
+def test_votes_made_elsewhere_stay_whichever_model_is_asked(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    add_problems(store, a="math")
+    answer(store, "a", "bought", ["41"] * 5)
+    answer(store, "a", "weak", ["40"] * 4, form=form_in(make_recipe, "weak"))
+    derived(store, refer_to(make_recipe, "weak"))
+    answer(store, "a", "strong", ["41"] * 4, form=form_in(make_recipe, "strong"))
+    assert derived(store, refer_to(make_recipe, "strong")) == {"a": ("41", 9, 9)}
+
+
+def test_frozen_domains_keep_the_votes_of_a_reference_that_was_replaced(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    told = {"math": {"instructions": {"number": "Answer with a number in \\boxed{}."}}}
+    weak = refer_to(make_recipe, "weak", domains=told)
+    add_problems(store, a="math", b="science")
+    forms = dict(
+        list_forms(weak, "reference", [("math", "number"), ("science", "number")])
+        .select("domain", "form")
+        .iter_rows()
+    )
+    answer(store, "a", "weak", ["41"] * 16, form=forms["math"])
+    answer(store, "b", "weak", ["41"] * 16, form=forms["science"])
+    derived(store, weak)
+    answer(store, "b", "strong", ["42"] * 4, form=form_in(make_recipe, "strong", "science"))
+    strong = refer_to(make_recipe, "strong", domains=told, select={"freeze": ["math"]})
+    assert derived(store, strong) == {"a": ("41", 16, 16), "b": ("42", 4, 4)}
+
+
+def test_the_rate_of_the_reference_is_of_the_one_that_is_asked(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    add_problems(store, a="math")
+    store.execute("update prompts set answer = '42', answer_source = 'gold'")
+    answer(store, "a", "weak", ["41"] * 16, form=form_in(make_recipe, "weak"))
+    # A confirmation of a rewrite is asked in a form that is noted nowhere.
+    answer(store, "a", "weak", ["41"] * 3, form="of a confirmation")
+    answer(store, "a", "strong", ["42"] * 4, form=form_in(make_recipe, "strong"))
+    answer(store, "a", "pupil", ["42", "41"], role="student")
+    seen = []
+    for model in ("weak", "strong"):
+        recipe = refer_to(make_recipe, model)
+        assert derived(store, recipe) == {"a": ("42", None, None)}
+        grade_responses(store, ["student", "reference"], RUN)
+        measure_difficulty(store, recipe.select, RUN)
+        rates = "select reference_rate, reference_decided, gap from current_difficulty"
+        seen.append(store.sql(rates).row(0))
+    # Of the weak one's run on, the strong one's answers are nobody's who was ever asked.
+    assert seen == [(4 / 23, 23, 4 / 23 - 0.5), (1.0, 4, 0.5)]

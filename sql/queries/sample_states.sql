@@ -39,6 +39,8 @@ calls as (
 
 drawn as (select prompt_id, count(*) as samples from calls group by prompt_id),
 
+left_forms as (select form from forms except select form from current_forms),
+
 graded as (
     select
         prompt_id,
@@ -76,6 +78,8 @@ left join current_votes
     on
         asked.prompt_id = current_votes.prompt_id
         and current_votes.voter = 'reference'
+        -- Votes in a form that was left settle nothing, though they stand until there are others.
+        and coalesce(current_votes.form, '') not in (select form from left_forms)
         and current_votes.prompt_id >= $low
         and current_votes.prompt_id < $high
 order by asked.prompt_id
