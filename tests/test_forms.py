@@ -190,9 +190,7 @@ def form_in(make_recipe: MakeRecipe, model: str, domain: str = "math") -> str:
     return str(forms["form"][0])
 
 
-def test_a_reference_that_was_replaced_votes_no_more(
-    store: Store, make_recipe: MakeRecipe
-) -> None:
+def test_a_reference_that_was_replaced_votes_no_more(store: Store, make_recipe: MakeRecipe) -> None:
     weak, strong = refer_to(make_recipe, "weak"), refer_to(make_recipe, "strong")
     add_problems(store, a="math", b="math")
     answer(store, "a", "weak", ["41"] * 16, form=form_in(make_recipe, "weak"))

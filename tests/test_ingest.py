@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
-from tasks.identity import prompt_id
+from tasks.identity import content_id, prompt_id
 from tasks.ingest import (
     IngestCounts,
     import_responses,
@@ -474,6 +474,89 @@ def test_response_may_name_its_prompt_by_id(
     ingest_seeds(store, recipe, "r")
     assert import_responses(store, recipe, "r").new == 1
     assert store.sql("select prompt_id, sample_index from responses").rows() == [(wanted, 5)]
+
+
+def say(*texts: str, **more: Any) -> list[dict[str, Any]]:
+    return [{"prompt": "What is 1 + 1?", "response": text, "model": "m", **more} for text in texts]
+
+
+def imported(store: Store) -> list[tuple[int, str]]:
+    rows = store.sql("select sample_index, content from responses order by all").rows()
+    return [(index, content) for index, content in rows]
+
+
+def test_the_same_rows_in_another_order_are_the_same_responses(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    rows = say("2", "3", "<think>hm</think>2", "2")
+    recipe = import_from(make_recipe, tmp_path, rows)
+    ingest_seeds(store, recipe, "r")
+    assert import_responses(store, recipe, "r") == IngestCounts(4, 4, 0, 0)  # "2" came twice
+    first = imported(store)
+    assert first == [(0, "2"), (1, "3"), (2, "2"), (3, "2")]
+    for order in ([3, 2, 1, 0], [1, 3, 0, 2]):
+        again = import_from(make_recipe, tmp_path, [rows[place] for place in order])
+        assert import_responses(store, again, "r2") == IngestCounts(4, 0, 4, 0)
+    more = import_from(make_recipe, tmp_path, [*say("4", "2"), *rows])
+    assert import_responses(store, more, "r3") == IngestCounts(6, 2, 4, 0)
+    assert imported(store) == [*first, (4, "4"), (5, "2")]
+
+
+def test_a_new_shard_that_is_read_first_adds_its_own_rows_alone(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    def write(name: str, *texts: str) -> None:
+        lines = "".join(json.dumps(row) + "\n" for row in say(*texts))
+        (tmp_path / name).write_text(lines)
+
+    shards = [{"path": "shard-*.jsonl", "role": "student"}]
+    recipe = make_recipe(ROWS, responses=shards)
+    write("shard-b.jsonl", "42", "41")
+    ingest_seeds(store, recipe, "r")
+    assert import_responses(store, recipe, "r").new == 2
+    write("shard-a.jsonl", "42")
+    assert import_responses(store, recipe, "r") == IngestCounts(3, 1, 2, 0)
+    assert imported(store) == [(0, "42"), (1, "41"), (2, "42")]
+    # A second source with rows of its own adds them; a file of two sources is read as one.
+    write("other.jsonl", "42")
+    both = [*shards, {"path": "shard-b.jsonl", "role": "student"}]
+    recipe = make_recipe(ROWS, responses=[*both, {"path": "other.jsonl", "role": "student"}])
+    assert import_responses(store, recipe, "r") == IngestCounts(6, 1, 5, 0)
+    assert imported(store) == [(0, "42"), (1, "41"), (2, "42"), (3, "42")]
+
+
+def test_responses_that_an_older_teachset_imported_are_not_imported_again(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    rows = say("2", "3", "2", "<think>hm</think>2")
+    recipe = import_from(make_recipe, tmp_path, rows)
+    ingest_seeds(store, recipe, "r")
+    prompt = prompt_id("What is 1 + 1?", domain="general")
+    known = [
+        {"response_id": content_id("import", prompt, "student", "m", place, row["response"])}
+        | {"prompt_id": prompt, "role": "student", "model": "m", "server": "import"}
+        | {"sample_index": place, "content": row["response"].removeprefix("<think>hm</think>")}
+        for place, row in enumerate(rows)
+    ]
+    store.append("responses", pl.DataFrame(known), run_id="old")
+    assert import_responses(store, recipe, "r") == IngestCounts(4, 0, 4, 0)
+    grown = import_from(make_recipe, tmp_path, [*say("2", "5"), *rows[::-1]])
+    assert import_responses(store, grown, "r2") == IngestCounts(6, 2, 4, 0)
+    assert imported(store) == [(0, "2"), (1, "3"), (2, "2"), (3, "2"), (4, "5"), (5, "2")]
+    shrunk = import_from(make_recipe, tmp_path, rows)
+    assert import_responses(store, shrunk, "r3") == IngestCounts(4, 0, 4, 0)
+
+
+def test_rows_with_an_index_of_their_own_stay_what_they_are(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    indexed = [*say("2", sample_index=0), *say("2", sample_index=1)]
+    recipe = import_from(make_recipe, tmp_path, [*indexed, *say("2", "3")])
+    ingest_seeds(store, recipe, "r")
+    assert import_responses(store, recipe, "r") == IngestCounts(4, 4, 0, 0)
+    assert imported(store) == [(0, "2"), (1, "2"), (2, "2"), (3, "3")]
+    again = import_from(make_recipe, tmp_path, [*indexed[::-1], *say("3", "2")])
+    assert import_responses(store, again, "r2") == IngestCounts(4, 0, 4, 0)
 
 
 REAL: list[tuple[dict[str, Any], IngestCounts, dict[str, int]]] = [

@@ -6,7 +6,7 @@ A chunk is one commit a table. Whatever stops a load, the next one finds what is
 rest, so nothing is read twice into the store; a file that was read to its end is not parsed again.
 """
 
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -29,7 +29,14 @@ from tasks.ingest.reading import (
     read_once,
     record_reading,
 )
-from tasks.ingest.responses import Response, frame_responses, index_prompts, parse_response
+from tasks.ingest.responses import (
+    Answer,
+    Seen,
+    frame_responses,
+    index_prompts,
+    parse_response,
+    place_answers,
+)
 from tasks.ingest.rows import QuarantinedRow, RawRow, frame_quarantined
 from tasks.ingest.seeds import (
     Seed,
@@ -120,8 +127,8 @@ def _load_benchmark_file(
 def _load_responses(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
     """Load all files or, if none of them and no prompt is new, none.
 
-    Where rows have no sample index the files before give it, and a new prompt may be what a row
-    was set aside for.
+    Which sample of its prompt a row is depends on the files before, and a new prompt may be what a
+    row was set aside for.
     """
     files = _find_all(recipe.responses)
     if not files:
@@ -151,11 +158,20 @@ def _load_response_files(
 ) -> Iterator[tuple[int, IngestCounts]]:
     frames = store.stream("ingest_prompt_texts", CHUNK_ROWS)
     prompts = index_prompts((row[0], row[1]) for frame in frames for row in frame.iter_rows())
-    counted: dict[ResponseSource, Counter[tuple[str, str]]] = defaultdict(Counter)
+    seen, before = Seen(), dict[str, Seen]()
+    twice = {path for path, times in Counter(file.path for _, file in files).items() if times > 1}
     for number, (source, file) in enumerate(files):
+        counting = seen
+        if file.path in before:  # Of two sources: the same rows once more, not as many others.
+            counting = before[file.path].copy()
+        elif file.path in twice:
+            before[file.path] = seen.copy()
         for rows in chunk_rows(read_fetched(paths[number], file, source)):
-            parsed = [parse_response(row, source, prompts, counted[source]) for row in rows]
-            responses = [row for row in parsed if isinstance(row, Response)]
+            parsed = [parse_response(row, source, prompts) for row in rows]
+            answers = [row for row in parsed if isinstance(row, Answer)]
+            asked = list({answer.prompt_id for answer in answers})
+            known = store.query("ingest_known_responses", role=source.role, prompt_ids=asked)
+            responses = list(place_answers(answers, known.iter_rows(), counting))
             new = store.append("responses", frame_responses(responses), run_id=run_id)
             yield number, _settle(store, run_id, new, parsed)
 

@@ -3,12 +3,15 @@
 {"prompt": "Natalia sold…", "response": "<think>48/2…</think>72", "model": "qwen3-8b"}
 →  Response(prompt_id="5f0c…", model="qwen3-8b", sample_index=0, content="72",
             reasoning="48/2…", …)
+
+A row that names no sample index is known by what it says: of a prompt's rows with one text the
+second is the second, in whichever order or file they stand. It takes the next index that is free.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
@@ -33,6 +36,22 @@ PromptIndex = Mapping[bytes, str]
 
 
 @dataclass(frozen=True, slots=True)
+class Answer:
+    """What a row says a model answered; `text` as it stood there, thoughts included."""
+
+    prompt_id: str
+    role: str
+    model: str
+    sample_index: int | None
+    text: str
+    content: str
+    reasoning: str | None
+    finish_reason: str | None
+    prompt_tokens: int | None
+    completion_tokens: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Response:
     """One response made elsewhere; a row of `responses`."""
 
@@ -48,6 +67,18 @@ class Response:
     completion_tokens: int | None
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a load has met: how often each text, and which ids of places are spoken for."""
+
+    texts: Counter[bytes] = field(default_factory=Counter)
+    claimed: set[str] = field(default_factory=set)
+
+    def copy(self) -> "Seen":
+        """Return the same, to go on from separately."""
+        return Seen(self.texts.copy(), self.claimed.copy())
+
+
 def index_prompts(prompts: Iterable[tuple[str, str]]) -> dict[bytes, str]:
     """Index (prompt_id, text) by id and by normalised text, 16 bytes a key."""
     index: dict[bytes, str] = {}
@@ -59,23 +90,16 @@ def index_prompts(prompts: Iterable[tuple[str, str]]) -> dict[bytes, str]:
 
 
 def parse_response(
-    row: RawRow, source: ResponseSource, prompts: PromptIndex, counted: Counter[tuple[str, str]]
-) -> Response | QuarantinedRow:
-    """Make a response of a row, or set it aside with the reason.
-
-    `counted` holds how many responses of a (prompt, model) came before: the sample index of a row
-    that has none of its own. It is advanced.
-    """
-    made = row.fault or _make_response(row.values, source, prompts, counted)
-    return quarantine_row(row, "response", made) if isinstance(made, Fault) else made
+    row: RawRow, source: ResponseSource, prompts: PromptIndex
+) -> Answer | QuarantinedRow:
+    """Find out what a row says a model answered, or set it aside with the reason."""
+    found = row.fault or _find_answer(row.values, source, prompts)
+    return quarantine_row(row, "response", found) if isinstance(found, Fault) else found
 
 
-def _make_response(
-    values: Mapping[str, Any],
-    source: ResponseSource,
-    prompts: PromptIndex,
-    counted: Counter[tuple[str, str]],
-) -> Response | Fault:
+def _find_answer(
+    values: Mapping[str, Any], source: ResponseSource, prompts: PromptIndex
+) -> Answer | Fault:
     columns = source.columns
     prompt_id = _find_prompt(values, columns.prompt, prompts)
     if isinstance(prompt_id, Fault):
@@ -105,21 +129,89 @@ def _make_response(
             f"a sample index is at most {_MOST_INDEX}, a number of tokens at most {_MOST_TOKENS}; "
             "mend the number or leave it out",
         )
-    if sample_index is None:
-        sample_index = counted[prompt_id, model]
-        counted[prompt_id, model] += 1
-    return Response(
-        response_id=content_id("import", prompt_id, source.role, model, sample_index, text),
+    return Answer(
         prompt_id=prompt_id,
         role=source.role,
         model=model,
         sample_index=sample_index,
+        text=text,
         content=content,
         reasoning=reasoning,
         finish_reason=finish_reason,
         prompt_tokens=tokens[0],
         completion_tokens=tokens[1],
     )
+
+
+def place_answers(
+    answers: Iterable[Answer], known: Iterable[tuple[str, str, str, str, int]], seen: Seen
+) -> Iterator[Response]:
+    """Yield the response that each answer is, in their order: one of the store, or a new one.
+
+    `known` has what was imported on their prompts: prompt, role, model, response and sample index.
+    An answer that an older Teachset knew by its place among its prompt's is that row still. `seen`
+    is advanced.
+    """
+    places: dict[tuple[str, str, str], dict[str, int]] = {}
+    for prompt_id, role, model, response_id, index in known:
+        places.setdefault((prompt_id, role, model), {})[response_id] = index
+    by_text: set[str] = set()
+    for answer in answers:
+        beside = places.setdefault((answer.prompt_id, answer.role, answer.model), {})
+        response_id, index = _place(answer, beside, seen, by_text)
+        beside.setdefault(response_id, index)
+        yield Response(
+            response_id=response_id,
+            prompt_id=answer.prompt_id,
+            role=answer.role,
+            model=answer.model,
+            sample_index=index,
+            content=answer.content,
+            reasoning=answer.reasoning,
+            finish_reason=answer.finish_reason,
+            prompt_tokens=answer.prompt_tokens,
+            completion_tokens=answer.completion_tokens,
+        )
+
+
+def _place(
+    answer: Answer, beside: Mapping[str, int], seen: Seen, by_text: set[str]
+) -> tuple[str, int]:
+    """Return id and sample index of an answer; `beside` has those of its prompt's others.
+
+    `by_text` notes the ids that come from a text, which are no place's.
+    """
+    if answer.sample_index is not None:
+        response_id = _id_of_place(answer, answer.sample_index)
+        seen.claimed.add(response_id)
+        return response_id, answer.sample_index
+    said = (answer.prompt_id, answer.role, answer.model, answer.content, answer.reasoning)
+    text = _digest(repr(said))
+    response_id = content_id("imported", *said, seen.texts[text])
+    seen.texts[text] += 1
+    if response_id not in beside:
+        others = {known: index for known, index in beside.items() if known not in by_text}
+        if placed := _find_placed(answer, others, seen):
+            return placed
+        used = set(beside.values())
+        by_text.add(response_id)
+        return response_id, next(index for index in range(len(used) + 1) if index not in used)
+    by_text.add(response_id)
+    return response_id, beside[response_id]
+
+
+def _find_placed(answer: Answer, others: Mapping[str, int], seen: Seen) -> tuple[str, int] | None:
+    """Return id and place of the first row with this very text that is known by its place."""
+    for index, response_id in sorted((index, known) for known, index in others.items()):
+        if response_id not in seen.claimed and _id_of_place(answer, index) == response_id:
+            seen.claimed.add(response_id)
+            return response_id, index
+    return None
+
+
+def _id_of_place(answer: Answer, index: int) -> str:
+    """Return the id of an answer whose row names its index; once, of every answer."""
+    return content_id("import", answer.prompt_id, answer.role, answer.model, index, answer.text)
 
 
 def _find_prompt(values: Mapping[str, Any], column: str, prompts: PromptIndex) -> str | Fault:
