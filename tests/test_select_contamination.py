@@ -1,7 +1,7 @@
 """Contamination: the published rules counted by hand, rewording found, evidence and what counts."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +73,88 @@ def test_an_allowed_phrase_may_be_shared_and_so_may_boiler_plate() -> None:
     assert screen_texts(build_screen(both, settings), rows).is_empty()
     apart = both.with_columns(pl.Series("benchmark", ["b", "c"]))
     assert screen_texts(build_screen(apart, settings), rows).height == 2
+
+
+QUESTION = (
+    "Which of the three bakers sold the greatest number of rolls before noon on Monday, "
+    "when flour was 12 cents a bag?"
+)
+APPLES = "小明有15个苹果，他给了小红3个，又买了8个。小明现在有多少个苹果？"
+
+
+@pytest.mark.parametrize(
+    "disguise",
+    [
+        lambda text: " ".join(f"{word[:2]}\u200b{word[2:]}" for word in text.split()),
+        lambda text: " ".join(f"{word[:2]}\u00ad{word[2:]}" for word in text.split()),
+        lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
+        lambda text: "\ufeff" + text.replace("fl", "ﬂ"),
+    ],
+)
+def test_what_no_reader_sees_hides_no_item(disguise: Callable[[str], str]) -> None:
+    plain, disguised = scores(QUESTION, QUESTION, disguise(QUESTION))
+    assert plain == disguised and disguised["13-gram"] == 10.0
+    assert scores("Why is the sky blue?", disguise("Why is the sky blue?"))[0]["exact"] == 1.0
+
+
+def test_scripts_without_spaces_are_compared_by_pairs_of_characters() -> None:
+    behind = "请仔细回答下面的问题：" + APPLES + "请给出最后的数字。"
+    other = "一辆汽车以每小时60公里的速度行驶了3个小时，一共行驶了多少公里？"
+    found, reworded, else_ = scores(APPLES, behind, APPLES.replace("小明", "小王"), other)
+    assert found["7-gram"] == 1.0 and found["13-gram"] > 20
+    assert reworded["13-gram"] > 5 and else_ == {}
+    items = frame([APPLES], item_id=["i"], benchmark=["b"])
+    screen = build_screen(items, ContaminationSettings(drop=("13-gram",)))
+    span = screen_texts(screen, frame([behind], text_id=["t"]))["span"][0]
+    assert span == "小明有 15 个苹果 他给了小红 3 个 又买了 8 个 小明现在有多少个苹果"
+
+
+def test_a_question_is_as_short_as_its_own_words_whatever_its_options() -> None:
+    question = "Why is the sky blue?"
+    long = [f"Because of {words(*range(number, number + 9))}." for number in range(4)]
+    items = frame([question], item_id=["i"], benchmark=["b"])
+    chosen = pl.Series("choices", [long], dtype=pl.List(pl.String))
+    other = pl.Series("choices", [[*long[:3], "None of them"]], dtype=pl.List(pl.String))
+    settings = ContaminationSettings(drop=("exact",))
+
+    def finds(item: pl.DataFrame, text: pl.DataFrame) -> bool:
+        return screen_texts(build_screen(item, settings), text).height == 1
+
+    asked = frame([question], text_id=["t"])
+    assert finds(items, asked.with_columns(chosen))
+    assert finds(items.with_columns(chosen), asked)
+    assert finds(items.with_columns(chosen), asked.with_columns(chosen))
+    assert finds(items.with_columns(chosen), asked.with_columns(chosen.list.reverse()))
+    assert not finds(items.with_columns(chosen), asked.with_columns(other))
+    thirteen = frame([words(*range(13))], text_id=["t"]).with_columns(chosen)
+    assert not finds(frame([words(*range(13))], item_id=["i"], benchmark=["b"]), thirteen)
+
+
+def in_chinese(shared_data: Path) -> list[str]:
+    file = shared_data / "decontam" / "abstract_algebra_test_chinese.jsonl"
+    lines = [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+    return [line["text"].split("\n")[0] for line in lines]
+
+
+@pytest.mark.slow
+def test_real_items_are_found_under_disguises(shared_data: Path) -> None:
+    def found(items: Sequence[str], texts: Sequence[str]) -> int:
+        ids = [str(number) for number in range(len(items))]
+        screen = build_screen(
+            frame(items, item_id=ids, benchmark=["b"] * len(ids)), ContaminationSettings()
+        )
+        evidence = screen_texts(screen, frame(texts, text_id=ids))
+        own = evidence.filter(pl.col("text_id") == pl.col("item_id"), pl.col("score") >= 0.64)
+        return own["text_id"].n_unique()
+
+    lines = (shared_data / "seeds" / "gsm8k_test.jsonl").read_text(encoding="utf-8").splitlines()
+    items = [json.loads(line)["question"] for line in lines[:300]]
+    assert (
+        found(items, [" ".join(f"{w[:2]}\u200b{w[2:]}" for w in i.split()) for i in items]) == 300
+    )
+    chinese = in_chinese(shared_data)
+    assert len(chinese) == 100
+    assert found(chinese, [f"请仔细阅读下面的题目，一步一步思考：{each}" for each in chinese]) >= 99
 
 
 def test_the_7_gram_ratio_is_over_the_smaller_side() -> None:

@@ -10,7 +10,13 @@ from taught_store import RUN, fill, identify, taught
 from tasks.recipe import DuplicateSettings
 from tasks.select.clusters import Signed, cluster, gather_signed
 from tasks.select.duplicates import find_duplicates, loosen, match_forms, reduce_to_forms
-from tasks.select.minhash import estimate_similarity, expect_recall, sign, sign_prompts
+from tasks.select.minhash import (
+    as_signatures,
+    estimate_similarity,
+    expect_recall,
+    sign,
+    sign_prompts,
+)
 from tasks.select.words import Words, join_choices
 from tasks.store import Store
 
@@ -28,6 +34,13 @@ def loosened(text: str) -> str:
         ("What a day!  Really?", "What a day really"),
         ("Is 5 − 3 even?", "Is 5 - 3 even?"),
         ("caf\u00e9", "cafe\u0301"),
+        ("\ufeffHow many are left?", "How many are left?\u200b"),
+        ("Which mor\u00adning?", "Which morning?"),
+        ("Add １２ and ３．", "Add 12 and 3."),
+        ("Is x² > 2?", "Is x^2 > 2?"),
+        ("Add ½ and 1½", "Add 1/2 and 1 1/2"),
+        ("Sell **12** of *the* rolls.", "Sell 12 of the rolls."),
+        ("有十五个苹果吗？", "有十五个苹果吗?"),
     ],
 )
 def test_case_and_sentence_marks_do_not_matter(one: str, other: str) -> None:
@@ -45,10 +58,57 @@ def test_case_and_sentence_marks_do_not_matter(one: str, other: str) -> None:
         ("List {1,2}", "List {12}"),
         ("(2 + 3) * 4", "2 + 3 * 4"),
         ("x²", "x2"),
+        ("1½", "11/2"),
+        ("2 *3 and 4* 5", "2 3 and 4 5"),
+        ("2**3 + 4**5", "23 + 45"),
+        ("def f(*a): g(*a)", "def f(a): g(a)"),
     ],
 )
 def test_what_carries_meaning_in_mathematics_stays(one: str, other: str) -> None:
     assert loosened(one) != loosened(other)
+
+
+BAKER = (
+    "A baker makes 12 trays of 24 rolls each morning and sells three quarters of them. "
+    "How many rolls are left?"
+)
+CAR = (
+    "一辆汽车以每小时60公里的速度行驶，行驶了3个小时后停下来休息，然后又以每小时80公里的速度行驶了"
+    "2个小时，请问这辆汽车一共行驶了多少公里？"
+)
+
+
+def signs(*texts: str) -> tuple[list[int], float]:
+    """Return the guards of two texts and the estimated similarity of their signatures."""
+    rows = pl.DataFrame({"prompt_id": [*"ab"], "text": texts}).with_columns(
+        choices=pl.lit(None, pl.List(pl.String))
+    )
+    signed = sign_prompts(rows, join_choices(rows), DuplicateSettings())
+    first, second = (row[None] for row in as_signatures(signed["signature"], 112))
+    return signed["numbers"].to_list(), float(estimate_similarity(first, second)[0])
+
+
+@pytest.mark.parametrize(
+    "disguised",
+    [
+        BAKER.replace("12", "**12**").replace("three quarters", "*three quarters*"),
+        BAKER.replace("12", "１２"),
+        BAKER.replace("baker", "ba\u200bker").replace("morning", "mor\u00adning"),
+        BAKER.replace(" ", "\u00a0"),
+        "\ufeff" + BAKER + "\u200b",
+    ],
+)
+def test_what_no_reader_sees_makes_no_other_signature(disguised: str) -> None:
+    (one, other), similarity = signs(BAKER, disguised)
+    assert (one == other, similarity) == (True, 1.0)
+
+
+def test_scripts_without_spaces_have_words_too() -> None:
+    (one, other), similarity = signs(CAR, CAR.replace("请问", "") + "谢谢")
+    assert one == other and similarity > 0.7
+    for changed in (CAR.replace("80", "90"), CAR.replace("一辆", "两辆")):
+        (one, other), similarity = signs(CAR, changed)
+        assert one != other and similarity > 0.7
 
 
 def test_a_seed_represents_a_rewrite_and_an_answered_prompt_one_without(store: Store) -> None:

@@ -10,11 +10,15 @@ from tasks.select.words import (
     SPACED,
     WORD,
     Words,
+    close_up,
     find_runs,
+    fold_texts,
     hash_runs,
     hash_windows,
+    join_choices,
     read_words,
     split_words,
+    spread,
 )
 
 SIGNS = "ab9 .,_-'\n\t\x00\x1c\x1f\x7fé\u0301ß二\u00a0\u0085\u2003٣"
@@ -80,3 +84,34 @@ def test_runs_that_a_sieve_holds_are_found_where_they_are() -> None:
     assert set(found.hashes.tolist()) == {wanted}
     assert found.owners.tolist() == [0, 2, 3]
     assert found.places.tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("written", "compared"),
+    [
+        ("plain", "plain"),
+        ("ﬁne １２ co\u00adop\u200b", "fine 12 coop"),
+        ("x² + x¹² = 1½", "x^2 + x^12 = 1 1/2"),
+        ("e\u0301 ✂\ufe0f", "é ✂"),
+    ],
+)
+def test_folded_texts_are_without_what_only_their_encoding_tells_apart(
+    written: str, compared: str
+) -> None:
+    texts = pl.Series([written, "other", None])
+    assert fold_texts(texts).to_list() == [compared, "other", None]
+    assert texts[0] == written
+
+
+def test_characters_without_spaces_between_them_come_in_pairs_and_can_be_read_again() -> None:
+    texts = pl.DataFrame(
+        {"text": ["小明有15个苹果，OK", "Ducks"], "choices": [["红", "Blue"], None]}
+    )
+    joined = join_choices(texts)
+    assert split_words(joined).to_list() == [
+        ["小", "小明", "明有", "有", "15", "个", "个苹", "苹果", "果", "ok", "红", "红", "blue"],
+        ["ducks"],
+    ]
+    spelt = pl.DataFrame({"text": split_words(joined).list.join(" ")})
+    assert spelt.select(close_up(pl.col("text")))["text"][0] == "小明有 15 个苹果 ok 红 blue"
+    assert spread(pl.Series(["ไทย", None])).to_list() == [" ไ ไท ทย ย ", None]

@@ -21,7 +21,7 @@ from tasks.select.chunks import map_chunks
 from tasks.select.clusters import cluster, cluster_pairs, gather_signed
 from tasks.select.embed import name_embedder
 from tasks.select.minhash import name_signature, sign_prompts
-from tasks.select.words import join_choices
+from tasks.select.words import fold, join_choices, leave_out_emphasis
 from tasks.settled import unless_settled
 from tasks.store import Store, open_store
 
@@ -45,14 +45,16 @@ _SENTENCE_MARK = r"(\S)[.,;:?…]+!*(\s|$)"
 _EXCLAMATION = r"(\p{L}\p{L})!+(\s|$)"
 _WIDE_SPACE = r"\s{2,}|[^\S ]"  # leaves single spaces alone: most of a text would be rewritten
 _TYPOGRAPHY = {"“": '"', "”": '"', "„": '"', "‘": "'", "’": "'", "–": "-", "−": "-", "—": "-"}
+_TYPOGRAPHY |= {"。": ". "}
 
 
 def loosen(text: pl.Expr) -> pl.Expr:
     """Return the form under which two texts ask the same, looser than `identity.normalise`."""
-    is_ascii = text.str.len_bytes() == text.str.len_chars()  # and so in form C already
-    foreign = pl.when(~is_ascii).then(text).str.normalize("NFC").str.to_lowercase()
+    is_ascii = text.str.len_bytes() == text.str.len_chars()
+    foreign = fold(pl.when(~is_ascii).then(text)).str.to_lowercase()
+    typed = pl.coalesce(foreign.str.replace_many(_TYPOGRAPHY), text.str.to_lowercase())
     return (
-        pl.coalesce(foreign.str.replace_many(_TYPOGRAPHY), text.str.to_lowercase())
+        leave_out_emphasis(typed)
         .str.replace_all(_SENTENCE_MARK, "${1} ")
         .str.replace_all(_EXCLAMATION, "${1} ")
         .str.replace_all(_WIDE_SPACE, " ")

@@ -15,11 +15,19 @@ from numpy.typing import NDArray
 
 from tasks.identity import content_id
 from tasks.recipe import DuplicateSettings
-from tasks.select.words import Words, hash_runs, hash_short, read_words, split_words
+from tasks.select.words import (
+    UNSPACED,
+    Words,
+    hash_runs,
+    hash_short,
+    leave_out_emphasis,
+    read_words,
+    split_words,
+)
 
 RUN = 5  # words in a row, as FineWeb has it (arXiv 2406.17557)
 CHANCE = 1 / 256  # two bytes agree by chance
-_VERSION = 2
+_VERSION = 3
 _SEED = 14 * 8
 _MIX = np.uint32(0x2C1B3C6D)
 _RUNS_AT_A_TIME = 64_000  # as many numbers as the processor's cache holds
@@ -30,9 +38,11 @@ _NUMBER_WORDS = (
     "|thousand|million|billion|dozen|half|twice|double|thrice|triple|third|quarter|fifth|tenth"
 )
 _NUMBER = r"\d+(?:[.,]\d+)*"
-_NUMBERS = rf"{_NUMBER}|\b(?:{_NUMBER_WORDS})\b"
+_NUMERALS = "[零〇一二两兩三四五六七八九十百千万萬亿億半]"
+_NUMBERS = rf"{_NUMBER}|\b(?:{_NUMBER_WORDS})\b|{_NUMERALS}"
 _FORMULA = r"[+*/^=<>×÷√\\|]|\d\s*[-−!]|[-−]\s*\d"
-_FORMULA_SIGNS = rf"{_NUMBERS}|\b\p{{L}}\b|[^\p{{L}}\p{{N}}\s.,;:?\"“”]"
+# A letter by itself is a variable; a character beside another script's is the end of a word.
+_FORMULA_SIGNS = rf"{_NUMBERS}|\b[\p{{L}}--[{UNSPACED}]]\b|[^\p{{L}}\p{{N}}\s.,;:?。、\"“”]"
 
 
 def name_signature(settings: DuplicateSettings) -> str:
@@ -114,6 +124,7 @@ def _find_signs(texts: pl.Series) -> pl.Series:
     """Return what must be the same: of a text with a formula all signs, of others the numbers."""
     formula = pl.col("text").str.contains(_FORMULA)
     # An expression looks at every text that is no null, whichever branch it is in.
+    texts = pl.DataFrame({"text": texts}).select(leave_out_emphasis(pl.col("text")))["text"]
     found = pl.coalesce(
         pl.when(formula).then(pl.col("text")).str.extract_all(_FORMULA_SIGNS),
         pl.when(~formula).then(pl.col("text")).str.extract_all(_NUMBERS),

@@ -19,7 +19,19 @@ from tasks.recipe import ContaminationSettings
 from tasks.select import code, grams, similarity
 from tasks.select.duplicates import loosen, loosen_choices
 from tasks.select.stems import STOP_WORDS
-from tasks.select.words import WORD, Hashes, Words, hash_runs, join_choices, read_words, split_words
+from tasks.select.words import (
+    WORD,
+    Hashes,
+    Places,
+    Words,
+    as_array,
+    close_up,
+    fold_texts,
+    hash_runs,
+    join_choices,
+    read_words,
+    split_words,
+)
 
 EXACT, SIMILAR, CODE, EMBEDDING = "exact", "similar", "code", "embedding"
 EXACT_BELOW = 13  # words; what is longer has 13-grams
@@ -27,7 +39,7 @@ SPAN_CHARACTERS = 400
 ITEMS_PER_TEXT = 20  # boiler-plate shared with hundreds of items needs no hundreds of rows
 BOTH_ORDERS = 1.0  # embedding: the share of the judge's two words that say that it is the item
 RECORDED_BELOW = 0.05  # similarity, code: how far below the threshold a hit is still recorded
-_VERSION = 3
+_VERSION = 4
 _EVIDENCE = {
     "text_id": pl.String,
     "item_id": pl.String,
@@ -88,7 +100,7 @@ def build_screen(items: pl.DataFrame, settings: ContaminationSettings) -> Screen
         lists=split_words(texts),
         gram_indexes=tuple(indexes),
         similar=similarity.index_items(texts) if SIMILAR in wanted else None,
-        code=code.index_items(items["text"]) if CODE in wanted else None,
+        code=code.index_items(fold_texts(items["text"])) if CODE in wanted else None,
         forms=_find_forms(items, "item") if EXACT in wanted else None,
         more_than={
             "13-gram": 0.0,
@@ -123,7 +135,9 @@ def screen_texts(screen: Screen, rows: pl.DataFrame, *, quoting_only: bool = Fal
         named = _name_shared(matches, texts, screen.lists)
         found.append(_as_evidence(screen, rows, named, SIMILAR))
     if screen.code is not None and not quoting_only:
-        matches = code.match_code(screen.code, rows["text"], screen.more_than[CODE], ITEMS_PER_TEXT)
+        matches = code.match_code(
+            screen.code, fold_texts(rows["text"]), screen.more_than[CODE], ITEMS_PER_TEXT
+        )
         named = _name_shared(matches, texts, screen.lists)
         found.append(_as_evidence(screen, rows, named, CODE))
     return pl.concat(found).sort(
@@ -137,8 +151,9 @@ def _allow(
     """Return the 13-grams that anybody may have; Algorithm 1 knows such a list for them alone."""
     if rule.method != "13-gram":
         return np.empty(0, np.uint64)
-    phrases = pl.Series(settings.allowed, dtype=pl.String).str.to_lowercase()
-    declared = hash_runs(read_words(phrases), rule.size).hashes
+    phrases = pl.DataFrame({"text": settings.allowed}, schema={"text": pl.String})
+    alone = phrases.with_columns(choices=pl.lit(None, pl.List(pl.String)))
+    declared = hash_runs(read_words(join_choices(alone)), rule.size).hashes
     if settings.common_after is None:
         return declared
     common = grams.find_common(words, benchmarks, rule.size, settings.common_after)
@@ -152,7 +167,7 @@ def _match_exact(
 
     The options need not agree where one side has none: an open form of a choice is the same item.
     """
-    short = np.flatnonzero(words.lengths < EXACT_BELOW)
+    short = _find_short(rows, words)
     forms = _find_forms(rows[short], "text").with_columns(pl.Series("text", short))
     matched = forms.join(items, on="form", suffix="_of_item").filter(
         pl.col("options").is_null()
@@ -164,11 +179,22 @@ def _match_exact(
     return _as_evidence(screen, rows, hits, EXACT)
 
 
+def _find_short(rows: pl.DataFrame, words: Words) -> Places:
+    """Return which texts have fewer than 13 words of their own, however long their options are."""
+    short = words.lengths < EXACT_BELOW
+    with_options = np.flatnonzero(~short & as_array(rows["choices"].list.len().fill_null(0) > 0))
+    alone = rows[with_options].with_columns(choices=pl.lit(None, rows["choices"].dtype))
+    short[with_options] = read_words(join_choices(alone)).lengths < EXACT_BELOW
+    return np.flatnonzero(short)
+
+
 def _find_forms(texts: pl.DataFrame, numbered: str) -> pl.DataFrame:
+    """Return forms of texts and of their options, in whichever order these stand."""
+    options = pl.col("choices").cast(pl.List(pl.String)).list.sort()
     return texts.select(
         pl.int_range(pl.len()).alias(numbered),
         loosen(pl.col("text")).alias("form"),
-        loosen_choices(pl.col("choices")).alias("options"),
+        loosen_choices(options).alias("options"),
     )
 
 
@@ -176,7 +202,8 @@ def _quote(matches: pl.DataFrame, texts: pl.Series, rule: grams.GramRule) -> pl.
     """Add the words of the longest stretch of shared runs."""
     of_text = pl.Series("words", _spell(matches["text"], texts, rule.pattern))
     stretch = pl.col("words").list.slice(pl.col("start"), pl.col("length") + rule.size - 1)
-    return matches.with_columns(of_text).with_columns(stretch.list.join(" ").alias("span"))
+    quoted = close_up(stretch.list.join(" ")).alias("span")
+    return matches.with_columns(of_text).with_columns(quoted)
 
 
 def _spell(matched: pl.Series, texts: pl.Series, pattern: str = WORD) -> pl.Series:

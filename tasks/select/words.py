@@ -7,8 +7,12 @@ Everything is one flat array of 64-bit hashes and the place where each text star
 neither 1.4 million prompts nor their 64 million 5-grams are ever Python objects. Words are found
 in the bytes of the texts, eight at a time, which takes a third of the time of a regular expression;
 one that is not ASCII goes through the expression first, and comes out the same.
+
+What is compared is a form of a text that is kept nowhere: `fold` takes out what a reader does not
+see, such as a soft hyphen, `spread` makes words of scripts that put no spaces between them.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,11 +22,24 @@ from numpy.typing import NDArray
 
 WORD = r"[\p{L}\p{N}]+"
 SPACED = r"\S+"
+UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"  # in a class
 TEXTS_AT_A_TIME = 1_000  # their bytes and words stay in the processor's cache
 Bytes = NDArray[np.uint8]
 Flags = NDArray[np.bool_]
 Hashes = NDArray[np.uint64]
 Places = NDArray[np.int64]
+_UNSPACED = f"[{UNSPACED}]"
+# Not the letters and marks that most texts of European languages have, and that stay as they are.
+_ODD = "[^\x00-\x7fÀ-ÖØ-öø-ÿ‘’“”„–—−×÷°€£]"
+_RAISED = "[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿⁱ]+"
+_FRACTION = "[¼½¾⅐-⅞↉]"
+# Soft hyphens, marks of width zero and of direction, byte order marks; and what chooses a glyph.
+_UNSEEN = r"[\p{Cf}\x{34F}\x{FE00}-\x{FE0F}]"
+# At words' ends; by one star alone only what begins with a letter: 2 *3* 4 is a product.
+_EMPHASIS = (
+    r"""(^|[\s(“"'])\*(?:\*{1,2}([^\s*](?:[^*\n]*[^\s*])?)\*{2,3}|(\p{L}(?:[^*\n]*[^\s*])?)\*)"""
+    r"""($|[\s.,;:?!)”"'])"""
+)
 _MULTIPLIER = 0x9E3779B97F4A7C15  # odd, so that no bit of a word's hash is lost
 _ALL_BITS = 2**64 - 1
 _LENGTH_FACTOR, _FIRST_MIX, _SECOND_MIX = (
@@ -65,15 +82,90 @@ class Words:
         return Words(self.hashes[places + np.arange(len(places))], starts)
 
 
+def fold(text: pl.Expr) -> pl.Expr:
+    """Return texts without what their encoding alone tells apart: width, ligatures, soft hyphens.
+
+    Unlike `identity.normalise`, by which prompts are known, this is for comparing alone. A raised
+    digit is written as a power and ½ as 1/2 first, or x² were the same as x2 and 1½ as 11/2.
+    """
+    return text.map_batches(fold_texts, return_dtype=pl.String)
+
+
+def fold_texts(texts: pl.Series) -> pl.Series:
+    """Return the same of a series; texts of plain letters, as most are, are left as they are."""
+    return _rewrite(texts, _find_odd(texts), _fold)
+
+
+def _fold(texts: pl.Series) -> pl.Series:
+    return (
+        texts.str.replace_all(_RAISED, "^${0}")
+        .str.replace_all(_FRACTION, " ${0}")
+        .str.normalize("NFKC")
+        .str.replace_all("\u2044", "/", literal=True)
+        .str.replace_all(_UNSEEN, "")
+    )
+
+
+def spread(texts: pl.Series) -> pl.Series:
+    """Return texts with the characters of scripts without spaces in overlapping pairs.
+
+    有15个苹果 becomes 有 有 15 个 个苹 苹果 果. Where words end only a dictionary knows; pairs of
+    characters are what is searched for without one.
+    """
+    apart = texts.str.replace_all(f"{_UNSPACED}+", " ${0} ")
+    return apart.str.replace_all(_UNSPACED, "${0} ${0}")
+
+
+def close_up(spread_text: pl.Expr) -> pl.Expr:
+    """Return words of a spread text, one space between them, about as they were written."""
+    return spread_text.str.replace_all(f"({_UNSPACED}) {_UNSPACED}", "${1}")
+
+
+def leave_out_emphasis(text: pl.Expr) -> pl.Expr:
+    """Return texts without Markdown's stars around words: `**12**` is 12, and 2 * 3 * 4 stays."""
+    return text.map_batches(_leave_out_stars, return_dtype=pl.String)
+
+
+def _leave_out_stars(texts: pl.Series) -> pl.Series:
+    def leave_out(starred: pl.Series) -> pl.Series:
+        for _ in range(2):  # A sign between two of them is part of one match alone.
+            starred = starred.str.replace_all(_EMPHASIS, "${1}${2}${3}${4}")
+        return starred
+
+    return _rewrite(texts, _which(texts.str.contains("*", literal=True)), leave_out)
+
+
+def _find_odd(texts: pl.Series) -> Places:
+    """Return which texts have a sign that has another form, or a script without spaces."""
+    foreign = _which(texts.str.len_bytes() != texts.str.len_chars())
+    return foreign[_which(texts[foreign].str.contains(_ODD))]
+
+
+def _which(flags: pl.Series) -> Places:
+    return np.flatnonzero(as_array(flags.fill_null(value=False)))
+
+
+def _rewrite(
+    texts: pl.Series, chosen: Places, change: Callable[[pl.Series], pl.Series]
+) -> pl.Series:
+    """Return texts with some of them changed; an expression would go through all of them."""
+    return texts.clone().scatter(chosen, change(texts[chosen])) if len(chosen) else texts
+
+
 def join_choices(texts: pl.DataFrame) -> pl.Series:
-    """Return the lower-case text of each row of `text` and `choices`, the options at its end."""
+    """Return what is compared of each row of `text` and `choices`, the options at its end.
+
+    It is folded, spread and in lower case.
+    """
     whole = pl.concat_str(
         pl.col("text"),
         pl.col("choices").cast(pl.List(pl.String)).list.join(" "),
         separator=" ",
         ignore_nulls=True,
     )
-    return texts.select(whole.str.to_lowercase().alias("whole"))["whole"]
+    joined = texts.select(whole.alias("whole"))["whole"]
+    compared = _rewrite(joined, _find_odd(joined), lambda odd: spread(_fold(odd)))
+    return compared.str.to_lowercase()
 
 
 def split_words(texts: pl.Series, pattern: str = WORD) -> pl.Series:
