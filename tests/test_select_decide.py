@@ -446,3 +446,44 @@ def test_a_domain_keeps_its_share_of_seeds() -> None:
     # One seed of 0.4 at least: 1 / 0.4 = 2.5, so one rewrite may stand beside it.
     assert decided["reason"].to_list() == ["kept", "kept", *["over_synthetic"] * 3]
     assert decide(as_evidence(rows), SelectSettings())["kept"].all()
+
+
+def count_kept(decided: pl.DataFrame, rows: list[dict[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Return the seeds and rewrites that are kept, by domain."""
+    kept = as_evidence(rows).join(decided.filter("kept"), on="prompt_id", how="semi")
+    is_seed = pl.col("kind") == "seed"
+    counted = kept.group_by("domain").agg(is_seed.sum().alias("seeds"), (~is_seed).sum())
+    return {domain: (seeds, rewrites) for domain, seeds, rewrites in counted.iter_rows()}
+
+
+def test_the_mixture_is_of_what_the_share_of_seeds_leaves() -> None:
+    math = {"domain": "math"}
+    rows = [
+        *(sound(kind="seed", **math) for _ in range(20)),
+        *(sound(kind="rewrite", **math) for _ in range(180)),
+        *(sound(kind="seed", domain="code") for _ in range(200)),
+    ]
+    halves = SelectSettings(mixture={"math": 0.5, "code": 0.5}, organic_share=0.5)
+    decided = decide(as_evidence(rows), halves)
+    # 20 seeds bear 20 rewrites; 40 are a half, so 40 of code are the other.
+    assert count_kept(decided, rows) == {"math": (20, 20), "code": (40, 0)}
+    reasons = dict(decided["reason"].value_counts().iter_rows())
+    assert reasons == {"kept": 80, "over_synthetic": 160, "over_mixture": 160}
+
+
+def test_a_mixture_that_takes_little_of_a_domain_takes_no_more_of_its_rewrites() -> None:
+    far = {"correct": 2, "wrong": 6}  # so that rewrites, at a half, go first
+    rows = [
+        *(sound(kind="seed", domain="math", **far) for _ in range(20)),
+        *(sound(kind="rewrite", domain="math") for _ in range(180)),
+        *(sound(kind="seed", domain="code") for _ in range(60)),
+    ]
+    quarter = SelectSettings(mixture={"math": 0.25, "code": 0.75}, organic_share=0.5)
+    decided = decide(as_evidence(rows), quarter)
+    # 60 of code are three quarters, so 20 of math are one: ten seeds and the ten that they bear.
+    assert count_kept(decided, rows) == {"math": (10, 10), "code": (60, 0)}
+    assert (
+        decided.filter(pl.col("reason") == "over_synthetic")["detail"]
+        .str.contains("the mixture takes 10")
+        .any()
+    )

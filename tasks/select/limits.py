@@ -94,6 +94,10 @@ def drop_over_target(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Data
 
 
 def drop_outside_mixture(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    """Drop what is over a domain's share, and of it rewrites first that its seeds would not bear.
+
+    Comes after `drop_over_organic`: what that takes away is not there to be mixed.
+    """
     if not settings.mixture:
         return prompts
     domain = pl.col("domain")
@@ -104,8 +108,10 @@ def drop_outside_mixture(prompts: pl.DataFrame, settings: SelectSettings) -> pl.
     available = dict(teachable.group_by("domain").len().iter_rows())
     counts = count_mixture(available, settings.mixture, settings.freeze)
     quota = domain.replace_strict(counts, default=None, return_dtype=pl.Int64)
+    borne = {name: int(n * (1 - settings.organic_share) + _ROUNDING) for name, n in counts.items()}
     return (
-        prompts.pipe(rank_open, "domain", ["is_anchor", "distance", "prompt_id"])
+        prompts.pipe(_drop_rewrites_over, borne, "the mixture takes")
+        .pipe(rank_open, "domain", ["is_anchor", "distance", "prompt_id"])
         .pipe(
             drop,
             (pl.col("rank") > quota) & pl.col("anchor").is_null(),
@@ -128,12 +134,17 @@ def drop_over_organic(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Dat
     share = settings.organic_share
     if not share:
         return prompts
-    is_seed = pl.col("kind") == "seed"
     open_ones = prompts.filter(pl.col("reason").is_null(), pl.col("anchor").is_null())
-    seeds = open_ones.filter(is_seed).group_by("domain").len()
-    room = {name: int(count * (1 - share) / share + _ROUNDING) for name, count in seeds.iter_rows()}
-    quota = pl.col("domain").replace_strict(room, default=0, return_dtype=pl.Int64)
-    rewrites = pl.when(~is_seed & pl.col("anchor").is_null()).then("domain")
+    seeds = dict(open_ones.group_by("domain").agg((pl.col("kind") == "seed").sum()).iter_rows())
+    room = {name: int(count * (1 - share) / share + _ROUNDING) for name, count in seeds.items()}
+    return _drop_rewrites_over(prompts, room, "its seeds allow")
+
+
+def _drop_rewrites_over(prompts: pl.DataFrame, most: dict[str, int], why: str) -> pl.DataFrame:
+    """Drop the rewrites of which a domain has more than this; anchors are counted elsewhere."""
+    domain, is_rewrite = pl.col("domain"), pl.col("kind") != "seed"
+    quota = domain.replace_strict(most, default=None, return_dtype=pl.Int64)
+    rewrites = pl.when(is_rewrite & pl.col("anchor").is_null()).then(domain)
     return (
         prompts.with_columns(rewrites.alias("pool"))
         .pipe(rank_open, "pool", ["distance", "prompt_id"])
@@ -142,7 +153,7 @@ def drop_over_organic(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Dat
             pl.col("rank") > quota,
             "select",
             "over_synthetic",
-            pl.format("rank {} of the rewrites in {}, its seeds allow {}", "rank", "pool", quota),
+            pl.format(f"rank {{}} of the rewrites in {{}}, {why} {{}}", "rank", "pool", quota),
         )
         .drop("pool")
     )
