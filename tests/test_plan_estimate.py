@@ -26,7 +26,7 @@ from tasks.plan.estimate import (
 from tasks.plan.history import Calls
 from tasks.plan.lessons import share_of_mixture
 from tasks.plan.price import Cost, Demand, Span, add_costs, price
-from tasks.recipe import ModelSettings, Recipe, VerifierError
+from tasks.recipe import ModelSettings, Recipe, SelectSettings, VerifierError
 from tests.conftest import MakeRecipe
 from tests.planned import models
 
@@ -254,7 +254,20 @@ def test_a_budget_says_whether_it_holds_and_where_a_run_would_stop(make_recipe: 
 
 def test_a_mixture_leaves_room_for_no_more_than_its_shares() -> None:
     likely = {"math": exact(20), "law": exact(5)}
-    shares = share_of_mixture({"math": 0.5, "code": 0.5}, {"math": 60, "code": 40}, likely)
+    mixed = SelectSettings(mixture={"math": 0.5, "code": 0.5})
+    shares = share_of_mixture(mixed, {"math": 60, "code": 40}, likely)
     # 40 of code are there, so 40 of the 80 of math are taken, and none of what has no share.
     assert shares == {"math": 0.5, "code": 1.0, "law": 0.0}
-    assert share_of_mixture({}, {"math": 1}, likely) == {"math": 1.0, "law": 1.0}
+    nothing = share_of_mixture(SelectSettings(), {"math": 1}, likely)
+    assert nothing == {"math": 1.0, "law": 1.0}
+
+
+def test_a_frozen_domain_leaves_the_others_their_shares_beside_what_it_has() -> None:
+    mixture = {"math": 0.5, "code": 0.25, "science": 0.25}
+    kept, likely = {"math": 90}, {"code": exact(100), "science": exact(10)}
+    frozen = share_of_mixture(SelectSettings(mixture=mixture, freeze=("math",)), kept, likely)
+    # 90 of math are a half, so 45 of code are a quarter; science has no more than its 10.
+    assert frozen == {"math": 1.0, "code": 0.45, "science": 1.0}
+    # Were math not frozen, science's 10 would be a quarter of 40.
+    melted = share_of_mixture(SelectSettings(mixture=mixture), kept, likely)
+    assert melted == {"math": 20 / 90, "code": 0.1, "science": 1.0}

@@ -13,7 +13,7 @@ from tasks.plan import pending
 from tasks.plan.assumed import assume_sampling
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.forecast import Coming, Forecast, count_demands, forecast_answers
-from tasks.recipe import Recipe
+from tasks.recipe import Recipe, SelectSettings
 from tasks.select.decide import decide, decide_prompts, read_evidence
 from tasks.select.limits import count_mixture
 from tasks.store import Store
@@ -49,7 +49,7 @@ def forecast_teacher(
     waiting = _count(prompts.join(undecided, on="prompt_id", how="semi"))
     likely = _expect_kept(recipe, prompts, decided, waiting, coming)
     kept = decided.filter("kept")
-    taken = share_of_mixture(recipe.select.mixture, _count(kept), likely)
+    taken = share_of_mixture(recipe.select, _count(kept), likely)
     ids = kept["prompt_id"].to_list()
     lessons = pending.pending_lessons(store, recipe, _read(store, ids))
     open_now = _count(lessons.join(prompts, on="prompt_id"))
@@ -76,16 +76,20 @@ def forecast_teacher(
 
 
 def share_of_mixture(
-    mixture: dict[str, float], kept: Mapping[str, int], likely: Mapping[str, Estimate]
+    select: SelectSettings, kept: Mapping[str, int], likely: Mapping[str, Estimate]
 ) -> dict[str, float]:
-    """Return the share of each domain's prompts in the band that the mixture has room for."""
+    """Return the share of each domain's prompts in the band that the mixture has room for.
+
+    Frozen domains keep what they have, as when it is decided.
+    """
     available = {
         name: kept.get(name, 0) + (likely[name].expected if name in likely else 0.0)
         for name in {*kept, *likely}
     }
-    if not mixture:
+    if not select.mixture:
         return dict.fromkeys(available, 1.0)
-    quota = count_mixture({name: round(count) for name, count in available.items()}, mixture)
+    counts = {name: round(count) for name, count in available.items()}
+    quota = count_mixture(counts, select.mixture, select.freeze)
     return {
         name: min(1.0, quota.get(name, 0) / count) if count else 0.0
         for name, count in available.items()
