@@ -103,6 +103,25 @@ def test_what_no_reader_sees_makes_no_other_signature(disguised: str) -> None:
     assert (one == other, similarity) == (True, 1.0)
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("What does `print('A')` print?", "What does `print('a')` print?", False),
+        ("Run:\n```\nN = 1\nn = 2\n```", "Run:\n```\nn = 1\nn = 2\n```", False),
+        ("What does `print('A')` print?", "what does `print('A')` print", True),
+        ("Run:\n```Python\nn = 2\n```", "run:\n```python\nn = 2\n```", True),
+        ("What Does It Print?", "What does it print?", True),
+    ],
+)
+def test_capitals_count_in_code_and_nowhere_else(one: str, other: str, same: bool) -> None:
+    rows = pl.DataFrame({"prompt_id": [*"ab"], "text": [one, other]}).with_columns(
+        kind=pl.lit("seed"), has_answer=pl.lit(value=True), choices=pl.lit(None, pl.List(pl.String))
+    )
+    assert match_forms(reduce_to_forms(rows)).height == same
+    (first, second), similarity = signs(one, other)
+    assert (first == second, similarity) == (same, 1.0)
+
+
 def test_scripts_without_spaces_have_words_too() -> None:
     (one, other), similarity = signs(CAR, CAR.replace("请问", "") + "谢谢")
     assert one == other and similarity > 0.7

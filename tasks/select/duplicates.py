@@ -21,7 +21,7 @@ from tasks.select.chunks import map_chunks
 from tasks.select.clusters import cluster, cluster_pairs, gather_signed
 from tasks.select.embed import name_embedder
 from tasks.select.minhash import name_signature, sign_prompts
-from tasks.select.words import fold, join_choices, leave_out_emphasis
+from tasks.select.words import find_capitals, fold, join_choices, leave_out_emphasis
 from tasks.settled import unless_settled
 from tasks.store import Store, open_store
 
@@ -73,6 +73,7 @@ def reduce_to_forms(prompts: pl.DataFrame) -> pl.DataFrame:
     form = pl.concat_str(
         loosen(pl.col("text")),
         loosen_choices(pl.col("choices")),
+        "\x1d" + pl.col("text").map_batches(find_capitals, return_dtype=pl.String),
         separator="\x1e",
         ignore_nulls=True,
     )

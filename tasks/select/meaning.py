@@ -131,7 +131,7 @@ def _describe(store: Store, pairs: pl.DataFrame, embedder: str) -> pl.DataFrame:
     """Leave out pairs of one root, and say of the others whether their numbers are the same."""
     ids = pl.concat([pairs["prompt_id"], pairs["other_id"]]).unique().to_list()
     texts = store.query("neighbour_texts", prompt_ids=ids)
-    guards = guard_numbers(join_choices(texts), texts["choices"], numbers=True)
+    guards = guard_numbers(texts, join_choices(texts), numbers=True)
     known = texts.select("prompt_id", "root_id", guard=guards)
     return (
         pairs.unique(["prompt_id", "other_id"], maintain_order=True)

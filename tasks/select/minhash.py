@@ -18,6 +18,7 @@ from tasks.recipe import DuplicateSettings
 from tasks.select.words import (
     UNSPACED,
     Words,
+    find_capitals,
     hash_runs,
     hash_short,
     leave_out_emphasis,
@@ -58,12 +59,13 @@ def sign_prompts(
     """Return prompt_id, numbers and signature of the prompts that have a word.
 
     `texts` are their lower-case texts, options at the end. `numbers` is a hash of what must be the
-    same in duplicates: the numbers in their order, in formulas every sign, and whether there are
-    options. Where the recipe says that numbers make no difference it only tells of the options.
+    same in duplicates: the numbers in their order, in formulas every sign, capitals in code, and
+    whether there are options. Where the recipe says that numbers make no difference it only tells
+    of the options.
     """
     wording = texts if settings.numbers == "distinct" else _mask_numbers(split_words(texts))
     signatures, signed = sign(read_words(wording), settings.bands * settings.rows)
-    guards = guard_numbers(texts, prompts["choices"], numbers=settings.numbers == "distinct")
+    guards = guard_numbers(prompts, texts, numbers=settings.numbers == "distinct")
     return pl.DataFrame(
         {
             "prompt_id": prompts["prompt_id"],
@@ -108,16 +110,20 @@ def as_signatures(values: pl.Series, permutations: int) -> Signatures:
     return whole.reshape(-1, permutations)
 
 
-def guard_numbers(texts: pl.Series, choices: pl.Series, *, numbers: bool) -> pl.Series:
-    """Return a hash of what two duplicates must have in common beside their words."""
+def guard_numbers(prompts: pl.DataFrame, texts: pl.Series, *, numbers: bool) -> pl.Series:
+    """Return a hash of what two duplicates must have in common beside their words.
+
+    `texts` are what is compared of the prompts' text and choices.
+    """
     options = pl.col("choices").list.len().fill_null(0) > 0
-    frame = pl.DataFrame({"text": texts, "choices": choices})
     if not numbers:
-        return frame.select(options.cast(pl.UInt64).alias("guard"))["guard"]
-    signs = _find_signs(texts)
-    return frame.select(
-        pl.struct(signs.alias("text"), options.alias("options")).hash(seed=0).alias("guard")
-    )["guard"]
+        return prompts.select(options.cast(pl.UInt64).alias("guard"))["guard"]
+    same = prompts.select(
+        _find_signs(texts).alias("text"),
+        options.alias("options"),
+        find_capitals(prompts["text"]).alias("capitals"),
+    )
+    return same.select(pl.struct(pl.all()).hash(seed=0).alias("guard"))["guard"]
 
 
 def _find_signs(texts: pl.Series) -> pl.Series:

@@ -40,6 +40,9 @@ _EMPHASIS = (
     r"""(^|[\s(“"'])\*(?:\*{1,2}([^\s*](?:[^*\n]*[^\s*])?)\*{2,3}|(\p{L}(?:[^*\n]*[^\s*])?)\*)"""
     r"""($|[\s.,;:?!)”"'])"""
 )
+_CODE_SPAN = r"(?s)```.*?```|`[^`\n]+`"
+_FENCE = r"```[\w+#-]*"
+_CAPITALISED = r"\w*\p{Lu}\w*"
 _MULTIPLIER = 0x9E3779B97F4A7C15  # odd, so that no bit of a word's hash is lost
 _ALL_BITS = 2**64 - 1
 _LENGTH_FACTOR, _FIRST_MIX, _SECOND_MIX = (
@@ -133,6 +136,18 @@ def _leave_out_stars(texts: pl.Series) -> pl.Series:
         return starred
 
     return _rewrite(texts, _which(texts.str.contains("*", literal=True)), leave_out)
+
+
+def find_capitals(texts: pl.Series) -> pl.Series:
+    """Return the words with a capital letter in each text's code, which is what has backticks.
+
+    Null where there are none. `A` and `a` are two names, while case in prose is only typography.
+    """
+    marked = _which(texts.str.contains("`", literal=True))
+    code = texts[marked].str.extract_all(_CODE_SPAN).list.join("\n").str.replace_all(_FENCE, " ")
+    capitals = code.str.extract_all(_CAPITALISED).list.join(" ")
+    found = capitals.to_frame("found").select(pl.col("found").replace("", None))["found"]
+    return pl.repeat(None, len(texts), dtype=pl.String, eager=True).scatter(marked, found)
 
 
 def _find_odd(texts: pl.Series) -> Places:
