@@ -110,17 +110,26 @@ def test_numbers_are_written_plainly_and_nothing_else_changes(answer: str, tidy:
     assert tidy_answer(answer) == tidy
 
 
+# As people write them: dollars, signs, thousands, decimals, exponents, space around.
+NUMBERS = (
+    r" ?(?:\\?\$ ?)?[+-]?(?:"
+    r"[0-9]{1,3}(?:(?:,[0-9]{3}){1,3}|(?:\{,\}[0-9]{3}){1,3})(?:\.[0-9]{1,3})?"
+    r"|[0-9]{1,9}(?:\.[0-9]{0,3})?(?:[eE][+-]?[0-9]{1,2})?|\.[0-9]{1,3}) ?"
+)
+
+
 @given(st.integers(min_value=0, max_value=10**15))
 def test_thousands_separators_never_change_a_number(number: int) -> None:
     assert tidy_answer(f"{number:,}") == str(number)
     assert tidy_answer(f"{number:,}".replace(",", "{,}")) == str(number)
 
 
-@given(st.text(max_size=60))
+@given(st.from_regex(NUMBERS, fullmatch=True))
 def test_tidying_twice_is_tidying_once_for_numbers(text: str) -> None:
     once = tidy_answer(text)
-    if infer_answer_type(text, None, None) == "number":
-        assert tidy_answer(once) == once
+    assert infer_answer_type(text, None, None) == "number"
+    assert tidy_answer(once) == once
+    assert infer_answer_type(once, None, None) == "number"
 
 
 @pytest.mark.parametrize(

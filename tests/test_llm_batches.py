@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -29,6 +28,7 @@ from tasks.progress import Tracker, track
 from tasks.recipe import BatchSettings, Budget, ModelSettings, Prices, Sampling
 from tasks.simulator.completions import count_tokens
 from tasks.store import Store
+from tests.scripted import once
 
 MESSAGES = (("system", "Answer in \\boxed{}."), ("user", BAKER["prompt"]))
 BYTES = sum(len(text.encode()) for _, text in MESSAGES)
@@ -86,14 +86,14 @@ def _run(
 def _once(url: str, state: str, act: Callable[[], object], batches: int = 1) -> Iterator[None]:
     """Do something as soon as so many batches are in a state at the server."""
 
-    def watch() -> None:
-        while stats(url)["batches"]["states"].get(state, 0) < batches:
-            time.sleep(0.1)
+    def are_there() -> bool:
+        return int(stats(url)["batches"]["states"].get(state, 0)) >= batches
+
+    def act_after_a_while() -> None:
         time.sleep(0.3)
         act()
 
-    thread = threading.Thread(target=watch)
-    thread.start()
+    thread = once(are_there, act_after_a_while)
     yield
     thread.join(20)
 
