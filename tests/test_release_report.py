@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from taught_store import RUN, STUDENT, TEACHER, add_item, fill, identify, response_of, taught
 
 from tasks.identity import content_id
+from tasks.rate.rubrics import rubrics_of
 from tasks.recipe import Recipe
 from tasks.release.card import write_cards
 from tasks.release.facts import gather_facts
@@ -83,7 +84,13 @@ def test_a_hostile_release_is_a_page_to_read(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
     """Everything that strangers write says it wants to act, and a rule was broken by it as well."""
-    recipe = make_recipe(models=MODELS, release={"validation_share": 0})
+    rubric = {"rates": "prompt", "instruction": "Rate it.", "scores": {"depth": "5 if it is deep"}}
+    recipe = make_recipe(
+        models={**MODELS, "judge": {"model": "sim-judge"}},
+        release={"validation_share": 0},
+        domains={EVIL: {"rubrics": {"depth": rubric}}},
+    )
+    (asked,) = rubrics_of(recipe, "prompt")
     answers = ((f"{EVIL} [x](javascript:alert(1)) It is 4.", "correct"),)
     evil = f"{EVIL} $\\text{{{EVIL}}}$"
     fill(
@@ -100,6 +107,7 @@ def test_a_hostile_release_is_a_page_to_read(
             "rating_id": name,
             "prompt_id": identify(name),
             "rubric": EVIL,
+            "template": asked.template,
             "judge": EVIL,
             "score": score,
         }
