@@ -72,11 +72,6 @@ class GateResult:
         """The rules that close the gate."""
         return tuple(rule for rule in self.rules if not rule.passed and rule.severity == "critical")
 
-    @property
-    def failed_warning(self) -> tuple[RuleResult, ...]:
-        """The rules that are only reported."""
-        return tuple(rule for rule in self.rules if not rule.passed and rule.severity != "critical")
-
     def as_json(self) -> dict[str, Any]:
         """Return the verdict as JSON-representable values."""
         told = asdict(replace(self, outcomes=()))

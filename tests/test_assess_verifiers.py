@@ -132,7 +132,7 @@ def test_the_pool_may_be_asked_from_any_thread() -> None:
     assert len(shared_pool()._all) <= (os.cpu_count() or 1)
 
 
-def test_checkers_die_with_their_parent(tmp_path: Path) -> None:
+def test_checkers_die_with_their_parent() -> None:
     program = (
         "import time\nfrom tasks.assess.pool import shared_pool\n"
         "pool = shared_pool()\npool.ask({'key': 'x', 'answer': 'y'})\n"

@@ -65,7 +65,7 @@ def test_recall_and_alarms_are_counted_by_method() -> None:
         }
     )
     done = audit_methods(ITEMS, pool, ContaminationSettings(drop=("13-gram",)), 10)
-    assert done.planted == 50
+    assert done.recall.filter(method="policy")["planted"].sum() == 50
     recall = {(row["disguise"], row["method"]): row for row in done.recall.iter_rows(named=True)}
     assert recall["verbatim", "13-gram"]["own"] == 10
     assert recall["embedded", "13-gram"]["recall"] == 1.0

@@ -13,6 +13,7 @@ from gate_rows import ALSO, FAULTS, chat, expect, good_rows, row, write
 
 from expectations import measuring, rules
 from expectations.gate import EXAMPLES, Book, GateResult, digest_rules, run_gate
+from expectations.judge import RuleResult
 from expectations.lengths import load_tokenizer
 from expectations.own_suite import read_own_suite
 from expectations.release_suite import build_pair_suite
@@ -23,6 +24,10 @@ from tasks.release.formats import COLUMNS, ParquetShards, duckdb_types, pair_col
 
 def failed(result: GateResult) -> set[str]:
     return {rule.rule for rule in result.rules if not rule.passed}
+
+
+def warnings_in(result: GateResult) -> list[RuleResult]:
+    return [rule for rule in result.rules if not rule.passed and rule.severity == "warning"]
 
 
 def every_rule() -> set[str]:
@@ -64,7 +69,7 @@ def test_each_fault_is_blamed_by_its_own_rule(tmp_path: Path) -> None:
         for rule, rows in FAULTS.items()
     }
     assert not result.passed
-    assert {rule.rule for rule in result.failed_warning} == {
+    assert {rule.rule for rule in warnings_in(result)} == {
         *("unknown_licence", "foreign_script", "foreign_language"),
     }
     found = {rule.rule: (rule.found, rule.detail) for rule in result.rules}
@@ -95,7 +100,7 @@ def test_mixture_and_drift_are_reported_with_their_figures(tmp_path: Path) -> No
     before = {"pairs": 18.0, "pairs for validation": 1.0, "share of math": 0.7, "share of law": 1.0}
     result = run_gate(tmp_path, expect(14, mixture=mixture, previous=before))
     assert result.passed
-    found = {rule.rule: (rule.found, rule.detail) for rule in result.failed_warning}
+    found = {rule.rule: (rule.found, rule.detail) for rule in warnings_in(result)}
     assert found["off_mixture"] == (2, "math: 92.9 % of the pairs, the recipe asks for 50.0 %")
     # Two lengths, two pass rates, the pairs and two shares; one pair for validation is as before.
     assert found["drift"] == (7, "characters, 95th percentile: 0 before, 2148 now")
@@ -145,7 +150,7 @@ def test_a_severity_that_cannot_be_set_is_told(tmp_path: Path, name: str, messag
 def test_scripts_that_the_recipe_names_are_allowed_and_no_others(tmp_path: Path) -> None:
     write(tmp_path, [*FAULTS["foreign_script"], good_rows()[12]])
     result = run_gate(tmp_path, expect(3, settings={"scripts": ("Cyrillic",)}))
-    (rule,) = result.failed_warning
+    (rule,) = warnings_in(result)
     assert set(rule.pair_ids) == {"left-latin", "chinese"}
 
 
@@ -313,7 +318,7 @@ def test_a_suite_of_the_recipe_s_own(tmp_path: Path) -> None:
     only_math = {"column": "domain", "value_set": ["math"]}
     declared = {"type": "expect_column_values_to_be_in_set", "kwargs": only_math}
     file.write_text(json.dumps({"expectations": [{**declared, "severity": "warning"}]}))
-    (rule,) = run_gate(tmp_path, expect(14, suite=str(file))).failed_warning
+    (rule,) = warnings_in(run_gate(tmp_path, expect(14, suite=str(file))))
     assert (rule.rule, rule.pair_ids) == ("own_1_column_values_to_be_in_set", ("code",))
     for text, message in (
         ("[", r"suite\.json: expected \{\"expectations\""),

@@ -182,7 +182,7 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
 
 
 def test_samples_are_missing_of_those_that_every_prompt_gets(
-    store: Store, recipe: Recipe, make_recipe: MakeRecipe
+    store: Store, make_recipe: MakeRecipe
 ) -> None:
     fill(store, *(taught(name, correct=0, wrong=0) for name in ("drawn", "imported", "few")))
     elsewhere = {"server": "import", "finish_reason": None, "cost_usd": None}

@@ -312,7 +312,7 @@ def test_parquet_names_the_nearest_column(tmp_path: Path) -> None:
 
 
 def test_missing_file_is_refused_before_anything_is_read(
-    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+    store: Store, make_recipe: MakeRecipe
 ) -> None:
     recipe = make_recipe(seeds=[{"path": "seeds.jsonl"}, {"path": "sedes.jsonl"}])
     with pytest.raises(InputError, match=r"sedes.jsonl: no such file. Beside it: .*seeds.jsonl"):

@@ -180,7 +180,7 @@ def test_an_answer_that_the_journal_does_not_take_is_in_the_store_all_the_same(
     assert load_spent(store, recipe) == purse.spent
 
 
-def test_a_call_that_cannot_be_written_down_is_not_made(store: Store, recipe: Recipe) -> None:
+def test_a_call_that_cannot_be_written_down_is_not_made(store: Store) -> None:
     (local_folder(store.settings) / "journal").write_text("in the way", encoding="utf-8")
     purse, handler = Purse(Budget()), script(GOOD)
     with serve(handler) as address, pytest.raises(StoreError, match="written down"):

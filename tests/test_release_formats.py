@@ -56,7 +56,7 @@ def stage(store: Store, recipe: Recipe, folder: Path, prompts: Sequence[Taught])
 
 
 @pytest.fixture
-def load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def load(tmp_path: Path) -> Any:
     """Load a configuration of a release, or of a folder in it, as a user would."""
     datasets.disable_progress_bars()
 

@@ -171,9 +171,7 @@ def test_a_domain_decides_alone(store: Store, make_recipe: MakeRecipe) -> None:
 
 
 @pytest.mark.slow
-def test_two_policies_side_by_side(
-    store: Store, make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_policies_side_by_side(store: Store, make_recipe: MakeRecipe, tmp_path: Path) -> None:
     recipe = make_recipe(models=MODELS)
     fill(
         store,

@@ -166,7 +166,7 @@ def test_a_stage_that_does_not_say_that_it_is_through_is_not(store: Store, recip
 
 
 def test_tidying_is_a_change_and_an_expired_snapshot_says_nothing(
-    tmp_path: Path, make_recipe: MakeRecipe
+    make_recipe: MakeRecipe,
 ) -> None:
     recipe = make_recipe(store={"keep_snapshots_days": 0})
     store = open_store(recipe.store)

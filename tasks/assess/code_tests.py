@@ -28,7 +28,6 @@ _FIELDS = {
     "tolerance": int | float,
     "checker": str,
 }
-_CHECKED = {"input", "output"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,10 +89,9 @@ class Verdict:
 
 @dataclass(slots=True)
 class GradeCounts:
-    """What a grading run did: `decided` distinct answers for `graded` responses."""
+    """What a grading run did: verdicts on `graded` responses."""
 
     graded: int = 0
-    decided: int = 0
     late: int = 0  # that ran out of time, and are tried again in a later run
     verdicts: dict[str, int] = field(default_factory=dict)
 
@@ -221,7 +220,6 @@ def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCou
         counts.add(verdicts)
         tracker.advance(len(verdicts))
         _LOGGER.info("graded %d responses, %d distinct", counts.graded, len(memory.known))
-    counts.decided = len(memory.known)
     if counts.late:
         _LOGGER.warning(
             "%d verdicts ran out of time; they are tried again in later runs, %d times in all",

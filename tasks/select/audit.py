@@ -32,7 +32,6 @@ class Audit:
 
     recall: pl.DataFrame  # benchmark, disguise, method, planted, found, own
     alarms: pl.DataFrame  # method, prompts, flagged, share
-    planted: int
 
 
 def audit_methods(
@@ -60,7 +59,7 @@ def audit_methods(
     quoting = found.filter(pl.col("method").is_in(["13-gram", "exact"]))["text_id"].unique()
     clean = pool.height - quoting.len()
     alarms = _mark_policy(found.filter(~pl.col("text_id").is_in(quoting.implode())), settings)
-    return Audit(_count_recall(plants, hits), _count_alarms(alarms, clean), plants.height)
+    return Audit(_count_recall(plants, hits), _count_alarms(alarms, clean))
 
 
 def name_audit(settings: ContaminationSettings, items: pl.DataFrame) -> str:
