@@ -27,7 +27,7 @@ from benchmarks._planted import (
 )
 from tasks.assess.grade import decide
 from tasks.ingest import ingest_seeds
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING
 from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.rewrite.acceptance import find_refusal
@@ -126,7 +126,7 @@ def measure_stage(key: AnswerKey) -> Iterator[Measure]:
             ingest_seeds(store, recipe, "bench")
             routed = route_seeds(store, "bench")
             with track("rewrite") as tracker:
-                rewrite_range(store, recipe, "bench", Range("", "g"), tracker)
+                rewrite_range(store, recipe, "bench", EVERYTHING, tracker)
             yield from measure_store(store, key, routed)
         finally:
             close_stores()

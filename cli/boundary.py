@@ -5,7 +5,6 @@
 What nobody foresaw goes, with its traceback, to a log file whose path is shown.
 """
 
-import errno
 import os
 import re
 import signal
@@ -16,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
-from tasks.errors import StoreError, TeachsetError
+from tasks.errors import StoreError, TeachsetError, is_full_disk
 
 INTERRUPTED = 130
 UNFORESEEN = 70
@@ -24,8 +23,6 @@ _SECRET_NAME = re.compile(r"KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIAL|AUTH_STR
 _SECRET_SHAPES = re.compile(
     r"(?<=://)[^/\s:@]+:[^/\s@]+(?=@)|\bBearer\s+[\w.~+/=-]+|\bsk-[\w-]{8,}", re.IGNORECASE
 )
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_FULL_IN_WORDS = re.compile(r"No space left on device|disk is full|disk I/O error")
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 
 
@@ -54,7 +51,7 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
             INTERRUPTED,
         )
     reason = plain(redact(f"{type(error).__name__}: {error}".strip().splitlines()[0]))[:300]
-    if is_full_disk(error):
+    if any(is_full_disk(each) for each in _chain(error)):
         return (
             f"the disk is full or failing: {reason}\n  What was completed is in the store; "
             "free some space and run again.",
@@ -70,14 +67,6 @@ def explain_failure(error: BaseException) -> tuple[str, int]:
 def find_teachset_error(error: BaseException) -> TeachsetError | None:
     """Return the error of ours that others have wrapped, if there is one."""
     return next((each for each in _chain(error) if isinstance(each, TeachsetError)), None)
-
-
-def is_full_disk(error: BaseException) -> bool:
-    """A write, or a read that has to write, found no room; DuckDB and SQLite say it in words."""
-    return any(
-        getattr(each, "errno", None) in _FULL or _FULL_IN_WORDS.search(str(each))
-        for each in _chain(error)
-    )
 
 
 def is_interruption(error: BaseException) -> bool:

@@ -14,6 +14,7 @@ from prometheus_client import CollectorRegistry, Metric, start_http_server
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
 
+from cli.processes import is_alive
 from tasks.errors import InputError, TeachsetError
 
 VARIABLE = "TEACHSET_METRICS_PORT"
@@ -72,17 +73,9 @@ class _Living(Collector):
         """Forget the gauges of processes that have ended, however they did, and add up the rest."""
         for file in self._folder.glob("gauge_live*_*.db"):
             pid = file.stem.rsplit("_", 1)[1]
-            if not _is_alive(int(pid)):
+            if not is_alive(int(pid)):
                 file.unlink(missing_ok=True)
         return self._shared.collect()
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except OSError:  # It is gone, or somebody else's by now.
-        return False
-    return True
 
 
 @contextmanager

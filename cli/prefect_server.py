@@ -21,11 +21,12 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from cli.processes import is_alive
 from cli.project import ROOT
 from tasks.errors import InputError, TeachsetError
 
@@ -224,7 +225,8 @@ def read_state(state: Path) -> Server | None:
     try:
         found = json.loads(state.read_text(encoding="utf-8"))
         server = Server(found["url"], found["pid"], Path(found["log"]), found["schedules"])
-        os.kill(found["pid"], 0)
+        if not is_alive(found["pid"]):
+            return None
         address = urllib.parse.urlsplit(server.url)
         socket.create_connection((str(address.hostname), int(address.port or 0)), 5).close()
     except (OSError, ValueError, KeyError, TypeError):
@@ -241,7 +243,7 @@ def wait_healthy(server: Server) -> None:
             return
         except (OSError, ValueError):
             time.sleep(0.1)
-        if server.pid is not None and not _is_alive(server.pid):
+        if server.pid is not None and _has_ended(server.pid):
             raise TeachsetError(f"the Prefect server ended at its start; see {server.log}")
     raise TeachsetError(
         f"the Prefect server did not answer within {STARTS_WITHIN_S} s; see {server.log}"
@@ -383,17 +385,12 @@ def _listen(host: str, wanted: int | None) -> socket.socket:
     return door
 
 
-def _is_alive(pid: int) -> bool:
-    try:
-        if os.waitpid(pid, os.WNOHANG)[0] == pid:
-            return False
-    except ChildProcessError:
-        pass
-    try:
-        os.kill(pid, 0)
-    except OSError:
-        return False
-    return True
+def _has_ended(process_id: int) -> bool:
+    """Whether a server is gone; one of our own is there until somebody has asked after it."""
+    with suppress(ChildProcessError):
+        if os.waitpid(process_id, os.WNOHANG)[0] == process_id:
+            return True
+    return not is_alive(process_id)
 
 
 def _count(url: str, what: str, *, unfinished: bool = False) -> int:

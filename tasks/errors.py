@@ -4,8 +4,12 @@ The console turns a `TeachsetError` into one message on stderr and its `exit_cod
 a defect of ours and is shown as one. Third-party exceptions are wrapped where they enter.
 """
 
+import errno
 from collections.abc import Mapping
 from typing import Any
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_FULL_IN_WORDS = ("No space left", "disk is full", "File too large", "disk I/O error")
 
 
 class TeachsetError(Exception):
@@ -85,3 +89,13 @@ class PublishError(TeachsetError):
     """
 
     exit_code = 9
+
+
+def is_full_disk(error: BaseException) -> bool:
+    """A write, or a read that has to write, found no room."""
+    return getattr(error, "errno", None) in _FULL or says_full_disk(str(error))
+
+
+def says_full_disk(text: str) -> bool:
+    """Whether a message tells of it, as DuckDB's and SQLite's do, which have no number."""
+    return any(sign in text for sign in _FULL_IN_WORDS)

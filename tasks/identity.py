@@ -43,6 +43,11 @@ def prompt_id(
     return content_id("prompt", normalise(text), options, domain, strategy, template)
 
 
+def share_bound(share: float) -> str:
+    """Return what eight hexadecimal digits of a hash are below with a chance of `share`."""
+    return "g" if share >= 1 else f"{int(share * 2**32):08x}"
+
+
 def settings_digest(settings: Mapping[str, object]) -> str:
     """Return a short digest that changes when, and only when, one of the settings changes."""
     return content_id("settings", dict(settings))[:12]

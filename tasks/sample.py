@@ -17,6 +17,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.assess.stopping import leads_for_good, next_look, plan_of, say_shortfalls
+from tasks.identity import share_bound
 from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
@@ -30,9 +31,7 @@ from tasks.scope import scope_of
 from tasks.store import Store, open_store
 
 SampledRole = Literal["reference", "confirmer", "student"]
-ALL = Range("", "g")
 _LOGGER = logging.getLogger(__name__)
-_ID_TAILS = 2**32  # A share of the prompts is chosen by the last 32 bits of their ids.
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +262,7 @@ def _who(store: Store, recipe: Recipe, role: SampledRole) -> dict[str, Any]:
     return {
         "role": role,
         "answered_too": role == "student" or (role == "reference" and sample.reference_on == "all"),
-        "gold_below": "g" if gold_share >= 1 else f"{int(gold_share * _ID_TAILS):08x}",
+        "gold_below": share_bound(gold_share),
         "keyless_too": role == "student" and sample.keys_by == "student",
         **scope_of(store, recipe).parameters,
     }

@@ -17,7 +17,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
-from tasks.errors import StoreError
+from tasks.errors import StoreError, says_full_disk
 
 _CONFLICTS = (
     "database is locked",
@@ -26,7 +26,6 @@ _CONFLICTS = (
     "exceeded the maximum retry count",  # DuckLake's own, after which it gives up.
     "does not have any columns",  # A table that was being made while the catalog was read.
 )
-_FULL = ("No space left", "disk is full", "File too large", "disk I/O error")
 _DAMAGED = "Failed to read file"  # Also where its bytes make no sense.
 _LONGEST_REASON = 1_000
 _COMMIT_PATIENCE_S = 60
@@ -91,7 +90,7 @@ def explaining_reads() -> Iterator[None]:
 
 def _explain(error: Exception, what: str) -> StoreError:
     text = _shorten(str(error))
-    if any(sign in text for sign in _FULL):
+    if says_full_disk(text):
         what = "the disk of the store is full or failing; free some space, run again"
     elif any(sign in text for sign in ("Read-only", "Permission denied", "readonly")):
         what = "the store cannot be written"

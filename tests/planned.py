@@ -12,8 +12,9 @@ import polars as pl
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.keys import derive_keys
 from tasks.ingest import ingest_seeds
+from tasks.llm.pending import EVERYTHING
 from tasks.llm.request import identify
-from tasks.plan.pending import EVERYTHING, endpoint_for
+from tasks.plan.pending import endpoint_for
 from tasks.recipe import Recipe, SelectSettings
 from tasks.rewrite.stage import parent_filter, plan_rewrites
 from tasks.sample import plan_samples
@@ -56,7 +57,7 @@ def answer(
     store: Store, recipe: Recipe, role: Any, prompts: Sequence[str], samples: int, **columns: Any
 ) -> list[str]:
     """Add responses, samples 0 to `samples` of every prompt by its text; return their ids."""
-    endpoint = endpoint_for(recipe, role, getattr(recipe.models, role))
+    endpoint = endpoint_for(recipe, getattr(recipe.models, role))
     listed = list(prompts)
     rows = store.sql(
         "select * from prompts where text in (select unnest($texts)) order by text",
@@ -91,7 +92,7 @@ def answer(
 def reply(store: Store, recipe: Recipe, content: Mapping[str, Any]) -> None:
     """Have the rewriter's one request answered."""
     assert recipe.models.rewriter is not None
-    endpoint = endpoint_for(recipe, "rewriter", recipe.models.rewriter)
+    endpoint = endpoint_for(recipe, recipe.models.rewriter)
     rows = store.query("rewrite_parents", **parent_filter(store, recipe, EVERYTHING)).to_dicts()
     (request,) = plan_rewrites(rows, endpoint, recipe)
     keys = identify(endpoint, request)

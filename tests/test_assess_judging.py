@@ -14,7 +14,7 @@ from tasks.assess.judging import count_judgements, family_of, judge_range, warn_
 from tasks.assess.keys import derive_keys
 from tasks.assess.verifiers import judge
 from tasks.errors import BudgetReached, RecipeError
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING
 from tasks.llm.servers import stop_simulators
 from tasks.plan.pending import pending_verdicts
 from tasks.progress import track
@@ -23,7 +23,6 @@ from tasks.simulator.judging import means_the_same
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 
-EVERYTHING = Range("", "g")
 ROLES = ("student", "reference")
 
 

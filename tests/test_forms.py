@@ -11,11 +11,12 @@ from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys
 from tasks.forms import list_forms, record_forms
 from tasks.ingest import ingest_seeds
+from tasks.llm.pending import EVERYTHING
 from tasks.llm.servers import stop_simulators
 from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.rewrite.stage import count_pending, rewrite_range
-from tasks.sample import ALL, count_wanted, read_page, sample_range
+from tasks.sample import count_wanted, read_page, sample_range
 from tasks.store import Store
 from tests.conftest import SEEDS, MakeRecipe
 
@@ -64,7 +65,7 @@ def test_a_new_system_prompt_is_measured_anew_and_the_old_one_comes_back_without
     def measure(recipe: Recipe) -> list[tuple[str, int]]:
         record_forms(store, recipe, ("student",), RUN)
         wanted.append(count_wanted(store, recipe, "student").calls)
-        sample_range(store, recipe, RUN, "student", ALL)
+        sample_range(store, recipe, RUN, "student", EVERYTHING)
         grade_responses(store, ["student"], RUN)
         measure_difficulty(store, recipe.select, RUN)
         counted = (
@@ -109,7 +110,7 @@ def test_another_temperature_of_the_rewriter_asks_again(
         asked = count_pending(store, plain)
         assert asked > 0
         with track("rewrite", asked) as tracker:
-            rewrite_range(store, plain, RUN, ALL, tracker)
+            rewrite_range(store, plain, RUN, EVERYTHING, tracker)
     finally:
         stop_simulators()
     assert count_pending(store, plain) == 0
@@ -203,7 +204,7 @@ def test_a_reference_that_was_replaced_votes_no_more(store: Store, make_recipe: 
     answer(store, "a", "strong", ["42"] * 4, form=form_in(make_recipe, "strong"))
     # Where the new one has said nothing yet, the former key stands and settles nothing.
     assert derived(store, strong) == {"a": ("42", 4, 4), "b": ("41", 16, 16)}
-    wanted = read_page(store, strong, "reference", ALL)
+    wanted = read_page(store, strong, "reference", EVERYTHING)
     assert dict(wanted.select("prompt_id", "wanted").iter_rows()) == {"b": 4}
 
     assert derived(store, weak) == {"a": ("41", 16, 16), "b": ("41", 16, 16)}
@@ -230,7 +231,7 @@ def test_failures_of_a_new_reference_are_not_settled_by_the_former_ones_votes(
     }
     store.append("failures", pl.DataFrame(failed), run_id=RUN)
     # Four of its calls came to nothing: it is asked twice more, as if nobody had voted.
-    assert read_page(store, strong, "reference", ALL)["wanted"].to_list() == [6]
+    assert read_page(store, strong, "reference", EVERYTHING)["wanted"].to_list() == [6]
 
 
 def test_votes_made_elsewhere_stay_whichever_model_is_asked(

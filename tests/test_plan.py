@@ -16,10 +16,10 @@ from tasks.assess.keys import derive_keys
 from tasks.assess.stopping import Edges, expect_votes, plan_stopping
 from tasks.errors import StoreError
 from tasks.llm.money import Amount
+from tasks.llm.pending import EVERYTHING
 from tasks.llm.servers import stop_simulators
 from tasks.plan import overlay
 from tasks.plan.estimate import share_in_band
-from tasks.plan.pending import EVERYTHING
 from tasks.plan.plan import Plan, StagePlan, make_plan
 from tasks.plan.price import Span
 from tasks.progress import active

@@ -7,7 +7,6 @@ import polars as pl
 import pytest
 
 from tasks.ingest import ingest_seeds
-from tasks.llm.pending import Range
 from tasks.plan.assumed import CONTINUED_SHARE, FIRST_CONTINUED_SHARE
 from tasks.plan.estimate import exact
 from tasks.plan.pending import pending_rewrites
@@ -18,7 +17,6 @@ from tasks.store import Store
 from tests.conftest import MakeRecipe
 from tests.planned import models, reply
 
-EVERYTHING = Range("", "g")
 COLUMNS = ("template", "domain", "calls", "continued", "over", "drafts", "accepted")
 NOTHING_SEEN = pl.DataFrame(
     schema={name: pl.String if name in COLUMNS[:2] else pl.Int64 for name in COLUMNS}

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.assess.grade import grade_responses
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.servers import stop_simulators
 from tasks.plan.pending import pending_ratings
 from tasks.progress import track
@@ -26,7 +26,6 @@ from tasks.teach import count_wanted, teach_range
 from tests.conftest import MakeRecipe
 from tests.taught_store import fill, identify, response_of, taught
 
-EVERYTHING = Range("", "g")
 GUIDELINES = "Refuse what would really hurt somebody, say so in one sentence; offer what is safe."
 CONDUCT: dict[str, Any] = {
     "rates": "response",
@@ -399,7 +398,7 @@ def test_the_majority_decides_whatever_its_order(faults: list[bool]) -> None:
     assert weigh(rubric, votes[::-1]) == weigh(rubric, votes)
 
 
-def test_the_bundled_packs_are_read(tmp_path: Path) -> None:
+def test_the_bundled_packs_are_read() -> None:
     from tasks.recipe import load_recipe
 
     recipe = load_recipe(Path(__file__).resolve().parents[1] / "recipes" / "quickstart.yaml")

@@ -15,12 +15,12 @@ import pytest
 from conftest import MakeRecipe
 from taught_store import RUN, STUDENT, TEACHER, Taught, fill, identify, response_of, taught
 
-from tasks.identity import content_id
+from tasks.identity import content_id, share_bound
 from tasks.recipe import Recipe
 from tasks.release import formats, shards
 from tasks.release.formats import ParquetShards
 from tasks.release.shards import to_lines
-from tasks.release.stage import Staged, stage_pairs, validation_bound
+from tasks.release.stage import Staged, stage_pairs
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
 
@@ -149,7 +149,8 @@ def test_a_root_is_in_one_split_and_the_shares_are_kept(
 
 
 def test_the_bound_of_a_split() -> None:
-    assert (validation_bound(0), validation_bound(0.5)) == ("00000000", "80000000")
+    bounds = [share_bound(share) for share in (0, 0.5, 1 - 2**-40, 1)]
+    assert bounds == ["00000000", "80000000", "ffffffff", "g"]
 
 
 @pytest.mark.slow

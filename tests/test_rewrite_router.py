@@ -11,7 +11,7 @@ from cli.reading import open_reader
 from cli.tables import make_console
 from tasks.identity import prompt_id
 from tasks.llm.failures import PERMANENT
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING
 from tasks.llm.servers import stop_simulators
 from tasks.plan.plan import make_plan
 from tasks.progress import track
@@ -24,7 +24,6 @@ from tasks.simulator.routing import route_of_words
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 
-EVERYTHING = Range("", "g")
 ODD = "Establish that the square of an odd number is odd."
 RAIN = "Write a poem about rain."
 SUM = "What is 2 + 2?"
@@ -125,7 +124,7 @@ def test_what_the_router_says_decides_the_strategies(store: Store, make_recipe: 
         rows = store.query("rewrite_parents", **parent_filter(store, recipe, EVERYTHING))
         rewriter = recipe.models.rewriter
         assert rewriter is not None
-        endpoint = endpoint_for(recipe, "rewriter", rewriter)
+        endpoint = endpoint_for(recipe, rewriter)
         asked = plan_rewrites(rows.iter_rows(named=True), endpoint, recipe)
         odd = prompt_id(ODD, domain="math")
         return {request.template for request in asked if request.prompt_id == odd}

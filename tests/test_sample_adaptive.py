@@ -19,11 +19,10 @@ from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys
 from tasks.assess.stopping import USUAL_ERROR
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING, Range
 from tasks.messages import render_prompt
 from tasks.recipe import Recipe, StoreSettings
 from tasks.sample import (
-    ALL,
     SampledRole,
     count_rounds,
     count_wanted,
@@ -94,7 +93,7 @@ def draw_rounds(store: Store, recipe: Recipe, role: SampledRole, *, stops: int =
         if number < stops:
             sample_range(store, recipe, RUN, role, Range("", "8"))
             look(store, recipe, role)
-        sample_range(store, recipe, RUN, role, ALL)
+        sample_range(store, recipe, RUN, role, EVERYTHING)
     return count_rounds(recipe, role)
 
 
@@ -228,7 +227,7 @@ def test_of_a_fixed_number_responses_made_elsewhere_are_not_drawn_again(
     ]
     store.append("responses", pl.DataFrame(rows), run_id=RUN)
     assert count_wanted(store, recipe, "student").calls == 1 + 0 + 4
-    page = read_page(store, recipe, "student", Range("", "g"))
+    page = read_page(store, recipe, "student", EVERYTHING)
     assert dict(page.select("prompt_id", "wanted").iter_rows()) == {
         names[0]: 1,
         names[1]: 0,

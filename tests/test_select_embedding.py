@@ -14,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from tasks.errors import ModelServerError
 from tasks.ingest import ingest_benchmarks, ingest_seeds
 from tasks.llm.embedding import decode_vector, read_vector
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING
 from tasks.llm.servers import stop_simulators
 from tasks.plan.plan import make_plan
 from tasks.recipe import Recipe
@@ -40,7 +40,6 @@ from tasks.simulator.settings import read_settings
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 
-EVERYTHING = Range("", "g")
 RUN = "run"
 ITEM = (
     "Janet's ducks lay 16 eggs per day. She eats three for breakfast every morning and bakes "

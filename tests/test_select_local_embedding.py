@@ -22,7 +22,7 @@ from tasks.errors import RecipeError, RunInterrupted
 from tasks.ingest import ingest_benchmarks, ingest_seeds
 from tasks.llm.engine import stop_calling
 from tasks.llm.local import open_model
-from tasks.llm.pending import Range, split_ids
+from tasks.llm.pending import EVERYTHING, split_ids
 from tasks.llm.servers import stop_simulators
 from tasks.plan.plan import make_plan
 from tasks.plan.price import Cost
@@ -40,7 +40,6 @@ from tasks.store import Store
 from tests.conftest import MakeRecipe
 from tests.local_model import FILES, WORDS, save_model
 
-EVERYTHING = Range("", "g")
 RUN = "run"
 HENS = "How many eggs do 12 hens lay in a week?"
 CHICKENS = "How many eggs do 12 chickens lay in a week?"

@@ -1,6 +1,5 @@
 """The store: does it open, is it of this version, is every file there, what was left behind."""
 
-import os
 import socket
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any
 import duckdb
 
 from cli.doctor.finding import Finding
+from cli.processes import is_alive
 from cli.reading import open_reader, read_rows
 from tasks.data_files import absolute, is_old, pattern_below, place
 from tasks.errors import StoreError
@@ -108,7 +108,7 @@ def check_runs(connection: duckdb.DuckDBPyConnection) -> Iterator[Finding]:
     for row in read_rows(connection, "runs_open"):
         here = row["host"] == socket.gethostname()
         said = f"run {row['run_id']} ({row['flow']}, process {row['process_id']} on {row['host']})"
-        if here and not _is_alive(row["process_id"]):
+        if here and not is_alive(row["process_id"]):
             mend = "`teachset run` closes it and goes on where it was"
             yield _finding("run", "warning", f"{said} was ended from outside", mend)
         else:
@@ -165,13 +165,3 @@ def _list_files(connection: duckdb.DuckDBPyConnection, folder: str) -> Sequence[
     ).fetchall():
         return []
     return read_rows(connection, "lake_files_there", pattern=pattern)
-
-
-def _is_alive(process_id: int) -> bool:
-    try:
-        os.kill(process_id, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

@@ -21,7 +21,7 @@ from tasks.assess.grade import PLACE
 from tasks.assess.verifiers import Outcome, judge
 from tasks.llm.chunks import calls_per_range, interruptible, run_ranges
 from tasks.llm.drawing import draw
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Endpoint, Request, identify
 from tasks.llm.servers import endpoint_of
 from tasks.progress import active
@@ -29,7 +29,6 @@ from tasks.recipe import ModelSettings, Recipe
 from tasks.simulator.settings import read_settings
 from tasks.store import Store, open_store
 
-EVERYTHING = Range("", "g")
 _ROWS_AT_A_TIME = 20_000
 _LOGGER = logging.getLogger(__name__)
 

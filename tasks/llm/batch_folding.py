@@ -23,7 +23,7 @@ from tasks.llm.batch_api import Remote, download
 from tasks.llm.batch_lines import ROOM, Member, find_faulty, read_lines, read_result
 from tasks.llm.batch_records import BatchRecord, load_members, record_retries, record_state
 from tasks.llm.client import Answer
-from tasks.llm.failures import CallFailed
+from tasks.llm.failures import MOST_MALFORMED, CallFailed
 from tasks.llm.loop import run_on_loop
 from tasks.llm.money import Amount, Bill, Purse, Usage, add_amounts
 from tasks.llm.request import Endpoint
@@ -33,7 +33,6 @@ from tasks.progress import Tracker
 from tasks.recipe import Role
 from tasks.store import Store
 
-_MOST_MALFORMED = 3
 _UNEXECUTED = {
     "completed": "the batch has no result for this request",
     "expired": "the batch expired before this request was made",
@@ -242,7 +241,7 @@ def _take_failure(work: _Fold, member: Member, failure: CallFailed) -> None:
     if (
         failure.can_be_retried
         and bill.attempts < work.job.endpoint.settings.max_attempts
-        and bill.malformed < _MOST_MALFORMED
+        and bill.malformed < MOST_MALFORMED
     ):
         work.retried.append((member, failure))
         work.result.again += 1

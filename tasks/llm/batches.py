@@ -33,14 +33,13 @@ from tasks.llm.batch_round import (
 from tasks.llm.batch_submitting import Plan, submit_pending
 from tasks.llm.client import open_client
 from tasks.llm.engine import Completion, stoppable
-from tasks.llm.failures import CallFailed
+from tasks.llm.failures import HOPELESS, CallFailed
 from tasks.llm.loop import run_on_loop
 from tasks.llm.money import batch_prices
 from tasks.llm.request import Endpoint
 from tasks.recipe import Role
 from tasks.store import Store
 
-_HOPELESS = 20  # Results without an answer before the first answer: it is the server.
 _PATIENCE_S = 3600  # A batch goes on while its server cannot be reached; so long we look for it.
 _TICK_S = 0.5
 _LOGGER = logging.getLogger(__name__)
@@ -238,7 +237,7 @@ def _learn(work: Round, record: BatchRecord, folded: Folded, *, alone: bool) -> 
     """
     work.given_up.update(folded.given_up)
     work.refused += folded.refused
-    if work.totals().completed == 0 and work.refused >= _HOPELESS:
+    if work.totals().completed == 0 and work.refused >= HOPELESS:
         raise ModelServerError(
             f"{record.endpoint.base_url} answered none of the first {work.refused} calls to "
             f"{record.endpoint.settings.model!r} in batches: {folded.refusal}"

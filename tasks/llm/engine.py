@@ -23,7 +23,7 @@ from tenacity.wait import wait_random_exponential
 from tasks import metrics
 from tasks.errors import ModelServerError, RunInterrupted, StoreError
 from tasks.llm.client import Answer, ask, open_client
-from tasks.llm.failures import CallFailed
+from tasks.llm.failures import HOPELESS, MOST_MALFORMED, CallFailed
 from tasks.llm.feed import Feed
 from tasks.llm.limiter import Limiter, NotAdmitted, limiter_of
 from tasks.llm.loop import event_loop, run_on_loop
@@ -42,8 +42,6 @@ from tasks.llm.writer import Writer
 from tasks.store import Store
 
 _WORKERS_PER_SLOT = 2  # The surplus waits out its backoff while the others keep the slots full.
-_HOPELESS = 20  # This many failures before the first success: it is the server, not the rows.
-_MOST_MALFORMED = 3  # A model that misses the form three times would miss it again.
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 _STOPPED = "stopped; run again to continue"
 _CUT_OFF = CallFailed(
@@ -285,7 +283,7 @@ def _is_cut_short(job: _Job, failure: CallFailed, call: _Call) -> bool:
     return (
         job.progress.stop is not None
         and failure.failure == "malformed"
-        and len(call.spoilt) < _MOST_MALFORMED
+        and len(call.spoilt) < MOST_MALFORMED
         and call.bill.attempts < job.endpoint.settings.max_attempts
     )
 
@@ -396,7 +394,7 @@ def _retrying(job: _Job, call: _Call) -> AsyncRetrying:
         return (
             isinstance(error, CallFailed)
             and error.can_be_retried
-            and len(call.spoilt) < _MOST_MALFORMED
+            and len(call.spoilt) < MOST_MALFORMED
             and job.progress.stop is None
         )
 
@@ -453,7 +451,7 @@ def _end_a_long_outage(job: _Job) -> None:
 
 def _hopeless(failure: CallFailed) -> int:
     """How many failures without a success end a run: an absent server is absent for everybody."""
-    return 1 if failure.message.startswith("connection failed") else _HOPELESS
+    return 1 if failure.message.startswith("connection failed") else HOPELESS
 
 
 def _tell(job: _Job, tick: Callable[[Completion], None]) -> None:

@@ -24,6 +24,8 @@ from tasks.llm.money import Usage
 from tasks.llm.request import Endpoint
 
 Failure = Literal["retryable", "rate_limited", "malformed", "refused", "rejected"]
+MOST_MALFORMED = 3  # A model that misses the form three times would miss it again.
+HOPELESS = 20  # So many failures before the first success: it is the server, not the rows.
 PERMANENT: tuple[Failure, ...] = ("malformed", "refused", "rejected")
 _NO_CONNECTION = (
     aiohttp.ClientConnectorError,

@@ -41,6 +41,9 @@ class Range:
         return [Range(*pair) for pair in itertools.pairwise([self.low, *inner, self.high])]
 
 
+EVERYTHING = Range("", "g")  # Ids are hexadecimal: none is above.
+
+
 def ranges(calls: int, calls_per_range: int = CALLS_PER_RANGE) -> list[Range]:
     """Split all prompt ids into as many ranges as a number of calls deserves: 0 to 40."""
     return split_ids(min(_MOST_CHUNKS, -(-calls // calls_per_range)), calls)

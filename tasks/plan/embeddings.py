@@ -5,6 +5,7 @@ embedder 1,319 items + 464 seeds + 210 ± 19 rewrites  →  judge 2 x 38 ± 30 p
 
 import polars as pl
 
+from tasks.llm.pending import EVERYTHING
 from tasks.plan import pending
 from tasks.plan.assumed import NEAR_SHARE
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
@@ -12,7 +13,7 @@ from tasks.plan.forecast import Forecast, count_demands
 from tasks.plan.price import Demand
 from tasks.plan.rewriting import Rewriting
 from tasks.recipe import LocalEmbedder, Recipe
-from tasks.select.embed import EVERYTHING, TEMPLATE, pending_texts, plan_embeddings
+from tasks.select.embed import TEMPLATE, pending_texts, plan_embeddings
 from tasks.select.reworded import ORDERS, ask, pending_pairs, plan_comparisons, screens_in_force
 from tasks.select.reworded import TEMPLATE as COMPARED_BY
 from tasks.store import Store
@@ -35,7 +36,7 @@ def forecast_embeddings(
     if isinstance(settings, LocalEmbedder):
         asked = pending.count_texts(texts, TEMPLATE)
     else:
-        endpoint = pending.endpoint_for(recipe, "embedder", settings)
+        endpoint = pending.endpoint_for(recipe, settings)
         asked = pending.count_requests(store, endpoint, "embedder", texts, plan_embeddings)
     coming = rewriting.coming
     more = [
@@ -59,7 +60,7 @@ def forecast_comparisons(
     settings = recipe.models.judge
     if settings is None or not recipe.select.contamination.by_embedding:
         return Forecast()
-    endpoint = pending.endpoint_for(recipe, "judge", settings)
+    endpoint = pending.endpoint_for(recipe, settings)
     found = pending_pairs(store, recipe, EVERYTHING)
     asked = pending.count_requests(store, endpoint, "judge", found, plan_comparisons)
     coming = _expect_pairs(store, recipe, prompts, embeddings)

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from tasks.assess.judging import pending_judgements, plan_judgements
-from tasks.llm.pending import Range, leave_out_known, split_ids
+from tasks.llm.pending import EVERYTHING, leave_out_known, split_ids
 from tasks.llm.request import Endpoint, Request
 from tasks.llm.servers import identify_server
 from tasks.messages import render_prompt
@@ -28,7 +28,6 @@ from tasks.sample import SampledRole, count_wanted, plan_samples, read_page, sam
 from tasks.store import Store
 
 ROWS_AT_A_TIME = 5_000
-EVERYTHING = Range("", "g")
 SCHEMA = {
     "prompt_id": pl.String,
     "template": pl.String,
@@ -39,7 +38,7 @@ SCHEMA = {
 MakeRequests = Callable[[Sequence[Mapping[str, Any]]], Iterable[Request]]
 
 
-def endpoint_for(recipe: Recipe, role: Role, settings: ModelSettings) -> Endpoint:
+def endpoint_for(recipe: Recipe, settings: ModelSettings) -> Endpoint:
     """Return what a request's key needs to know of an endpoint; nothing is started or asked."""
     return Endpoint(settings, "", identify_server(recipe, settings), "")
 
@@ -49,7 +48,7 @@ def pending_rewrites(store: Store, recipe: Recipe) -> pl.DataFrame:
     settings = recipe.models.rewriter
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
-    endpoint = endpoint_for(recipe, "rewriter", settings)
+    endpoint = endpoint_for(recipe, settings)
     rows = store.stream(
         "rewrite_parents", ROWS_AT_A_TIME, **parent_filter(store, recipe, EVERYTHING)
     )
@@ -70,7 +69,7 @@ def pending_placements(store: Store, recipe: Recipe) -> pl.DataFrame:
         return pl.DataFrame(schema=SCHEMA)
     return count_requests(
         store,
-        endpoint_for(recipe, "router", settings),
+        endpoint_for(recipe, settings),
         "router",
         doubtful_seeds(store, recipe, EVERYTHING),
         partial(plan_placements, settings=settings),
@@ -106,7 +105,7 @@ def pending_confirmations(store: Store, recipe: Recipe, drafts: Sequence[Draft])
     settings, tries = recipe.models.reference, tries_of(recipe)
     if settings is None or not tries or not drafts:
         return pl.DataFrame(schema=SCHEMA)
-    endpoint = endpoint_for(recipe, "reference", settings)
+    endpoint = endpoint_for(recipe, settings)
     candidates: dict[str, Candidate] = {draft.prompt_id: draft.candidate for draft in drafts}
     rows = [
         {"prompt_id": name, "text": candidate.text, "choices": None}
@@ -130,9 +129,7 @@ def pending_verdicts(store: Store, recipe: Recipe) -> pl.DataFrame:
         return pl.DataFrame(schema=SCHEMA)
     roles = ("reference", "student", "teacher")
     rows = pending_judgements(store, recipe, roles, EVERYTHING)
-    return count_requests(
-        store, endpoint_for(recipe, "judge", settings), "judge", rows, plan_judgements
-    )
+    return count_requests(store, endpoint_for(recipe, settings), "judge", rows, plan_judgements)
 
 
 def pending_ratings(store: Store, recipe: Recipe, rates: Subject) -> pl.DataFrame:
@@ -140,7 +137,7 @@ def pending_ratings(store: Store, recipe: Recipe, rates: Subject) -> pl.DataFram
     settings = recipe.models.judge
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
-    endpoint = endpoint_for(recipe, "judge", settings)
+    endpoint = endpoint_for(recipe, settings)
     counted = [
         count_requests(
             store,
@@ -160,7 +157,7 @@ def _count_samples(
     settings: ModelSettings | None = getattr(recipe.models, role)
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
-    endpoint = endpoint_for(recipe, role, settings)
+    endpoint = endpoint_for(recipe, settings)
     return count_requests(
         store,
         endpoint,

@@ -15,9 +15,9 @@ from typing import Any
 import orjson
 import polars as pl
 
-from tasks.identity import content_id
+from tasks.identity import content_id, share_bound
 from tasks.rate.guidelines import scan_version
-from tasks.rate.ratings import Subject, share_below
+from tasks.rate.ratings import Subject
 from tasks.rate.rubrics import Applied, judges_of, rubrics_of, weigh
 from tasks.recipe import Recipe
 from tasks.store import Store
@@ -101,7 +101,7 @@ def _weigh_all(store: Store, recipe: Recipe, applied: Applied) -> Iterator[dict[
             **asked,
             teacher=recipe.models.teacher.model,
             domain=applied.domain,
-            share_below=share_below(applied.rubric.share),
+            share_below=share_bound(applied.rubric.share),
         )
         for subject in unrated.iter_rows():
             yield _row(applied, subject, NOT_RATED, "no judge's reply so far")

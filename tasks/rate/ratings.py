@@ -11,9 +11,9 @@ from typing import Any, Literal
 import orjson
 import polars as pl
 
-from tasks.identity import content_id
+from tasks.identity import content_id, share_bound
 from tasks.llm.drawing import draw
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Endpoint, Messages, Request, identify
 from tasks.llm.servers import endpoint_of
 from tasks.progress import active
@@ -22,9 +22,7 @@ from tasks.recipe import Recipe
 from tasks.store import Store
 
 Subject = Literal["prompt", "response"]
-EVERYTHING = Range("", "g")
 _ROWS_AT_A_TIME = 20_000
-_ID_TAILS = 2**32  # A share of the prompts is chosen by the last 32 bits of their ids.
 
 
 def plan_ratings(applied: Applied, rows: Iterable[Mapping[str, Any]]) -> Iterator[Request]:
@@ -49,7 +47,7 @@ def pending_subjects(
         "judge": recipe.models.judge.model,
         "votes": applied.rubric.votes,
         "domain": applied.domain,
-        "share_below": share_below(applied.rubric.share),
+        "share_below": share_bound(applied.rubric.share),
         "low": part.low,
         "high": part.high,
     }
@@ -59,11 +57,6 @@ def pending_subjects(
     elif recipe.models.teacher is not None:
         asked["teacher"] = recipe.models.teacher.model
         yield from store.stream("rate_responses", _ROWS_AT_A_TIME, **asked)
-
-
-def share_below(share: float) -> str:
-    """Return what the last eight digits of an id are below in a share of the prompts."""
-    return "g" if share >= 1 else f"{int(share * _ID_TAILS):08x}"
 
 
 def count_ratings(store: Store, recipe: Recipe, rates: Subject) -> int:

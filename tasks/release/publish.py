@@ -22,7 +22,7 @@ import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.errors import GateFailed, InputError, RecipeError, StoreError
+from tasks.errors import GateFailed, InputError, RecipeError, StoreError, is_full_disk
 from tasks.events import announce, announce_closed_gate
 from tasks.identity import content_id
 from tasks.in_force import note_in_force
@@ -52,7 +52,6 @@ from tasks.store import Store, open_store
 
 STAGING, LOCK = ".staging-", ".lock"
 _NEXT_LATEST = ".latest-"
-_FULL = (errno.ENOSPC, errno.EDQUOT)
 _FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
@@ -314,7 +313,7 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno in _FULL:
+        if is_full_disk(error):
             reason = "the disk is full; free some space and run again"
         elif error.errno in _FORBIDDEN:
             reason = "it cannot be written by this user; change release.folder or its permissions"

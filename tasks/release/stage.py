@@ -17,6 +17,7 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from tasks.identity import share_bound
 from tasks.llm.pending import split_prompts
 from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.formats import FORMATS, ParquetShards, columns_of, ships_what_is_gated
@@ -44,7 +45,6 @@ _SAMPLED = (
     *("pair_id", "domain", "kind", "source", "key", "pass_rate", "teacher"),
     *("question", "reasoning", "content"),
 )
-_ID_SPACE = 2**32  # a root's split is decided by 32 bits of its hash
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +66,6 @@ class Staged:
         return self.links.filter(split=split).height
 
 
-def validation_bound(share: float) -> str:
-    """Return the hexadecimal number below which the hash of a root falls with this probability."""
-    return f"{int(share * _ID_SPACE):08x}"
-
-
 def stage_pairs(store: Store, recipe: Recipe, folder: Path, run_id: str) -> Staged:
     """Write every format into `folder`, say what was written. Raises OSError if the disk refuses.
 
@@ -90,7 +85,7 @@ def stage_pairs(store: Store, recipe: Recipe, folder: Path, run_id: str) -> Stag
     if "rl" in settings.formats:
         files += _write_tasks(store, recipe, folder)
     if "preference" in settings.formats:
-        pairs = FitPairs(store, recipe, run_id, validation_bound(settings.validation_share))
+        pairs = FitPairs(store, recipe, run_id, share_bound(settings.validation_share))
         picked = _pick_preferences(store, pairs, opposed, unpaired, passed_over)
         files += _write_preferences(picked, settings, folder)
         pairs.tell()
@@ -197,7 +192,7 @@ def _write_tasks(store: Store, recipe: Recipe, folder: Path) -> tuple[StagedFile
     parameters = {
         "policy": recipe.policy_version(),
         "student": recipe.models.student.model,
-        "validation_below": validation_bound(recipe.release.validation_share),
+        "validation_below": share_bound(recipe.release.validation_share),
     }
     with _open_shards(folder, "rl", recipe.release) as shards:
         for rows in _read(store, partial(_ask, store, "release_tasks", parameters)):
@@ -273,7 +268,7 @@ def _pair_parameters(store: Store, recipe: Recipe) -> dict[str, Any]:
         "teacher": recipe.models.teacher.model if recipe.models.teacher else None,
         "only_correct": recipe.teach.only_correct,
         "text_rules": name_text_rules(recipe),
-        "validation_below": validation_bound(recipe.release.validation_share),
+        "validation_below": share_bound(recipe.release.validation_share),
         "domains": list(weights.domains),
         "domain_weights": list(weights.domains.values()),
         "sources": list(weights.sources),

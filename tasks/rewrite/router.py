@@ -19,7 +19,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.failures import PERMANENT
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Endpoint, Request, ResponseSchema, identify
 from tasks.llm.servers import endpoint_of
 from tasks.llm.structured import parse_structured
@@ -32,7 +32,6 @@ from tasks.store import Store, open_store
 
 NAME = "route"
 TEMPLATE = "route@1"  # Raise the version with any change to what is asked.
-EVERYTHING = Range("", "g")
 _SEEDS_AT_A_TIME = 20_000
 MEANINGS: Mapping[Route, str] = {  # Of all routes but safety, which is a domain.
     "proof": "a proof or a derivation is asked for, whatever the words",

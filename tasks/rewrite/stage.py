@@ -23,7 +23,7 @@ from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Endpoint, Request, form_of
 from tasks.llm.servers import endpoint_of, identify_server
 from tasks.progress import Tracker, active
@@ -57,18 +57,16 @@ from tasks.scope import scope_of
 from tasks.store import Store, open_store
 
 _PARENTS_AT_A_TIME = 20_000
-_EVERYTHING = Range("", "g")
 MakeRequests = Callable[[Endpoint, pl.DataFrame], Iterable[Request]]
 
 
 @dataclass(frozen=True, slots=True)
 class RewriteCounts:
-    """What a range came to. `undecided` wait for reference answers that failed for now."""
+    """What a range came to; what is in neither count waits for reference answers."""
 
     asked: Completion = field(default_factory=Completion)
     accepted: int = 0
     refused: Mapping[str, int] = field(default_factory=dict)
-    undecided: int = 0
 
 
 def plan_rewrites(
@@ -150,8 +148,7 @@ def rewrite_range(
     tracker.forgo(tries_of(recipe) * (len(rows) + completion.failed - len(drafts)))
     reasons += _judge(store, recipe, run_id, drafts, load_shelf(store, asked, drafts), tracker)
     accepted = reasons.pop(ACCEPTED, 0)
-    undecided = len(rows) - accepted - reasons.total()
-    return RewriteCounts(completion, accepted, dict(sorted(reasons.items())), undecided)
+    return RewriteCounts(completion, accepted, dict(sorted(reasons.items())))
 
 
 def count_pending(store: Store, recipe: Recipe) -> int:
@@ -172,7 +169,7 @@ def count_pending(store: Store, recipe: Recipe) -> int:
         max(0, count_requests(strategy, parent, recipe) - asked.count(form_by(strategy, parent)))
         * (1 + (strategy.ROUNDS if isinstance(strategy, FollowedUp) else 0))
         for parents in store.stream(
-            "rewrite_parents", _PARENTS_AT_A_TIME, **parent_filter(store, recipe, _EVERYTHING)
+            "rewrite_parents", _PARENTS_AT_A_TIME, **parent_filter(store, recipe, EVERYTHING)
         )
         for row in parents.iter_rows(named=True)
         if row["rewrites"] < settings.max_per_root

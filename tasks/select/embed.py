@@ -21,7 +21,7 @@ from tasks.llm.drawing import draw
 from tasks.llm.embedding import decode_vector
 from tasks.llm.engine import stoppable
 from tasks.llm.local import identify_model, open_model
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import EMBEDDER, Request, identify, parameters_of
 from tasks.llm.servers import endpoint_of, identify_server
 from tasks.messages import render_prompt
@@ -32,7 +32,6 @@ from tasks.select.nearest import Directions, normalise, stack
 from tasks.store import Store, open_store
 
 TEMPLATE = "embed@1"
-EVERYTHING = Range("", "g")
 _ROWS_AT_A_TIME = 5_000  # vectors of 1,536 numbers: 30 MB
 _LOCAL_ROWS_AT_A_TIME = 16_384  # vectors of 256 numbers: 16 MB, and as much a file in the store
 _LOCAL_TEXTS_PER_RANGE = 50_000

@@ -20,14 +20,14 @@ from tasks.errors import RecipeError
 from tasks.identity import content_id
 from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
-from tasks.llm.pending import Range
+from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Endpoint, Messages, Request, ResponseSchema, identify, parameters_of
 from tasks.llm.servers import endpoint_of, identify_server
 from tasks.messages import render_prompt
 from tasks.progress import active, track
 from tasks.recipe import Recipe
 from tasks.scope import scope_of
-from tasks.select.embed import EVERYTHING, name_embedder
+from tasks.select.embed import name_embedder
 from tasks.select.nearest import as_directions, find_nearest
 from tasks.select.screen import EMBEDDING
 from tasks.store import Store, open_store
