@@ -13,7 +13,7 @@ from hypothesis import settings
 from tasks.recipe import Recipe, StoreSettings, resolve_paths
 from tasks.store import Store, close_stores, open_store
 
-pytest.register_assert_rewrite("published")  # It is a plugin and imported by name, too.
+pytest.register_assert_rewrite("tests.published")  # It is a plugin and imported by name, too.
 
 settings.register_profile("busy", deadline=None)  # How long one takes is the machine's affair.
 settings.load_profile("busy")

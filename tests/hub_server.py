@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from loopback import QuietHandler, serve
+from tests.loopback import QuietHandler, serve
 
 LARGE = ".parquet"
 

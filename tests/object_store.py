@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from urllib.parse import parse_qs, urlsplit
 from xml.sax.saxutils import escape
 
-from loopback import QuietHandler, serve
+from tests.loopback import QuietHandler, serve
 
 _MODIFIED = {"last-modified": "Sat, 01 Jan 2022 00:00:00 GMT"}
 

@@ -1,6 +1,6 @@
 """A release made once for the tests of a module, and a bucket and a hub to bring it to.
 
-A module that asks for them says `pytest_plugins = ("published",)`.
+A module that asks for them says `pytest_plugins = ("tests.published",)`.
 """
 
 from collections.abc import Iterator
@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from hub_server import Hub, hub_server
-from taught_store import RUN, STUDENT, TEACHER, fill, taught
 
 from tasks.recipe import Recipe
 from tasks.release.distribute import Publication, distribute
 from tasks.release.publish import Published, release
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store, close_stores, open_store
+from tests.hub_server import Hub, hub_server
+from tests.taught_store import RUN, STUDENT, TEACHER, fill, taught
 
 
 @dataclass(frozen=True)

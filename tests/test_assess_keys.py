@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 from test_assess_grade import add_prompts, add_responses, keys_of
 
 from tasks.assess.calibrate import calibrate, describe
@@ -20,6 +19,7 @@ from tasks.recipe import SelectSettings
 from tasks.sample import count_wanted
 from tasks.select.decide import decide_prompts
 from tasks.store import Store
+from tests.conftest import MakeRecipe
 
 RUN = "run"
 

@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,6 +36,7 @@ from tasks.recipe import (
     VerifierError,
 )
 from tasks.sample import count_rounds, want_of_reference, want_of_student, wanted_samples
+from tests.conftest import MakeRecipe
 
 BAND = Edges(0.125, 0.75)
 STATE = {"domain": "math", "answer_type": "number", "imported": 0, "votes": 0, "runner_up": 0}

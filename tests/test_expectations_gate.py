@@ -9,7 +9,6 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from gate_rows import ALSO, FAULTS, chat, expect, good_rows, row, write
 
 from expectations import measuring, rules
 from expectations.gate import EXAMPLES, Book, GateResult, digest_rules, run_gate
@@ -20,6 +19,7 @@ from expectations.release_suite import build_pair_suite
 from tasks.errors import GateBroken, RecipeError
 from tasks.recipe import Allowances
 from tasks.release.formats import COLUMNS, ParquetShards, duckdb_types, pair_columns
+from tests.gate_rows import ALSO, FAULTS, chat, expect, good_rows, row, write
 
 
 def failed(result: GateResult) -> set[str]:

@@ -7,8 +7,6 @@ from typing import Any, get_args
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
-from taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, taught
 
 from expectations.rules import read_rules
 from flows.build import build
@@ -20,6 +18,8 @@ from tasks.release.gate import check_gate, expect, find_previous, split_guidelin
 from tasks.release.publish import release
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
+from tests.conftest import MakeRecipe
+from tests.taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, taught
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
 

@@ -11,9 +11,7 @@ from typing import IO, Any
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 from prometheus_client import REGISTRY
-from simulated import BAKER, send, simulating, stats
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted
 from tasks.llm.batch_folding import BatchJob
@@ -28,7 +26,9 @@ from tasks.progress import Tracker, track
 from tasks.recipe import BatchSettings, Budget, ModelSettings, Prices, Sampling
 from tasks.simulator.completions import count_tokens
 from tasks.store import Store
+from tests.conftest import MakeRecipe
 from tests.scripted import once
+from tests.simulated import BAKER, send, simulating, stats
 
 MESSAGES = (("system", "Answer in \\boxed{}."), ("user", BAKER["prompt"]))
 BYTES = sum(len(text.encode()) for _, text in MESSAGES)

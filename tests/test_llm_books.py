@@ -6,7 +6,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted
 from tasks.llm.drawing import draw
@@ -19,6 +18,7 @@ from tasks.llm.spent import load_spent
 from tasks.progress import track
 from tasks.recipe import Budget
 from tasks.store import Store
+from tests.conftest import MakeRecipe
 from tests.loopback import serve
 from tests.scripted import SCHEMA, endpoint_at, once, samples, script
 

@@ -10,7 +10,6 @@ from uuid import uuid4
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 from prefect import task
 from prefect.client.schemas.objects import TaskRun
 from prefect.context import TaskRunContext
@@ -21,6 +20,7 @@ from tasks.llm.engine import Completion
 from tasks.llm.request import Request
 from tasks.progress import track
 from tasks.store import Store
+from tests.conftest import MakeRecipe
 from tests.loopback import QuietHandler, serve
 from tests.served import serving, write_served_project
 from tests.simulated import BAKER, simulating

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from conftest import MakeRecipe
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted, StoreError
 from tasks.lake import local_folder
@@ -28,6 +27,7 @@ from tasks.llm.rows import failure_row, response_row
 from tasks.llm.spent import load_spent
 from tasks.recipe import Budget, Prices, Recipe
 from tasks.store import Store
+from tests.conftest import MakeRecipe
 from tests.loopback import QuietHandler, serve
 from tests.scripted import SCHEMA, Reply, Scripted, endpoint_at, said, samples, script
 

@@ -1,10 +1,10 @@
 """The notebook runs on a store and draws what is in it."""
 
 import pytest
-from taught_store import fill, taught
 
 from tasks.store import Store, close_stores
 from tests.conftest import MakeRecipe
+from tests.taught_store import fill, taught
 
 
 @pytest.mark.slow

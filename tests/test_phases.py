@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 
 from cli.yields import print_exploration
 from tasks.errors import RecipeError
@@ -34,6 +33,7 @@ from tasks.select.contamination import find_contamination
 from tasks.select.decide import decide_after_teach, decide_prompts
 from tasks.store import Store
 from tasks.teach import pupils
+from tests.conftest import MakeRecipe
 from tests.taught_store import BENCHMARK_TEXT, STUDENT, TEACHER, add_item, fill, identify, taught
 
 MATH = [f"math-{number}" for number in range(12)]

@@ -3,7 +3,6 @@
 import re
 
 import polars as pl
-from conftest import MakeRecipe
 
 from tasks.pictures import describe_difficulty, draw_blocks, tabulate_difficulty, tabulate_gap
 from tasks.recipe import PRESETS
@@ -19,6 +18,7 @@ from tasks.release.report.teachable import (
 )
 from tasks.select.decide import decide_prompts
 from tasks.store import Store
+from tests.conftest import MakeRecipe
 from tests.taught_store import STUDENT, TEACHER, fill, taught
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}

@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeRecipe
-from hub_server import Hub
 from huggingface_hub import HfApi
-from published import Project
 from pydantic import ValidationError
 
 from tasks.errors import PublishError
@@ -25,8 +22,11 @@ from tasks.release.publish import release
 from tasks.release.targets import bucket
 from tasks.release.targets.parcel import pack
 from tasks.release.verify import Folder, verify_release
+from tests.conftest import MakeRecipe
+from tests.hub_server import Hub
+from tests.published import Project
 
-pytest_plugins = ("published",)
+pytest_plugins = ("tests.published",)
 
 KILLED_CHILD = """
 import os, signal, sys

@@ -9,8 +9,18 @@ import datasets
 import polars as pl
 import pyarrow as pa
 import pytest
-from conftest import MakeRecipe
-from taught_store import (
+
+from tasks.messages import solve_messages
+from tasks.recipe import Recipe
+from tasks.release import shards
+from tasks.release.card import _describe_type, write_cards
+from tasks.release.facts import gather_facts
+from tasks.release.formats import COLUMNS, FIELDS, FORMATS, columns_of
+from tasks.release.stage import Staged, stage_pairs
+from tasks.select.decide import decide_after_teach
+from tasks.store import Store
+from tests.conftest import MakeRecipe
+from tests.taught_store import (
     BENCHMARK_TEXT,
     RUN,
     STUDENT,
@@ -23,17 +33,6 @@ from taught_store import (
     sample_of,
     taught,
 )
-
-from tasks.messages import solve_messages
-from tasks.recipe import ModelSettings, Recipe
-from tasks.release import shards
-from tasks.release.card import _describe_type, write_cards
-from tasks.release.facts import gather_facts
-from tasks.release.formats import COLUMNS, FIELDS, FORMATS, columns_of
-from tasks.release.shapes import build_tasks
-from tasks.release.stage import Staged, stage_pairs
-from tasks.select.decide import decide_after_teach
-from tasks.store import Store
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
 ALL = list(FORMATS)

@@ -4,15 +4,15 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from taught_store import RUN, STUDENT, TEACHER, fill, identify, taught
 
 from tasks.release.kin import find_kin, record_kin
 from tasks.release.stage import stage_pairs
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
+from tests.conftest import MakeRecipe
+from tests.taught_store import RUN, STUDENT, TEACHER, fill, identify, taught
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
 TIES = {"root_id": pl.String, "other_id": pl.String, "duplicate": pl.Boolean}

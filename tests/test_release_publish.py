@@ -17,19 +17,7 @@ from typing import Any
 import polars as pl
 import pytest
 import yaml
-from conftest import MakeRecipe
 from huggingface_hub import DatasetCard
-from taught_store import (
-    BENCHMARK_TEXT,
-    RUN,
-    STUDENT,
-    TEACHER,
-    add_item,
-    fill,
-    identify,
-    response_of,
-    taught,
-)
 from typer.testing import CliRunner
 
 from cli.main import app
@@ -44,6 +32,18 @@ from tasks.release.verify import Folder, verify_release
 from tasks.select.contamination import find_contamination
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
+from tests.conftest import MakeRecipe
+from tests.taught_store import (
+    BENCHMARK_TEXT,
+    RUN,
+    STUDENT,
+    TEACHER,
+    add_item,
+    fill,
+    identify,
+    response_of,
+    taught,
+)
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
 KILLED_CHILD = """

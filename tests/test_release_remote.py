@@ -8,16 +8,16 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hub_server import Hub
-from published import Project
 from typer.testing import CliRunner
 
 from cli.main import app
 from tasks.errors import InputError
 from tasks.release.remote import find_place
 from tasks.release.verify import Verified, verify_release
+from tests.hub_server import Hub
+from tests.published import Project
 
-pytest_plugins = ("published",)
+pytest_plugins = ("tests.published",)
 pytestmark = pytest.mark.slow
 
 

@@ -6,10 +6,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from taught_store import RUN, STUDENT, TEACHER, add_item, fill, identify, response_of, taught
 
 from tasks.identity import content_id
 from tasks.rate.rubrics import rubrics_of
@@ -25,6 +23,8 @@ from tasks.release.report.prose import render_formula, render_prose
 from tasks.release.stage import stage_pairs
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
+from tests.conftest import MakeRecipe
+from tests.taught_store import RUN, STUDENT, TEACHER, add_item, fill, identify, response_of, taught
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
 EVIL = '<script>alert(1)</script><img src=x onerror=alert(1)>" onload="alert(1)'

@@ -12,8 +12,6 @@ import orjson
 import polars as pl
 import pyarrow.parquet as pq
 import pytest
-from conftest import MakeRecipe
-from taught_store import RUN, STUDENT, TEACHER, Taught, fill, identify, response_of, taught
 
 from tasks.identity import content_id, share_bound
 from tasks.recipe import Recipe
@@ -23,6 +21,8 @@ from tasks.release.shards import to_lines
 from tasks.release.stage import Staged, stage_pairs
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
+from tests.conftest import MakeRecipe
+from tests.taught_store import RUN, STUDENT, TEACHER, Taught, fill, identify, response_of, taught
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
 

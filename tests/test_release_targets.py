@@ -6,17 +6,17 @@ from typing import Any
 import pytest
 from boto3.exceptions import S3UploadFailedError
 from botocore.exceptions import ClientError, EndpointConnectionError
-from hub_server import Hub
-from loopback import QuietHandler, serve
-from published import Project
 
 from tasks.errors import InputError, PublishError
 from tasks.recipe import PublishTarget
 from tasks.release.targets import bucket
 from tasks.release.targets.access import explain_bucket, explain_hub
 from tasks.release.targets.parcel import pack
+from tests.hub_server import Hub
+from tests.loopback import QuietHandler, serve
+from tests.published import Project
 
-pytest_plugins = ("published",)
+pytest_plugins = ("tests.published",)
 
 BUCKET = PublishTarget(to="s3://sets/math")
 

@@ -4,13 +4,13 @@ import math
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 
 from tasks.errors import InputError
 from tasks.reprofile import compare_students, find_earlier, read_reprofile, tabulate, whole_pool
 from tasks.sample import count_wanted
 from tasks.select.decide import decide_prompts
 from tasks.store import Store
+from tests.conftest import MakeRecipe
 from tests.taught_store import STUDENT, fill, identify, taught
 
 BAND = {"band_low": 0.125, "band_high": 0.75}

@@ -6,13 +6,13 @@ from typing import Any
 
 import orjson
 import pytest
-from conftest import MakeRecipe
 
 from tasks.ingest import ingest_seeds
 from tasks.rewrite import routes
 from tasks.rewrite.candidate import Parent
 from tasks.rewrite.routes import classify, doubt, route_seeds
 from tasks.store import Store
+from tests.conftest import MakeRecipe
 
 SEEDS = Path(__file__).resolve().parents[1] / "seeds"
 

@@ -13,7 +13,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
@@ -31,6 +30,7 @@ from tasks.sample import (
 )
 from tasks.simulator.launch import RunningSimulator, start_simulator
 from tasks.store import Store, close_stores, open_store
+from tests.conftest import MakeRecipe
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN = "run"

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import polars as pl
 import pytest
-from taught_store import BENCHMARK_TEXT, RUN, add_item, fill, identify, response_of, taught
 
 from tasks.recipe import ContaminationSettings
 from tasks.select import chunks
@@ -16,6 +15,7 @@ from tasks.select.contamination import find_contamination, find_in_responses
 from tasks.select.screen import build_screen, screen_texts
 from tasks.select.stems import leave_out_markup
 from tasks.store import Store
+from tests.taught_store import BENCHMARK_TEXT, RUN, add_item, fill, identify, response_of, taught
 
 WORDS = [f"word{number}" for number in range(60)]
 EVIDENCE = (

@@ -4,20 +4,8 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from taught_store import (
-    BENCHMARK_TEXT,
-    RUN,
-    STUDENT,
-    TEACHER,
-    Taught,
-    add_item,
-    fill,
-    identify,
-    taught,
-)
 
 from tasks.recipe import (
     Band,
@@ -33,6 +21,18 @@ from tasks.select.duplicates import find_duplicates
 from tasks.select.limits import count_mixture
 from tasks.store import Store
 from tasks.teach import pupils
+from tests.conftest import MakeRecipe
+from tests.taught_store import (
+    BENCHMARK_TEXT,
+    RUN,
+    STUDENT,
+    TEACHER,
+    Taught,
+    add_item,
+    fill,
+    identify,
+    taught,
+)
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
 

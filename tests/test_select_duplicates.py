@@ -5,7 +5,6 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from taught_store import RUN, fill, identify, taught
 
 from tasks.recipe import DuplicateSettings
 from tasks.select.clusters import Signed, cluster, gather_signed
@@ -19,6 +18,7 @@ from tasks.select.minhash import (
 )
 from tasks.select.words import Words, join_choices
 from tasks.store import Store
+from tests.taught_store import RUN, fill, identify, taught
 
 
 def loosened(text: str) -> str:

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
 from hypothesis import given
 from hypothesis import strategies as st
-from taught_store import RUN, STUDENT, fill, identify, taught
 from typer.testing import CliRunner
 
 from cli.main import app
@@ -20,6 +18,8 @@ from tasks.select.decide import decide_prompts
 from tasks.select.limits import count_anchors
 from tasks.select.names import find_unknown_names
 from tasks.store import Store, close_stores
+from tests.conftest import MakeRecipe
+from tests.taught_store import RUN, STUDENT, fill, identify, taught
 
 MODELS = {"student": {"model": STUDENT}}
 

@@ -5,9 +5,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
-from gate_rows import FAULTS, LOOP, PRIVATE, SYSTEM, good_rows
-from taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, taught
 
 from expectations.expected import Limits
 from expectations.text_faults import find_faults
@@ -18,6 +15,9 @@ from tasks.release.publish import release
 from tasks.select.decide import decide_after_teach
 from tasks.select.texts import judge_responses, name_text_rules
 from tasks.store import Store
+from tests.conftest import MakeRecipe
+from tests.gate_rows import FAULTS, LOOP, PRIVATE, SYSTEM, good_rows
+from tests.taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, taught
 
 MODELS = {"student": {"model": STUDENT}, "teacher": {"model": TEACHER}}
 LOOPING = (f"We start. {LOOP * 9} So it is 4.", "correct")

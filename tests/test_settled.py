@@ -7,8 +7,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-from conftest import MakeRecipe
-from taught_store import RUN, fill, identify, taught
 
 from tasks import settled
 from tasks.assess.difficulty import measure_difficulty_task
@@ -21,6 +19,8 @@ from tasks.select.duplicates import mark_duplicates
 from tasks.select.texts import judge_texts
 from tasks.settled import find_settled, list_tables, settling, unless_settled
 from tasks.store import Store, close_stores, open_store
+from tests.conftest import MakeRecipe
+from tests.taught_store import RUN, fill, identify, taught
 
 MODELS = {"student": {"model": "sim-student"}, "teacher": {"model": "sim-teacher"}}
 

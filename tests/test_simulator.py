@@ -13,7 +13,11 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulated import (
+
+from tasks.simulator.completions import ChatRequest, Problem, read_request
+from tasks.simulator.faults import Faults, Latency, pick_delay, pick_fault
+from tasks.simulator.models import ROSTER
+from tests.simulated import (
     AREA,
     BAKER,
     HALF,
@@ -27,10 +31,6 @@ from simulated import (
     stats,
     text_of,
 )
-
-from tasks.simulator.completions import ChatRequest, Problem, read_request
-from tasks.simulator.faults import Faults, Latency, pick_delay, pick_fault
-from tasks.simulator.models import ROSTER
 
 
 @pytest.fixture(scope="module")

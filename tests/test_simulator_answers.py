@@ -11,20 +11,6 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulated import (
-    AREA,
-    BAKER,
-    CLIPS,
-    FORCE,
-    HALF,
-    SOUND,
-    SURE,
-    boxed,
-    chat,
-    key_of,
-    simulating,
-    text_of,
-)
 
 from tasks.simulator.answer_key import AnswerKey
 from tasks.simulator.code_mistakes import break_function
@@ -39,6 +25,20 @@ from tasks.simulator.programs import evaluate, find_numbers, parse_number, parse
 from tasks.simulator.replies import write_reply
 from tasks.simulator.settings import read_settings
 from tasks.simulator.structured import least_instance, write_rewrite
+from tests.simulated import (
+    AREA,
+    BAKER,
+    CLIPS,
+    FORCE,
+    HALF,
+    SOUND,
+    SURE,
+    boxed,
+    chat,
+    key_of,
+    simulating,
+    text_of,
+)
 
 SOUND_REWRITER = replace(
     ROSTER["sim-rewriter"], wrong_key=0.0, leaked=0.0, unchanged=0.0, malformed_json=0.0

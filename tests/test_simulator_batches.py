@@ -11,12 +11,12 @@ import openai
 import pytest
 from openai import OpenAI
 from openai.types import Batch
-from simulated import BAKER, ask, chat, simulating, stats
 
 from tasks.errors import RecipeError
 from tasks.simulator.batches import Desk, StoredFile
 from tasks.simulator.settings import read_settings
 from tasks.simulator.traffic import Traffic
+from tests.simulated import BAKER, ask, chat, simulating, stats
 
 
 @contextmanager

@@ -8,7 +8,6 @@ import orjson
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from simulated import BAKER, CLIPS, FORCE, ROWS, SURE, boxed, key_of
 
 from tasks.simulator.answer_key import AnswerKey
 from tasks.simulator.derivation import derive_program
@@ -18,6 +17,7 @@ from tasks.simulator.programs import evaluate, find_numbers, parse_number, parse
 from tasks.simulator.replies import write_reply
 from tasks.simulator.settings import read_settings
 from tasks.simulator.wording import split_options
+from tests.simulated import BAKER, CLIPS, FORCE, ROWS, SURE, boxed, key_of
 
 
 def test_a_program_is_computed_exactly() -> None:

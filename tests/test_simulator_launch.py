@@ -10,11 +10,11 @@ from pathlib import Path
 
 import orjson
 import pytest
-from simulated import ROWS, ask, send
 
 from tasks.errors import ModelServerError, RecipeError
 from tasks.simulator.launch import RunningSimulator, start_simulator
 from tasks.simulator.settings import read_settings
+from tests.simulated import ROWS, ask, send
 
 
 @pytest.fixture

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import MakeRecipe
-from taught_store import RUN, STUDENT, TEACHER, fill, taught
 
 from tasks.release.publish import release
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
+from tests.conftest import MakeRecipe
+from tests.taught_store import RUN, STUDENT, TEACHER, fill, taught
 
 TESTS = Path(__file__).parent
 REQUIREMENTS = TESTS / "trainers" / "requirements.txt"
