@@ -11,11 +11,12 @@ import pyarrow as pa
 import pytest
 
 from tasks.messages import solve_messages
-from tasks.recipe import Recipe
+from tasks.recipe import ModelSettings, Recipe
 from tasks.release import shards
 from tasks.release.card import _describe_type, write_cards
 from tasks.release.facts import gather_facts
 from tasks.release.formats import COLUMNS, FIELDS, FORMATS, columns_of
+from tasks.release.shapes import build_tasks
 from tasks.release.stage import Staged, stage_pairs
 from tasks.select.decide import decide_after_teach
 from tasks.store import Store
