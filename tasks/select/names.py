@@ -7,7 +7,7 @@ A recipe may be written before its seeds come in, so it is said and stops nothin
 
 import difflib
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from tasks.recipe import PRESETS, Recipe
 from tasks.store import Store
@@ -18,7 +18,7 @@ _LOGGER = logging.getLogger(__name__)
 def find_unknown_names(recipe: Recipe, domains: Sequence[str]) -> list[str]:
     """Return a line for each domain named that is none of these, and for a policy all but known."""
     select = recipe.select
-    named = {
+    named: dict[str, Iterable[str]] = {
         "select.mixture": select.mixture,
         "select.targets": select.targets,
         "select.domains": select.domains,
@@ -26,8 +26,8 @@ def find_unknown_names(recipe: Recipe, domains: Sequence[str]) -> list[str]:
     }
     lines = [
         f"{place}.{domain}: no prompt is of this domain; there are {', '.join(domains)}"
-        for place, settings in named.items()
-        for domain in settings
+        for place, names in named.items()
+        for domain in names
         if domains and domain not in domains
     ]
     meant = difflib.get_close_matches(select.policy, PRESETS, n=1, cutoff=0.88)
