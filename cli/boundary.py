@@ -5,16 +5,19 @@
 What nobody foresaw goes, with its traceback, to a log file whose path is shown.
 """
 
+import logging
 import os
 import re
 import signal
 import sys
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NoReturn
 
+from tasks.defects import DEFECTS
 from tasks.errors import StoreError, TeachsetError, is_full_disk
 
 INTERRUPTED = 130
@@ -39,6 +42,22 @@ def watch_for_interruptions() -> None:
     """
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, _interrupt)
+
+
+class _DefectLog(logging.Handler):
+    """Writes defects that ended nothing to the log file, as those that end a command."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            with suppress(OSError):  # Nothing ends for want of a log.
+                write_log(error)
+
+
+def write_defects_down() -> None:
+    """Have defects that need not end the command written to the log file."""
+    if not any(isinstance(handler, _DefectLog) for handler in DEFECTS.handlers):
+        DEFECTS.addHandler(_DefectLog())
 
 
 def explain_failure(error: BaseException) -> tuple[str, int]:

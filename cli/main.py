@@ -14,7 +14,7 @@ from typer.core import TyperGroup
 
 from cli.arguments import RECIPE_HELP, RecipeArgument
 from cli.auditing import audit
-from cli.boundary import INTERRUPTED, watch_for_interruptions
+from cli.boundary import INTERRUPTED, watch_for_interruptions, write_defects_down
 from tasks.without_pandas import leave_pandas_out
 
 ID_HELP = "A pair_id, prompt_id or response_id; its first six characters may do."
@@ -463,6 +463,7 @@ def run() -> None:
         if isinstance(stream, io.TextIOWrapper):  # In a locale that lacks a character it is spelt.
             stream.reconfigure(errors="backslashreplace")
     watch_for_interruptions()
+    write_defects_down()
     leave_pandas_out()
     try:
         app(prog_name="teachset")

@@ -10,9 +10,10 @@ import typer
 from pydantic import BaseModel, ValidationError
 from typer.testing import CliRunner
 
-from cli.boundary import Place, explain_failure, plain, redact
+from cli.boundary import Place, explain_failure, plain, redact, write_defects_down
 from cli.main import Guarded, app
 from tasks import errors
+from tasks.defects import noting_defects
 from tasks.errors import TeachsetError
 from tasks.run import code_version
 
@@ -96,6 +97,16 @@ def test_unforeseen_error_names_its_log(log_folder: Path) -> None:
         f"a defect of Teachset: ZeroDivisionError: division by zero\n  The traceback is in {file}"
     )
     assert "Traceback (most recent call last)" in file.read_text()
+
+
+def test_a_defect_that_ends_nothing_is_in_the_same_log(log_folder: Path) -> None:
+    write_defects_down()
+    write_defects_down()
+    with noting_defects("an answer was not taken note of"):
+        raise OverflowError("int too large to convert to float")
+    text = (log_folder / "teachset.log").read_text()
+    assert text.count("Traceback (most recent call last)") == 1
+    assert "OverflowError: int too large to convert to float" in text
 
 
 def test_log_that_cannot_be_written_hides_nothing(tmp_path: Path) -> None:

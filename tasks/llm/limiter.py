@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from weakref import WeakValueDictionary
 
+from tasks.defects import noting_defects
 from tasks.llm.breaker import Breaker
 from tasks.llm.concurrency import Concurrency
 from tasks.llm.failures import CallFailed
@@ -29,6 +30,8 @@ from tasks.recipe import ModelSettings
 
 _NOTICEABLE = 0.2  # Two counts of tokens that differ by less than this share are the same.
 _LONGEST_HOLD_S = 600.0
+_WORTH_SAYING_S = 2.0
+_MOST_DIGITS = 15  # A limit of more is garbage, and too large a number to reckon with.
 _MOST_LIMITERS = 64  # A process that serves for months meets a simulator's new port every night.
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0, "": 1.0}
@@ -53,12 +56,14 @@ class Call:
     stood_still_s: float = 0.0  # What the pulse said when it was let in.
 
     def answered(self, latency_s: float, usage: Usage, headers: Mapping[str, str]) -> None:
-        """An answer came."""
-        self.limiter.note_answer(self, latency_s, usage, headers)
+        """An answer came. Raises nothing, since it was paid for and is yet to be written down."""
+        with noting_defects("the limits did not take note of an answer"):
+            self.limiter.note_answer(self, latency_s, usage, headers)
 
     def failed(self, failure: CallFailed) -> None:
-        """No answer of use came."""
-        self.limiter.note_failure(self, failure)
+        """No answer of use came. Raises nothing, for the same reason."""
+        with noting_defects("the limits did not take note of a failure"):
+            self.limiter.note_failure(self, failure)
 
 
 @dataclass(slots=True, eq=False)
@@ -68,6 +73,14 @@ class _Waiting:
     let_in: asyncio.Future[Call]
     tokens: int
     owner: object
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What keeps the call that came first from a slot that is free, and until when."""
+
+    by: str
+    until: float
 
 
 @dataclass(slots=True)
@@ -91,6 +104,13 @@ class _Limits:
     def wait_s(self, tokens: int, now: float) -> float:
         governing = self.ceilings if self.by_ceilings else self.actuals
         return max(self.requests.wait_s(1, now), governing.wait_s(tokens, now))
+
+    def describe(self, tokens: int, now: float) -> str:
+        """Name the limit that a call of so many tokens waits for."""
+        governing = self.ceilings if self.by_ceilings else self.actuals
+        if self.requests.wait_s(1, now) >= governing.wait_s(tokens, now):
+            return f"held back by the limit of requests a minute, {self.requests.limit:,}"
+        return f"held back by the limit of tokens a minute, {governing.limit:,}"
 
     def spend(self, call: Call, now: float) -> None:
         self.requests.settle(self.requests.spend(1, now), 1, now)
@@ -141,6 +161,7 @@ class Limiter:
         self._waiting: deque[_Waiting] = deque()
         self._quiet_until = 0.0
         self._timer: asyncio.TimerHandle | None = None
+        self._held: _Held | None = None
         self.configure(settings)
 
     def configure(self, settings: ModelSettings) -> None:
@@ -220,6 +241,11 @@ class Limiter:
             )
         if self._quiet_until > now:
             return f"the server asks to wait {self._quiet_until - now:.0f} s"
+        if (held := self._held) is not None:  # Read once: this may be another thread.
+            left_s = held.until - now
+            return (
+                held.by if left_s < _WORTH_SAYING_S else f"{held.by}; next call in {left_s:.0f} s"
+            )
         if self.slots < self._concurrency.ceiling:
             return f"{self.slots} at a time"
         return ""
@@ -287,8 +313,12 @@ class Limiter:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self._held = None
         if self._waiting and self._under_way < self.slots:
-            pause = self._pause_s(self._waiting[0].tokens, time.monotonic())
+            now, tokens = time.monotonic(), self._waiting[0].tokens
+            if (wait_s := self._limits.wait_s(tokens, now)) > 0:
+                self._held = _Held(self._limits.describe(tokens, now), now + wait_s)
+            pause = self._pause_s(tokens, now)
             self._timer = asyncio.get_running_loop().call_later(max(pause, 0.001), self._let_in)
 
 
@@ -321,7 +351,10 @@ def read_duration(text: str) -> float:
 
 
 def _read_number(text: str | None) -> int | None:
-    return int(text) if text and text.isascii() and text.isdigit() else None
+    """Return a count that a header says; None if it is none, or one that nobody can mean."""
+    if not text or len(text) > _MOST_DIGITS or not text.isascii() or not text.isdigit():
+        return None
+    return int(text)
 
 
 _LIMITERS: WeakValueDictionary[tuple[str, str], Limiter] = WeakValueDictionary()
