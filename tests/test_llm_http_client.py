@@ -116,14 +116,23 @@ def test_an_answer_is_read_however_it_comes(server: _Served, way: str) -> None:
     assert (answer.content, answer.raw_body) == ("four", ANSWER.decode())
 
 
-def test_a_key_is_not_sent_to_where_a_server_points(server: _Served) -> None:
+@pytest.mark.parametrize("proxied", [False, True])
+def test_neither_key_nor_question_is_sent_to_where_a_server_points(
+    server: _Served, monkeypatch: pytest.MonkeyPatch, proxied: bool
+) -> None:
+    base_url = server.base_url("elsewhere")
+    if proxied:
+        monkeypatch.setenv("http_proxy", f"http://{server.address}")
+        base_url = "http://nowhere.invalid/elsewhere/v1"
     with _serving() as other:
         server.handler.elsewhere = other.base_url("here") + "/chat/completions"
-        assert _ask(server.base_url("elsewhere")).content == "four"
-        ((_, told),) = other.handler.seen
-        ((_, asked),) = server.handler.seen
+        with pytest.raises(CallFailed, match=f"it points to 'http://{other.address}") as caught:
+            _ask(base_url)
+        assert not other.handler.seen
+    assert caught.value.failure == "retryable"
+    assert not caught.value.unanswered
+    ((_, asked),) = server.handler.seen
     assert asked["Authorization"] == "Bearer key"
-    assert "Authorization" not in told
 
 
 def test_one_connection_does_for_one_call_after_another(server: _Served) -> None:

@@ -8,6 +8,9 @@ headers, asks for an authentication, a redirect and cookies, wraps the body in f
 more processor time than the request itself. A body that is there as a whole goes straight to
 aiohttp here. All else, such as the files of a batch, takes httpx's own way, and so does everything
 behind a proxy.
+
+Either way an answer is read up to a bound, as UTF-8 whatever it says of itself, and what was to be
+posted goes to no other origin, wherever the server points.
 """
 
 from collections.abc import Sequence
@@ -22,9 +25,16 @@ from openai import DefaultAioHttpClient
 
 _CONNECTIONS = 65_536  # As good as unbounded: the limiter alone says how many calls are under way.
 _LONGEST_CONNECT_S = 30.0
+_ENCODING = "utf-8"  # JSON has no other, and Python knows some that raise what nobody expects.
 _IDLE_S = 4.0  # Servers on uvicorn close an idle connection after five: a call must not meet that.
 _PROXIED = frozenset(("http", "https", "all"))
 _ENCODED = b"content-encoding"
+# Decoded bytes. The longest answers of today's models, a million tokens with their probabilities,
+# are a third of it; a body without an end, or a gzip bomb, would take all memory there is.
+_LARGEST_ANSWER = 64 * 2**20
+_LARGEST_ERROR = 2**20  # Of an error page the rest says nothing.
+_SAME_AGAIN = (307, 308)  # Redirects that ask for the same body; others would drop the question.
+_MOST_REDIRECTS = 5
 Headers = Sequence[tuple[str, str]]
 RawHeaders = Sequence[tuple[bytes, bytes]]
 
@@ -49,7 +59,38 @@ class _WholeAnswer(httpx.Response):
         stream = httpx.ByteStream(content)
         super().__init__(status, headers=headers, stream=stream, request=request)
         self._content = content
+        self.encoding = _ENCODING
         self.is_closed = self.is_stream_consumed = True
+
+
+class AnswerTooLarge(httpx.ReadError):
+    """An answer was larger than any can be that was asked for; the rest of it was not read."""
+
+
+class _Read:
+    """What was read of a body so far: of an error page no more than its beginning."""
+
+    def __init__(self, request: httpx.Request, *, is_error: bool) -> None:
+        self._request = request
+        self._is_error = is_error
+        self._room = _LARGEST_ERROR if is_error else _LARGEST_ANSWER
+        self._pieces: list[bytes] = []
+
+    @property
+    def has_room(self) -> bool:
+        return self._room > 0
+
+    @property
+    def content(self) -> bytes:
+        return self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
+
+    def add(self, piece: bytes) -> None:
+        """Take a decoded piece. Raises AnswerTooLarge at more than can have been asked for."""
+        self._pieces.append(piece)
+        self._room -= len(piece)
+        if not self.has_room and not self._is_error:
+            what = f"an answer of more than {_LARGEST_ANSWER // 2**20} MB; the rest was not read"
+            raise AnswerTooLarge(what, request=self._request)
 
 
 class HttpClient(DefaultAioHttpClient):
@@ -84,18 +125,47 @@ class HttpClient(DefaultAioHttpClient):
     async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
         """Send a request and read its answer. Raises httpx's errors, with aiohttp's as cause."""
         if not isinstance(request, _WholeBody) or how.get("stream"):
-            return await super().send(request, **how)
+            return await self._send_through_httpx(request, **how)
+        address = request.address
+        for _ in range(_MOST_REDIRECTS + 1):
+            try:
+                answer = await self._post(address, request)
+            except (aiohttp.ClientError, TimeoutError) as error:
+                raise _error_of_httpx(error, request) from error
+            target = _target_of(answer, take_apart(address))
+            if target is None:
+                return answer
+            address = str(target)
+        raise httpx.TooManyRedirects("it points from one address to another", request=request)
+
+    async def _post(self, address: str, request: _WholeBody) -> _WholeAnswer:
         if self._session is None:
             self._session = self._open_session()
-        try:
-            async with self._session.post(
-                request.address, data=request.body, headers=request.as_given
-            ) as answer:
-                content = await answer.read()
-        except (aiohttp.ClientError, TimeoutError) as error:
-            raise _error_of_httpx(error, request) from error
+        async with self._session.post(
+            address, data=request.body, headers=request.as_given, allow_redirects=False
+        ) as answer:
+            read = _Read(request, is_error=not answer.ok)
+            while not answer.content.at_eof() and read.has_room:
+                read.add(await answer.content.readany())
         headers = [header for header in answer.raw_headers if header[0].lower() != _ENCODED]
-        return _WholeAnswer(answer.status, headers, content, request)
+        return _WholeAnswer(answer.status, headers, read.content, request)
+
+    async def _send_through_httpx(self, request: httpx.Request, **how: Any) -> httpx.Response:
+        """Send what has no body as httpx does, and what has one to no other origin."""
+        as_stream = how.pop("stream", False)
+        if request.method != "GET":
+            how["follow_redirects"] = False
+        for _ in range(_MOST_REDIRECTS + 1):
+            response = await super().send(request, stream=True, **how)
+            response.encoding = _ENCODING
+            following = response.next_request
+            if following is None or _target_of(response, request.url) is None:
+                if not as_stream:
+                    await _read_through_httpx(response)
+                return response
+            await response.aclose()
+            request = following
+        raise httpx.TooManyRedirects("it points from one address to another", request=request)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -112,6 +182,38 @@ class HttpClient(DefaultAioHttpClient):
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=self._patience,
         )
+
+
+def _target_of(answer: httpx.Response, asked: httpx.URL) -> httpx.URL | None:
+    """Return where the same is to be asked again: at the same origin, or nowhere.
+
+    Whoever is in the server's place could send the questions, and the bill, to anybody.
+    """
+    if answer.status_code not in _SAME_AGAIN:
+        return None
+    try:
+        target = asked.join(answer.headers["location"])
+    except (KeyError, ValueError, httpx.InvalidURL):
+        return None
+    return target if _origin_of(target) == _origin_of(asked) else None
+
+
+def _origin_of(address: httpx.URL) -> tuple[str, str, int | None]:
+    default = {"http": 80, "https": 443}.get(address.scheme)
+    return address.scheme, address.host, address.port or default
+
+
+async def _read_through_httpx(response: httpx.Response) -> None:
+    """Read a body as `aread` does, within the bound."""
+    read = _Read(response.request, is_error=response.is_error)
+    try:
+        async for piece in response.aiter_bytes():
+            read.add(piece)
+            if not read.has_room:
+                break
+    finally:
+        await response.aclose()
+    response._content = read.content
 
 
 def _error_of_httpx(error: Exception, request: httpx.Request) -> httpx.RequestError:
