@@ -14,14 +14,27 @@ import openai
 import orjson
 from openai import AsyncOpenAI, Omit, RequestOptions
 
+from tasks.defects import note_defect
 from tasks.llm.embedding import read_vector, render_embedding
-from tasks.llm.failures import CallFailed, classify, hide_key, replace_surrogates
+from tasks.llm.failures import (
+    CallFailed,
+    classify,
+    decode_body,
+    hide_key,
+    keep_text,
+)
 from tasks.llm.http_client import HttpClient, take_apart
-from tasks.llm.money import Usage
+from tasks.llm.money import UNBOUNDED_COMPLETION, Usage, most_prompt_tokens
 from tasks.llm.reasoning import read_message
-from tasks.llm.request import EMBEDDER, Endpoint, Request, render_body
+from tasks.llm.request import EMBEDDER, Endpoint, Request, ceiling_of, render_body, size_of
 from tasks.llm.structured import parse_structured
 
+_LONGEST_RAW = 2_000_000  # Bytes that are kept of a body beside its content.
+_LOOKED_AT = 100_000  # Bytes of a body that is no answer; fewer are kept.
+_TIMES, _MORE = (
+    10,
+    100_000,
+)  # Tokens beyond so many times the most, and so many more, are a mistake.
 _MOST_TOKENS = 10**12  # Beyond this a count is a server's mistake; a column of the store holds it.
 # What the client would tell every server about this computer: nobody needs it, and each header
 # takes its part of a call's processor time.
@@ -96,33 +109,50 @@ async def ask(
         response = await client.post(url, cast_to=httpx.Response, content=body, options=options)
     except (openai.OpenAIError, TimeoutError, OSError) as error:
         raise classify(error, endpoint) from error
+    except Exception as error:
+        raise _unforeseen(error, endpoint) from error
     read = read_embedding if request.role == EMBEDDER else read_answer
-    return read(response, request, endpoint, time.perf_counter() - began)
+    try:
+        return read(response, request, endpoint, time.perf_counter() - began)
+    except CallFailed:
+        raise
+    except Exception as error:
+        raw = keep_text(decode_body(response.content[:_LOOKED_AT]), endpoint)
+        raise _unforeseen(error, endpoint, raw) from error
+
+
+def _unforeseen(error: Exception, endpoint: Endpoint, raw: str | None = None) -> CallFailed:
+    """Return the failure of a call that met a defect of ours, or of a library, and note it.
+
+    It is one call's affair. Where it is every call's, the run ends as with a server that answers
+    nothing.
+    """
+    note_defect("a call failed for a reason that nobody foresaw", error)
+    why = hide_key(f"a defect of Teachset, noted in its log: {error!r}", endpoint)
+    return CallFailed("retryable", why, raw_body=raw, unanswered=True)
 
 
 def read_answer(
     response: httpx.Response, request: Request, endpoint: Endpoint, latency_s: float | None
 ) -> Answer:
     """Take a response body apart. Raises CallFailed if it is no chat completion or was refused."""
-    content = hide_key(response.content, endpoint)
-    raw = content.decode("utf-8", "replace")  # JSON is UTF-8, whatever the headers say.
-    usage: Usage | None = None
+    content, usage, body = response.content, None, None
     try:
         body = parse_body(content)
-        if body.get("usage"):
-            usage = read_usage(body["usage"])  # Some servers count an answer without a choice.
+        if body.get("usage"):  # Some servers count an answer without a choice.
+            usage = _credible(read_usage(body["usage"]), request, endpoint)
         choice = body["choices"][0]
         message = {**choice["message"]}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        why = f"not a chat completion, it begins {raw[:80]!r}; check `base_url` ({error!r})"
-        raise CallFailed("retryable", why, raw_body=raw, usage=usage) from error
+        raise _unreadable("a chat completion", error, content, body, usage, endpoint) from error
+    raw = keep_text(decode_body(content[:_LONGEST_RAW]), endpoint)
     usage = usage or Usage()
-    finish_reason = _text_or_none(choice.get("finish_reason"))
+    finish_reason = _keep_or_none(choice.get("finish_reason"), endpoint)
     if finish_reason == "content_filter" or message.get("refusal"):
-        why = str(message.get("refusal") or "content filter")
+        why = hide_key(str(message.get("refusal") or "content filter"), endpoint)
         raise CallFailed("refused", why, raw_body=raw, usage=usage)
     reasoning, text = read_message(message)
-    reasoning, text = _text_or_none(reasoning), replace_surrogates(text)
+    reasoning, text = _keep_or_none(reasoning, endpoint), keep_text(text, endpoint)
     if request.schema is not None and finish_reason != "length":
         structure = parse_structured(text, request.schema.schema)
         if structure is None:
@@ -134,8 +164,8 @@ def read_answer(
         reasoning=reasoning,
         finish_reason=finish_reason,
         usage=usage,
-        model=_text_or_none(body.get("model")),
-        provider_request_id=response.headers.get("x-request-id") or _text_or_none(body.get("id")),
+        model=_keep_or_none(body.get("model"), endpoint),
+        provider_request_id=_request_id(response, body, endpoint),
         raw_body=raw,
         latency_s=latency_s,
         headers=response.headers,
@@ -146,28 +176,70 @@ def read_embedding(
     response: httpx.Response, request: Request, endpoint: Endpoint, latency_s: float | None
 ) -> Answer:
     """Take an embedding apart; its numbers are the content. Raises CallFailed if there are none."""
-    content = hide_key(response.content, endpoint)
-    raw = content.decode("utf-8", "replace")
-    usage: Usage | None = None
+    content, usage, body = response.content, None, None
     try:
         body = parse_body(content)
         if body.get("usage"):
-            usage = replace(read_usage(body["usage"]), completion_tokens=0)
+            said = replace(read_usage(body["usage"]), completion_tokens=0)
+            usage = _credible(said, request, endpoint)
         vector = read_vector(body["data"][0]["embedding"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        why = f"not an embedding, it begins {raw[:80]!r}; check `base_url` ({error!r})"
-        raise CallFailed("retryable", why, raw_body=raw, usage=usage) from error
+        raise _unreadable("an embedding", error, content, body, usage, endpoint) from error
     return Answer(
         content=vector,
         reasoning=None,
         finish_reason="stop",
         usage=usage or Usage(completion_tokens=0),
-        model=_text_or_none(body.get("model")),
-        provider_request_id=response.headers.get("x-request-id") or _text_or_none(body.get("id")),
+        model=_keep_or_none(body.get("model"), endpoint),
+        provider_request_id=_request_id(response, body, endpoint),
         raw_body=None,  # It is the numbers once more, and longer.
         latency_s=latency_s,
         headers=response.headers,
     )
+
+
+def _unreadable(
+    what: str,
+    error: Exception,
+    content: bytes,
+    body: object,
+    usage: Usage | None,
+    endpoint: Endpoint,
+) -> CallFailed:
+    """Return the failure of an answer that is not what was asked for.
+
+    It may have been worked on and billed all the same, unless it says itself that it is an error.
+    """
+    raw = keep_text(decode_body(content[:_LOOKED_AT]), endpoint)
+    why = f"not {what}, it begins {raw[:80]!r}; check `base_url` ({error!r})"
+    says_so = isinstance(body, Mapping) and bool(body.get("error")) and not body.get("choices")
+    return CallFailed(
+        "retryable",
+        hide_key(why, endpoint),
+        raw_body=raw,
+        usage=usage,
+        unanswered=usage is None and not says_so,
+    )
+
+
+def _credible(usage: Usage, request: Request, endpoint: Endpoint) -> Usage:
+    """Return what a server counts without what it can't have: that is as good as not counted.
+
+    The slack is for what is not seen from here: templates, prompts of the server's own, thoughts
+    that a ceiling does not bound.
+    """
+    ceiling = ceiling_of(endpoint, request)
+    prompt, completion = usage.prompt_tokens, usage.completion_tokens
+    most = UNBOUNDED_COMPLETION if ceiling is None else ceiling
+    if completion is not None and completion > _TIMES * most + _MORE:
+        usage = replace(usage, completion_tokens=None, reasoning_tokens=None)
+    if (
+        prompt is not None
+        and prompt > _MORE  # So that the rest is seldom asked.
+        and prompt > _TIMES * most_prompt_tokens(size_of(request)) + _MORE
+    ):
+        usage = replace(usage, prompt_tokens=None, cached_tokens=None)
+    return usage
 
 
 def parse_body(content: bytes) -> Any:
@@ -178,7 +250,10 @@ def parse_body(content: bytes) -> Any:
     try:
         return orjson.loads(content)
     except orjson.JSONDecodeError:
-        return json.loads(content)
+        try:
+            return json.loads(content)
+        except UnicodeDecodeError as error:
+            raise ValueError(str(error)) from None  # It would carry all of the body with it.
 
 
 def read_usage(usage: object) -> Usage:
@@ -202,10 +277,18 @@ def read_usage(usage: object) -> Usage:
 def _read_count(node: object, *steps: str) -> int | None:
     for step in steps:
         node = node.get(step) if isinstance(node, Mapping) else None
+    if isinstance(node, float) and node.is_integer():
+        node = int(node)  # JSON has one kind of number, and some write 20.0.
     if isinstance(node, int) and not isinstance(node, bool) and 0 <= node <= _MOST_TOKENS:
         return node
     return None
 
 
-def _text_or_none(value: object) -> str | None:
-    return replace_surrogates(value) if isinstance(value, str) else None
+def _request_id(
+    response: httpx.Response, body: Mapping[str, Any], endpoint: Endpoint
+) -> str | None:
+    return _keep_or_none(response.headers.get("x-request-id") or body.get("id"), endpoint)
+
+
+def _keep_or_none(value: object, endpoint: Endpoint) -> str | None:
+    return keep_text(value, endpoint) if isinstance(value, str) else None

@@ -2,8 +2,10 @@
 
 | class        | seen as                                       | done                            |
 |--------------|-----------------------------------------------|---------------------------------|
-| retryable    | timeout, dropped connection, 408/409/5xx,     | tried again with backoff, and   |
-|              | an answer that is no chat completion          | again in the next run           |
+| retryable    | timeout, dropped connection, 408/409/5xx,     | tried again with backoff or     |
+|              | a redirect, what is amiss on the way there    | after `Retry-After`, and again  |
+|              | (405/407/421/425/426), an answer that is no   | in the next run                 |
+|              | chat completion or of no end                  |                                 |
 | rate_limited | 429                                           | tried again after `Retry-After` |
 | malformed    | not the asked structure                       | corrected once, tried once more |
 | refused      | content filter, refusal                       | recorded, never asked again     |
@@ -11,8 +13,12 @@
 | fatal        | wrong key, unknown model, no quota, no server | the run stops                   |
 """
 
+import json
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Literal
 
 import aiohttp  # What the client speaks HTTP with.
@@ -20,6 +26,7 @@ import httpx2 as httpx  # The client library that openai 3 is built on.
 import openai
 
 from tasks.errors import ModelServerError
+from tasks.llm.http_client import AnswerTooLarge
 from tasks.llm.money import Usage
 from tasks.llm.request import Endpoint
 
@@ -38,6 +45,11 @@ _SECRET = re.compile(r"\b(?:sk|key|token)[-_][A-Za-z0-9_*-]{6,}|Bearer\s+\S+", r
 _HIDDEN = "[hidden]"
 _SHORTEST_KEY = 8
 _BODY_LIMIT = 20_000
+_MESSAGE_LIMIT = 2_000
+_LOOKED_AT = 4  # Times the limit: no more is searched for secrets, which shorten a text.
+_LONGEST_WAIT_S = 600.0
+# Statuses that say nothing of the request, but of what is set up between here and the model.
+_AMISS_ON_THE_WAY = (405, 407, 408, 409, 421, 425, 426)
 
 
 class CallFailed(Exception):
@@ -57,10 +69,8 @@ class CallFailed(Exception):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self.failure: Failure = failure
-        self.message = replace_surrogates(hide_secrets(message))[:2000]
-        self.raw_body = (
-            replace_surrogates(hide_secrets(raw_body))[:_BODY_LIMIT] if raw_body else None
-        )
+        self.message = _shorten(message, _MESSAGE_LIMIT)
+        self.raw_body = _shorten(raw_body, _BODY_LIMIT) if raw_body else None
         self.retry_after_s = retry_after_s
         self.usage = usage  # What the attempt is billed for, where the server said so.
         # The answer, if there was one of the wrong form.
@@ -86,33 +96,78 @@ def replace_surrogates(text: str) -> str:
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
-def hide_key(content: bytes, endpoint: Endpoint) -> bytes:
-    """Blank the server's own key in what it sent, whatever it looks like and wherever it stands.
+def _shorten(text: str, limit: int) -> str:
+    """Return what is kept of a text that came with a failure; a long one is looked at in part."""
+    return replace_surrogates(hide_secrets(text[: _LOOKED_AT * limit]))[:limit]
 
-    What is too short for a key stays: it may be a word that answers have reason to use.
+
+def hide_key(text: str, endpoint: Endpoint) -> str:
+    """Blank the endpoint's own key in a text of its server, whatever it looks like.
+
+    It is for every text that is kept or shown, after it was taken out of its JSON. A key of which
+    letters are spelt as JSON may spell them (`\\u0073k-…`) is found as well. What is too short for
+    a key stays: it may be a word that answers have reason to use.
     """
-    key = endpoint.api_key.encode()
-    return content.replace(key, _HIDDEN.encode()) if len(key) >= _SHORTEST_KEY else content
+    key = endpoint.api_key
+    if len(key) < _SHORTEST_KEY:
+        return text
+    if key in text:
+        text = text.replace(key, _HIDDEN)
+    if "\\u00" in text or "\\/" in text or "\0" in text:
+        text = _spelt(key).sub(_HIDDEN, text)
+    return text
+
+
+@lru_cache(maxsize=64)
+def _spelt(key: str) -> re.Pattern[str]:
+    """Return how a key may be spelt in JSON, and in UTF-16 that was taken for something else."""
+    letters = (rf"(?:\\{{0,4}}{re.escape(each)}|\\{{1,4}}u{_hexadecimal(each)})" for each in key)
+    return re.compile("\\0{0,3}".join(letters))
+
+
+def _hexadecimal(letter: str) -> str:
+    """Return a pattern of a letter's number: its digits may be of either case."""
+    digits = f"{ord(letter):04x}"
+    return "".join(each if each.isdigit() else f"[{each}{each.upper()}]" for each in digits)
+
+
+def keep_text(text: str, endpoint: Endpoint) -> str:
+    """Return a text of the endpoint's server as it may be kept: its key blanked, no surrogates.
+
+    Every text that goes into a row passes here, after it was taken out of its JSON. What only looks
+    like somebody's key is blanked in messages (`hide_secrets`) and not in answers: a program that
+    is asked for may well have a `token_counter`.
+    """
+    return replace_surrogates(hide_key(text, endpoint))
+
+
+def decode_body(content: bytes) -> str:
+    """Return a body as a text: JSON is UTF-8, or one of the others that it tells by its zeros."""
+    return content.decode(json.detect_encoding(content), "replace")
 
 
 def classify(error: Exception, endpoint: Endpoint) -> CallFailed:
     """Return what a client's exception means. Raises ModelServerError if no call can succeed."""
+    if isinstance(error.__cause__, AnswerTooLarge):
+        return CallFailed("retryable", str(error.__cause__), unanswered=True)
     if isinstance(error.__cause__, httpx.ConnectTimeout):  # A refused connection is one as well.
-        return _without_connection(error)
+        return _without_connection(error, endpoint)
     if isinstance(error, openai.APITimeoutError | TimeoutError):
         why = f"no answer within {endpoint.settings.timeout_s:g} s"
         return CallFailed("retryable", why, timed_out=True, unanswered=True)
     if isinstance(error, openai.APIConnectionError):
-        return _without_connection(error)
+        return _without_connection(error, endpoint)
     if not isinstance(error, openai.APIStatusError):
-        return CallFailed("retryable", f"{type(error).__name__}: {error}")
+        why = hide_key(f"{type(error).__name__}: {error}", endpoint)
+        return CallFailed("retryable", why, unanswered=True)
     return _classify_status(error, endpoint)
 
 
-def _without_connection(error: Exception) -> CallFailed:
+def _without_connection(error: Exception, endpoint: Endpoint) -> CallFailed:
     was_sent = _was_sent(error)
     what = "connection lost" if was_sent else "connection failed"
-    return CallFailed("retryable", f"{what}: {error.__cause__ or error}", unanswered=was_sent)
+    why = hide_key(f"{what}: {error.__cause__ or error}", endpoint)
+    return CallFailed("retryable", why, unanswered=was_sent)
 
 
 def _was_sent(error: BaseException) -> bool:
@@ -127,8 +182,9 @@ def _was_sent(error: BaseException) -> bool:
 
 def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFailed:
     status, code = error.status_code, str(error.code or "")
-    body = hide_key(error.response.content, endpoint).decode("utf-8", "replace")
-    message = hide_key(error.message.encode("utf-8", "replace"), endpoint).decode()
+    headers = error.response.headers
+    body = hide_key(decode_body(error.response.content[: _LOOKED_AT * _BODY_LIMIT]), endpoint)
+    message = hide_key(error.message[: _LOOKED_AT * _MESSAGE_LIMIT], endpoint)
     if status in (401, 403):
         place = endpoint.settings.key_place
         hint = f"check {place}" if place else "set `api_key_env` in the recipe"
@@ -148,22 +204,39 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
             "rate_limited",
             message,
             raw_body=body,
-            retry_after_s=_read_retry_after(error),
-            headers=error.response.headers,
+            retry_after_s=_read_retry_after(headers),
+            headers=headers,
         )
-    if status in (408, 409) or status >= 500:
-        return CallFailed("retryable", f"status {status}: {message}", raw_body=body)
+    if status < 400 and "location" in headers:
+        place = hide_key(headers["location"], endpoint)
+        message = f"it points to {place!r}, where nothing is sent; set `base_url` if it has moved"
+    if status < 400 or status in _AMISS_ON_THE_WAY or status >= 500:
+        return CallFailed(
+            "retryable",
+            f"status {status}: {message}",
+            raw_body=body,
+            retry_after_s=_read_retry_after(headers),
+        )
     if "content_filter" in code or "content_policy" in code:
         return CallFailed("refused", message, raw_body=body)
     return CallFailed("rejected", f"status {status}: {message}", raw_body=body)
 
 
-def _read_retry_after(error: openai.APIStatusError) -> float | None:
-    """Return the seconds the server asks to wait, at most ten minutes."""
-    headers = error.response.headers
+def _read_retry_after(headers: Mapping[str, str]) -> float | None:
+    """Return the seconds the server asks to wait, at most ten minutes; it may name a time."""
     for name, unit in (("retry-after-ms", 0.001), ("retry-after", 1.0)):
         try:
-            return min(600.0, max(0.0, float(headers[name]) * unit))
+            return _bound(float(headers[name]) * unit)
         except (KeyError, ValueError):
             continue
-    return None
+    try:
+        until = parsedate_to_datetime(headers["retry-after"])
+        if until.tzinfo is None:  # "-0000": the time of nowhere, which is that of Greenwich.
+            until = until.replace(tzinfo=UTC)
+        return _bound((until - datetime.now(UTC)).total_seconds())
+    except (KeyError, ValueError, TypeError, IndexError, OverflowError):
+        return None
+
+
+def _bound(seconds: float) -> float:
+    return min(_LONGEST_WAIT_S, max(0.0, seconds))
