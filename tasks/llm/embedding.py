@@ -8,7 +8,7 @@ understood, and `sampling: {extra: {encoding_format: float}}` is for one that re
 """
 
 import base64
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,12 +42,21 @@ def read_vector(sent: object) -> str:
     elif isinstance(sent, list) and all(
         isinstance(number, int | float) and not isinstance(number, bool) for number in sent
     ):
-        vector = np.array(sent, _FORM)
+        vector = _narrow(sent)
     else:
         raise ValueError("no list of numbers")
     if not len(vector) or not np.isfinite(vector).all():
         raise ValueError("no finite numbers")
     return base64.b64encode(vector.astype(_FORM).tobytes()).decode()
+
+
+def _narrow(numbers: Sequence[float]) -> Vector:
+    """Return numbers in four bytes each; what is too large for that is no finite number there."""
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(numbers, _FORM)
+    except OverflowError as error:
+        raise ValueError("no finite numbers") from error
 
 
 def decode_vector(content: str) -> Vector:
