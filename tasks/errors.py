@@ -9,7 +9,14 @@ from collections.abc import Mapping
 from typing import Any
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-_FULL_IN_WORDS = ("No space left", "disk is full", "File too large", "disk I/O error")
+_FULL_IN_WORDS = (
+    "No space left",
+    "disk is full",
+    "File too large",
+    "disk I/O error",
+    # SQLite ends a transaction by itself where a write fails; DuckLake then says no more than this.
+    "cannot rollback - no transaction is active",
+)
 
 
 class TeachsetError(Exception):
