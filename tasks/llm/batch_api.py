@@ -6,41 +6,30 @@ A batch is never made blindly twice: before a second attempt the server's list i
 whose metadata names ours.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import IO, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from types import NoneType
+from typing import IO, Any, TypeVar
 
+import httpx2 as httpx  # The client library that openai 3 is built on.
 import openai
-from openai import AsyncOpenAI
-from openai.types import Batch
+from openai import AsyncOpenAI, omit
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
 from tenacity.wait import wait_random_exponential
 
 from tasks.errors import ModelServerError, StoreError
-from tasks.llm.batch_lines import ENDPOINT, BatchFault
-from tasks.llm.failures import CallFailed, classify, hide_secrets, replace_surrogates
+from tasks.llm.batch_lines import ENDPOINT, clean
+from tasks.llm.batch_objects import Remote, is_name, read_batch, read_name, read_object
+from tasks.llm.failures import CallFailed, classify
 from tasks.llm.request import Endpoint
 
-ENDED = ("completed", "failed", "expired", "cancelled")
 OUR_ID = "teachset_batch"
 _BACKOFF = wait_random_exponential(multiplier=0.5, max=30)
 _CLOCK_SKEW_S = 3600
 _PIECE = 1 << 20
+_PAGE = 100
+_MOST_PAGES = 1_000
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True)
-class Remote:
-    """A batch as the server describes it."""
-
-    provider_batch_id: str
-    status: str
-    input_file_id: str | None = None
-    output_file_id: str | None = None
-    error_file_id: str | None = None
-    completed: int = 0
-    failed: int = 0
-    faults: tuple[BatchFault, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +47,8 @@ async def upload(client: AsyncOpenAI, endpoint: Endpoint, name: str, content: IO
 
     async def send() -> str:
         content.seek(0)
-        stored = await client.files.create(file=(name, content), purpose="batch")
-        return _text(getattr(stored, "id", None), "file")
+        stored = await client.files.with_raw_response.create(file=(name, content), purpose="batch")
+        return read_name(read_object(stored.content, "file"), endpoint, "file")
 
     try:
         return await _call(endpoint, send)
@@ -74,17 +63,17 @@ async def create(
     asked = [asked_before]
 
     async def send() -> Remote:
-        if asked[0] and (made := await _find(client, intent)):
+        if asked[0] and (made := await _find(client, endpoint, intent)):
             return made
         asked[0] = True
-        batch = await client.batches.create(
+        made_now = await client.batches.with_raw_response.create(
             input_file_id=intent.input_file_id,
             endpoint=ENDPOINT,
             # Other servers know other windows than the one that OpenAI's types allow.
             completion_window=endpoint.settings.batch.completion_window,  # type: ignore[arg-type]
             metadata={OUR_ID: intent.batch_id, "role": intent.role},
         )
-        return _read(batch)
+        return read_batch(read_object(made_now.content, "batch"), endpoint)
 
     try:
         return await _call(endpoint, send)
@@ -94,7 +83,7 @@ async def create(
 
 async def find(client: AsyncOpenAI, endpoint: Endpoint, intent: Intent) -> Remote | None:
     """Return the batch that an intent has led to, if it has."""
-    return await _call(endpoint, lambda: _find(client, intent))
+    return await _call(endpoint, lambda: _find(client, endpoint, intent))
 
 
 async def retrieve(
@@ -103,7 +92,10 @@ async def retrieve(
     """Return a batch as it is now; None if the server does not know it."""
 
     async def ask() -> Remote:
-        return _read(await client.batches.retrieve(provider_batch_id))
+        answer = await client.batches.with_raw_response.retrieve(provider_batch_id)
+        batch = read_batch(read_object(answer.content, "batch"), endpoint)
+        # It is asked for by the name that it was given when it was made, whatever it says later.
+        return replace(batch, provider_batch_id=provider_batch_id)
 
     try:
         return await _call(endpoint, ask)
@@ -135,13 +127,70 @@ async def _write_all(pieces: AsyncIterator[bytes], into: IO[bytes]) -> None:
             raise StoreError(f"the results of a batch cannot be written down: {error}") from error
 
 
-async def _find(client: AsyncOpenAI, intent: Intent) -> Remote | None:
-    async for batch in client.batches.list(limit=100):
-        if (batch.metadata or {}).get(OUR_ID) == intent.batch_id:
-            return _read(batch)
-        if batch.created_at < intent.began - _CLOCK_SKEW_S:
-            break  # The newest come first.
+async def _find(client: AsyncOpenAI, endpoint: Endpoint, intent: Intent) -> Remote | None:
+    """Look for a batch in the server's list, in which the newest come first.
+
+    Raises CallFailed where that cannot be read through: what is not seen may be there all the same.
+    """
+    is_legible = True
+    async for batch in _listed(client, endpoint):
+        if not isinstance(batch, dict):
+            is_legible = False
+        elif _is_meant(batch, intent):
+            return read_batch(batch, endpoint)
+        elif _is_older(batch, intent):
+            break
+        else:
+            is_legible = is_legible and _tells_whose(batch)
+    if not is_legible:
+        raise _illegible()
     return None
+
+
+async def _listed(client: AsyncOpenAI, endpoint: Endpoint) -> AsyncIterator[object]:
+    """Yield what the server lists. Some know no `after`, and send the same page for ever."""
+    seen: set[str] = set()
+    last = ""
+    for _ in range(_MOST_PAGES):
+        answer = await client.batches.with_raw_response.list(limit=_PAGE, after=last or omit)
+        page = read_object(answer.content, "list of batches")
+        batches = page.get("data") or []
+        if not isinstance(batches, list):
+            break
+        known = len(seen)
+        for batch in batches:
+            yield batch
+            name = batch.get("id") if isinstance(batch, dict) else None
+            if is_name(name, endpoint):
+                seen.add(last := str(name))
+        if page.get("has_more") is False or len(seen) == known:
+            return
+    raise _illegible()
+
+
+def _is_meant(batch: Mapping[str, Any], intent: Intent) -> bool:
+    """Say whether a batch is the intended one, by our id, or by its file where nobody kept that."""
+    metadata = batch.get("metadata")
+    if isinstance(metadata, dict) and OUR_ID in metadata:
+        return bool(metadata[OUR_ID] == intent.batch_id)
+    is_of_file = batch.get("input_file_id") == intent.input_file_id
+    return is_of_file and not _is_older(batch, intent)
+
+
+def _tells_whose(batch: Mapping[str, Any]) -> bool:
+    """Say whether a batch that is not meant can be told from the one that is."""
+    return isinstance(batch.get("metadata"), dict | NoneType) or isinstance(
+        batch.get("input_file_id"), str
+    )
+
+
+def _is_older(batch: Mapping[str, Any], intent: Intent) -> bool:
+    made = batch.get("created_at")
+    return isinstance(made, int | float) and made < intent.began - _CLOCK_SKEW_S
+
+
+def _illegible() -> CallFailed:
+    return CallFailed("retryable", "the server's list of batches cannot be read through")
 
 
 async def _call(endpoint: Endpoint, send: Callable[[], Awaitable[T]]) -> T:
@@ -160,7 +209,7 @@ async def _attempt(endpoint: Endpoint, send: Callable[[], Awaitable[T]]) -> T:
         return await send()
     except openai.NotFoundError:
         raise
-    except (openai.OpenAIError, TimeoutError, OSError) as error:
+    except (openai.OpenAIError, httpx.HTTPError, TimeoutError, OSError) as error:
         raise classify(error, endpoint) from error
 
 
@@ -174,40 +223,8 @@ def _wait_before_retry(state: RetryCallState) -> float:
     return max(asked or 0.0, _BACKOFF(state))
 
 
-def _read(batch: Batch) -> Remote:
-    """Take a batch object apart. Raises CallFailed if it is none."""
-    if not isinstance(batch, Batch):
-        raise CallFailed("retryable", "the server's answer is no batch; check `base_url`")
-    counts = batch.request_counts
-    faults = (batch.errors.data if batch.errors else None) or ()
-    return Remote(
-        provider_batch_id=_text(batch.id, "batch"),
-        status=batch.status,
-        input_file_id=batch.input_file_id,
-        output_file_id=batch.output_file_id,
-        error_file_id=batch.error_file_id,
-        completed=counts.completed if counts else 0,
-        failed=counts.failed if counts else 0,
-        faults=tuple(
-            BatchFault(replace_surrogates(str(fault.code)), _clean(fault.message), fault.line)
-            for fault in faults
-        ),
-    )
-
-
-def _clean(said: object) -> str:
-    """Return what a server says as a text that may be shown and kept."""
-    return replace_surrogates(hide_secrets(str(said)))[:500]
-
-
-def _text(value: object, what: str) -> str:
-    if not isinstance(value, str) or not value:
-        raise CallFailed("retryable", f"the server's answer is no {what}; check `base_url`")
-    return value
-
-
 def _no_batch_api(endpoint: Endpoint, error: openai.NotFoundError) -> ModelServerError:
     return ModelServerError(
         f"{endpoint.base_url} has no Batch API, or not for this file (404): "
-        f"{hide_secrets(error.message)[:300]}. Set `mode: live` for this model."
+        f"{clean(error.message, endpoint)[:300]}. Set `mode: live` for this model."
     )

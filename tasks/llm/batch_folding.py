@@ -19,8 +19,9 @@ from openai import AsyncOpenAI
 from tasks import metrics
 from tasks.errors import ModelServerError
 from tasks.lake import local_folder
-from tasks.llm.batch_api import Remote, download
+from tasks.llm.batch_api import download
 from tasks.llm.batch_lines import ROOM, Member, find_faulty, read_lines, read_result
+from tasks.llm.batch_objects import UNREADABLE, Remote
 from tasks.llm.batch_records import BatchRecord, load_members, record_retries, record_state
 from tasks.llm.client import Answer
 from tasks.llm.failures import MOST_MALFORMED, CallFailed
@@ -32,11 +33,6 @@ from tasks.llm.writer import Writer
 from tasks.progress import Tracker
 from tasks.recipe import Role
 from tasks.store import Store
-
-_UNEXECUTED = {
-    "completed": "the batch has no result for this request",
-    "expired": "the batch expired before this request was made",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +76,7 @@ class _Fold:
     record: BatchRecord
     members: dict[str, Member]
     writer: Writer | None = None
+    unread: int = 0  # Lines of which nobody can say what they are the result of.
     result: Folded = field(default_factory=Folded)
     retried: list[tuple[Member, CallFailed | None]] = field(default_factory=list)
     reserved: Amount = field(default_factory=Amount)
@@ -96,14 +93,16 @@ def fold(job: BatchJob, client: AsyncOpenAI, record: BatchRecord, remote: Remote
     with _downloaded(job, client, record, remote) as files, Writer(job.store, job.run_id) as writer:
         by_id = {member.keys.response_id: member for member in members}
         work = _Fold(job, record, by_id, writer)
+        names = set(by_id)
         _leave_out_known(work)
         for file in files:
-            for custom_id, result in read_lines(file):
-                if (member := by_id.pop(custom_id, None)) is not None:
-                    _take_result(work, member, result)
+            for custom_id, result, line in read_lines(file):
+                if custom_id is None or custom_id not in names:
+                    work.unread += 1
+                elif (member := by_id.pop(custom_id, None)) is not None:
+                    _take_result(work, member, remote, result, line)
         named = sum(each is not None for each in (remote.output_file_id, remote.error_file_id))
-        is_lost = len(files) < named and not record.endpoint.simulated
-        _take_rest(work, members, remote, is_lost=is_lost)
+        _take_rest(work, members, remote, is_lost=len(files) < named)
     record_retries(job.store, job.run_id, record, work.retried)
     detail = work.result.describe()
     record_state(job.store, job.run_id, record.batch_id, "folded", remote, detail=detail)
@@ -167,7 +166,9 @@ def _downloaded(
         files: list[IO[bytes]] = []
         for file_id in filter(None, (remote.output_file_id, remote.error_file_id)):
             file = stack.enter_context(tempfile.TemporaryFile(dir=local_folder(job.store.settings)))
-            if run_on_loop(download(client, record.endpoint, file_id, file)):
+            if file_id != UNREADABLE and run_on_loop(
+                download(client, record.endpoint, file_id, file)
+            ):
                 file.seek(0)
                 files.append(file)
             elif not may_be_lost(record.endpoint):
@@ -179,14 +180,16 @@ def _downloaded(
         yield files
 
 
-def _take_result(work: _Fold, member: Member, result: Mapping[str, Any]) -> None:
+def _take_result(
+    work: _Fold, member: Member, remote: Remote, result: Mapping[str, Any], line: bytes
+) -> None:
     try:
-        answer = read_result(result, member.request, work.record.endpoint)
+        answer = read_result(result, member.request, work.record.endpoint, line)
     except CallFailed as failure:
         if result.get("response") is not None:
             work.result.refused += 1
             work.result.refusal = failure.message
-        if _is_cancelled(result):
+        if _is_cancelled(result, remote):
             _take_unexecuted(work, member)
         else:
             _take_failure(work, member, failure)
@@ -208,17 +211,33 @@ def _take_rest(work: _Fold, members: Sequence[Member], remote: Remote, *, is_los
             faulty = find_faulty(remote.faults, members, work.record.endpoint)
         except ModelServerError as error:
             work.result.fatal = work.result.fatal or error
-    unexecuted = _UNEXECUTED.get(remote.status)
     for member in rest:
-        if is_lost:
-            why = "the server does not have the results of its batch any more"
-            _take_failure(work, member, CallFailed("retryable", why, usage=Usage()))
-        elif reason := faulty.get(member.keys.response_id):
+        if reason := faulty.get(member.keys.response_id):
             _take_failure(work, member, CallFailed("rejected", reason))
-        elif unexecuted is not None:
-            _take_failure(work, member, CallFailed("retryable", unexecuted))
+        elif failure := _explain_missing(work, remote, is_lost=is_lost):
+            _take_failure(work, member, failure)
         else:
             _take_unexecuted(work, member)
+
+
+def _explain_missing(work: _Fold, remote: Remote, *, is_lost: bool) -> CallFailed | None:
+    """Return what became of a request without a result; None if it was not made.
+
+    What was made, or may have been, may be paid for: a budget counts the most that it can be.
+    """
+    if is_lost:
+        why = "the server does not have the results of its batch any more"
+        is_free = work.record.endpoint.simulated  # A simulator forgets all with its process.
+        return CallFailed("retryable", why, usage=None if is_free else Usage())
+    if work.unread:
+        why = f"the batch has no result for this request; {work.unread:,} lines cannot be read"
+        return CallFailed("retryable", why, unanswered=True)
+    if remote.status == "completed":
+        why = "the batch has no result for this request"
+        return CallFailed("retryable", why, unanswered=True)
+    if remote.status == "expired":
+        return CallFailed("retryable", "the batch expired before this request was made")
+    return None
 
 
 def _take_answer(work: _Fold, member: Member, answer: Answer) -> None:
@@ -260,6 +279,8 @@ def _take_failure(work: _Fold, member: Member, failure: CallFailed) -> None:
 def _add_attempt(work: _Fold, member: Member, failure: CallFailed) -> Amount:
     """Add a failed attempt to a request's bill; return what a budget counts for it."""
     prices = work.record.endpoint.settings.prices
+    if failure.unanswered:
+        return member.bill.add_unanswered(prices, member.reserved)
     return member.bill.add(failure.usage, prices, member.reserved)
 
 
@@ -300,9 +321,18 @@ def _add_cost(result: Folded, bill: Bill) -> None:
         result.cost_usd += bill.cost_usd
 
 
-def _is_cancelled(result: Mapping[str, Any]) -> bool:
+def _is_cancelled(result: Mapping[str, Any], remote: Remote) -> bool:
+    """Say whether a request was not made as its batch was cancelled, and is no attempt.
+
+    A line is not believed against its batch: what is not counted is asked again without end.
+    """
     error = result.get("error")
-    return isinstance(error, Mapping) and error.get("code") == "batch_cancelled"
+    return (
+        remote.status == "cancelled"
+        and not isinstance(result.get("response"), Mapping)
+        and isinstance(error, Mapping)
+        and error.get("code") == "batch_cancelled"
+    )
 
 
 def may_be_lost(endpoint: Endpoint) -> bool:

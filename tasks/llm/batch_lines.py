@@ -5,6 +5,7 @@ got   {"custom_id": "91d0…", "response": {"status_code": 200, "body": {…}}, 
 """
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,14 +15,17 @@ import openai
 import orjson
 
 from tasks.errors import ModelServerError
-from tasks.llm.client import Answer, parse_body, read_answer
-from tasks.llm.failures import CallFailed, classify
-from tasks.llm.money import Amount, Bill
+from tasks.llm.client import Answer, parse_body, read_answer, read_usage
+from tasks.llm.failures import CallFailed, classify, hide_key, hide_secrets, replace_surrogates
+from tasks.llm.money import Amount, Bill, Usage
 from tasks.llm.request import Endpoint, Keys, Request, render_body
 
 ENDPOINT: Literal["/v1/chat/completions"] = "/v1/chat/completions"
 ROOM = "token_limit_exceeded"
 """The code of a batch for which the provider has no room until others are done."""
+_LONGEST_SAID = 500
+_LONGEST_NAME = 200
+_ESCAPE = re.compile(rb"\\u00([2-7][0-9a-fA-F])|\\(/)")  # A plain letter, written otherwise.
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,42 +63,75 @@ def input_line(
     return orjson.dumps(asked, option=orjson.OPT_APPEND_NEWLINE)
 
 
-def read_lines(lines: Iterable[bytes]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield (custom_id, result) of an output or an error file; what is no result is left out.
+def read_lines(lines: Iterable[bytes]) -> Iterator[tuple[str | None, Mapping[str, Any], bytes]]:
+    """Yield (custom_id, result, line) of an output or an error file.
 
-    Whatever was asked and has no result here failed, and is asked again: nothing is lost by it.
+    Without an id the line is no result, or one of nobody knows what: whatever was asked and has no
+    result here failed, and is asked again; nothing is lost by it, but it may have been paid for.
     """
     for line in lines:
+        if not line.strip():
+            continue
         try:
             result = parse_body(line)
         except (ValueError, RecursionError):
-            continue
+            result = None
         if isinstance(result, dict) and isinstance(result.get("custom_id"), str):
-            yield result["custom_id"], result
+            yield result["custom_id"], result, line
+        else:
+            yield None, {}, line
 
 
-def read_result(result: Mapping[str, Any], request: Request, endpoint: Endpoint) -> Answer:
-    """Take one result apart. Raises CallFailed, or ModelServerError if no call can succeed."""
+def read_result(
+    result: Mapping[str, Any], request: Request, endpoint: Endpoint, line: bytes = b""
+) -> Answer:
+    """Take one result, which came as `line`, apart.
+
+    Raises CallFailed, or ModelServerError if no call can succeed. A failure has a usage where there
+    was an answer, though nobody says what it took: it may have been paid for.
+    """
     response = result.get("response")
     if not isinstance(response, Mapping):
-        raise CallFailed("retryable", _describe_error(result.get("error")))
-    status, body = response.get("status_code"), response.get("body")
+        error = result.get("error")
+        why = _describe_error(error, endpoint)
+        raise CallFailed("retryable", why, unanswered=not isinstance(error, Mapping))
+    try:
+        return _read_response(response, request, endpoint)
+    except RecursionError as error:
+        raise CallFailed(
+            "retryable",
+            "its result is nested too deeply to be read",
+            raw_body=_show_line(line, endpoint),
+            usage=_usage_of(response.get("body")),
+        ) from error
+
+
+def _read_response(response: Mapping[str, Any], request: Request, endpoint: Endpoint) -> Answer:
+    status, body = _read_status(response.get("status_code")), response.get("body")
     content = _dump(body)
-    if not isinstance(status, int) or not 100 <= status <= 599:
-        raise CallFailed("retryable", f"a result of status {status!r}", raw_body=content.decode())
-    named = str(response.get("request_id") or "")
+    if status is None:
+        raise CallFailed(
+            "retryable",
+            f"a result of status {clean(repr(response.get('status_code')), endpoint)}",
+            raw_body=hide_key(content, endpoint).decode("utf-8", "replace"),
+            usage=_usage_of(body),
+        )
+    name = response.get("request_id")
+    named = clean(name, endpoint)[:_LONGEST_NAME] if isinstance(name, str) else ""
     headers = {"x-request-id": named.encode("ascii", "replace").decode()}
     received = httpx.Response(
         status, content=content, headers=headers, request=httpx.Request("POST", endpoint.base_url)
     )
-    if status == 200:
-        return read_answer(received, request, endpoint, latency_s=None)
+    if received.is_success:
+        try:
+            return read_answer(received, request, endpoint, latency_s=None)
+        except CallFailed as failure:
+            failure.usage = failure.usage or Usage()
+            raise
     error = body.get("error") if isinstance(body, Mapping) else None
     message = error.get("message") if isinstance(error, Mapping) else None
-    raise classify(
-        openai.APIStatusError(str(message or f"status {status}"), response=received, body=error),
-        endpoint,
-    )
+    said = clean(message, endpoint) if message else f"status {status}"
+    raise classify(openai.APIStatusError(said, response=received, body=error), endpoint)
 
 
 def find_faulty(
@@ -123,10 +160,46 @@ def find_faulty(
     return refused
 
 
-def _describe_error(error: object) -> str:
+def clean(said: object, endpoint: Endpoint, *, hides_any_key: bool = True) -> str:
+    """Return what a server says as a text that may be shown and kept.
+
+    The endpoint's own key is blanked in it, and what looks like another's if `hides_any_key`.
+    """
+    try:
+        text = said if isinstance(said, str) else _dump(said).decode()
+    except RecursionError:
+        text = "(nested too deeply)"
+    text = hide_key(replace_surrogates(text).encode(), endpoint).decode()
+    return (hide_secrets(text) if hides_any_key else text)[:_LONGEST_SAID]
+
+
+def _describe_error(error: object, endpoint: Endpoint) -> str:
     if not isinstance(error, Mapping):
         return "the batch has no response for this request"
-    return f"{error.get('code')}: {error.get('message')}"
+    said = [error[field] for field in ("code", "message") if error.get(field) is not None]
+    return ": ".join(clean(each, endpoint) for each in said) or "an error without a reason"
+
+
+def _read_status(status: object) -> int | None:
+    """Return an HTTP status, however a server writes a number; None if it is none."""
+    if isinstance(status, str) and re.fullmatch("[1-5][0-9][0-9]", status):
+        return int(status)
+    if isinstance(status, float) and status.is_integer():
+        status = int(status)
+    if isinstance(status, int) and not isinstance(status, bool) and 100 <= status <= 599:
+        return status
+    return None
+
+
+def _usage_of(body: object) -> Usage:
+    """Return what a body says that it took; of one that says nothing, that nobody knows."""
+    return read_usage(body.get("usage")) if isinstance(body, Mapping) else Usage()
+
+
+def _show_line(line: bytes, endpoint: Endpoint) -> str:
+    """Return a line that cannot be taken apart; a key in it is found in any spelling."""
+    plain = _ESCAPE.sub(lambda found: found[2] or bytes.fromhex(found[1].decode()), line)
+    return hide_key(plain, endpoint).decode("utf-8", "replace")
 
 
 def _dump(body: object) -> bytes:

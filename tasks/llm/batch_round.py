@@ -11,8 +11,8 @@ from typing import Any, TypeVar
 from openai import AsyncOpenAI
 
 from tasks.errors import RunInterrupted
-from tasks.llm.batch_api import Remote
 from tasks.llm.batch_folding import BatchJob, Folded, give_up, give_up_lost
+from tasks.llm.batch_objects import Remote
 from tasks.llm.batch_records import BatchRecord, record_state
 from tasks.llm.engine import Completion
 from tasks.llm.loop import run_on_loop
@@ -38,6 +38,7 @@ class Round:
     told: dict[str, int] = field(default_factory=dict)
     seen: dict[str, float] = field(default_factory=dict)
     given_up: set[str] = field(default_factory=set)
+    doubted: set[str] = field(default_factory=set)
     sent: set[str] = field(default_factory=set)
     refused: int = 0
     left: bool = True

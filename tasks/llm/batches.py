@@ -7,17 +7,19 @@ requests are not pending until their results are in.
 """
 
 import logging
+import re
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from openai import AsyncOpenAI
 
 from tasks.errors import ModelServerError, RunInterrupted
-from tasks.llm.batch_api import ENDED, Intent, Remote, create, find, retrieve
+from tasks.llm.batch_api import Intent, create, find, retrieve
 from tasks.llm.batch_folding import BatchJob, Folded, fold, may_be_lost
+from tasks.llm.batch_objects import ENDED, ODD, Remote
 from tasks.llm.batch_records import BatchRecord, count_held, load_unfinished
 from tasks.llm.batch_round import (
     Round,
@@ -42,6 +44,9 @@ from tasks.store import Store
 
 _PATIENCE_S = 3600  # A batch goes on while its server cannot be reached; so long we look for it.
 _TICK_S = 0.5
+_WINDOW = re.compile(r"\s*(\d{1,6})\s*([smhdw])\w*\s*")
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_USUAL_WINDOW = timedelta(hours=24)
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -161,6 +166,8 @@ def _look_at(work: Round, record: BatchRecord) -> Folded | None:
             work.held = work.held and remote.status != "in_progress"
         if remote.status in ENDED:
             return _fold_in(work, record, remote, is_ours=not first)
+        if remote.status.startswith(ODD):
+            _bear_with(work, record, remote.status.removeprefix(ODD))
     except CallFailed as failure:
         if time.monotonic() - began > _PATIENCE_S:
             raise ModelServerError(
@@ -171,6 +178,42 @@ def _look_at(work: Round, record: BatchRecord) -> Folded | None:
     else:
         work.seen[record.batch_id] = time.monotonic()
     return None
+
+
+def _bear_with(work: Round, record: BatchRecord, status: str) -> None:
+    """Wait for a batch of an unknown status, saying so once, until its window is over.
+
+    It may mean that the batch goes on or that it has ended: nobody but a person can find out.
+    """
+    if record.batch_id not in work.doubted:
+        work.doubted.add(record.batch_id)
+        _LOGGER.warning(
+            "%s says that batch %s is %r, which the Batch API does not know; asking again until "
+            "its window of %s is over",
+            record.endpoint.base_url,
+            record.provider_batch_id,
+            status,
+            record.endpoint.settings.batch.completion_window,
+        )
+    window = _read_window(record.endpoint.settings.batch.completion_window)
+    if datetime.now(UTC) < record.created_at + window + window / 24:  # An hour of grace in a day.
+        return
+    if not may_be_lost(record.endpoint):
+        raise ModelServerError(
+            f"{record.endpoint.base_url} still says that batch {record.provider_batch_id} is "
+            f"{status!r}, which the Batch API does not know, after its window of "
+            f"{record.endpoint.settings.batch.completion_window}. Look there what became of it; "
+            "once it is cancelled there, run again to have its results. To give it up, set "
+            "`batch.when_lost: ask_again` for this model: its calls are paid for again."
+        )
+    why = f"its batch was {status!r} after its window"
+    forget(work, record, why, was_made=not record.endpoint.simulated)
+
+
+def _read_window(text: str) -> timedelta:
+    """Return how long a batch may take; servers have windows of their own, as `24h` or `7d`."""
+    found = _WINDOW.fullmatch(text)
+    return timedelta(**{_UNITS[found[2]]: int(found[1])}) if found else _USUAL_WINDOW
 
 
 def _fold_in(work: Round, record: BatchRecord, remote: Remote, *, is_ours: bool) -> Folded:
