@@ -25,7 +25,6 @@ ROOM = "token_limit_exceeded"
 """The code of a batch for which the provider has no room until others are done."""
 _LONGEST_SAID = 500
 _LONGEST_NAME = 200
-_ESCAPE = re.compile(rb"\\u00([2-7][0-9a-fA-F])|\\(/)")  # A plain letter, written otherwise.
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +112,7 @@ def _read_response(response: Mapping[str, Any], request: Request, endpoint: Endp
         raise CallFailed(
             "retryable",
             f"a result of status {clean(repr(response.get('status_code')), endpoint)}",
-            raw_body=hide_key(content, endpoint).decode("utf-8", "replace"),
+            raw_body=hide_key(content.decode("utf-8", "replace"), endpoint),
             usage=_usage_of(body),
         )
     name = response.get("request_id")
@@ -169,7 +168,7 @@ def clean(said: object, endpoint: Endpoint, *, hides_any_key: bool = True) -> st
         text = said if isinstance(said, str) else _dump(said).decode()
     except RecursionError:
         text = "(nested too deeply)"
-    text = hide_key(replace_surrogates(text).encode(), endpoint).decode()
+    text = hide_key(replace_surrogates(text), endpoint)
     return (hide_secrets(text) if hides_any_key else text)[:_LONGEST_SAID]
 
 
@@ -198,8 +197,7 @@ def _usage_of(body: object) -> Usage:
 
 def _show_line(line: bytes, endpoint: Endpoint) -> str:
     """Return a line that cannot be taken apart; a key in it is found in any spelling."""
-    plain = _ESCAPE.sub(lambda found: found[2] or bytes.fromhex(found[1].decode()), line)
-    return hide_key(plain, endpoint).decode("utf-8", "replace")
+    return hide_key(line.decode("utf-8", "replace"), endpoint)
 
 
 def _dump(body: object) -> bytes:
