@@ -76,6 +76,7 @@ def test_a_power_without_end_is_not_worked_out(answer: str) -> None:
         ("-5", "5 degrees below zero", ("correct", "numeric")),
         ("3.5", "3 and a half hours", ("correct", "numeric")),
         ("5", "5 below", ("wrong", "qualified")),
+        ("5", "5 below zero", ("wrong", "numeric")),
         ("5", "5 plus three", ("wrong", "qualified")),
         ("5", r"5 \text{ or more}", ("wrong", "qualified")),
         ("5 or more", "5", ("wrong", "qualified")),

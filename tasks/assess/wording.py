@@ -25,7 +25,7 @@ _RELATION = re.compile(
     re.DOTALL,
 )
 _QUALIFIER = re.compile(
-    rf"(?:or|{TO}|plus|minus|over|divided|below|under|above|not|factorial|halves)(?:\s+[a-z].*)?"
+    rf"(?:or|{TO}|plus|minus|over|divided|below(?!\s+zero)|under|above|not|factorial|halves)(?:\s+[a-z].*)?"
     r"|(?:and)\s+(?:up|above|below|over|under|more|less|counting)\b.*"
     rf"|(?:.*\s)?(?:plus|minus|times|over|point|and|or|{TO}|by)\s+{NUMBER_WORDS}(?:\s.*)?"
     r"|.*\bor\s+(?:so|above|below|over|under|later|earlier|(?:more|less|fewer|great|high|low|old"
