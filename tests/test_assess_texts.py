@@ -23,6 +23,9 @@ SAME = [
     ("students' union", "students union"),
     ("red, green and blue", "red, green, and blue"),
     ("no", "No."),
+    ("1:2", "1 : 2"),
+    ("Ca²⁺", "Ca^{2+}"),
+    ("C₆H₁₂O₆", r"\text{C}_6\text{H}_{12}\text{O}_6"),
     ("a cat", "cat"),
     ("`foo`", "foo"),
 ]

@@ -34,6 +34,7 @@ TINY = Fraction(1, 1_000)
 _FLOATING = 10**14
 _SIGN = re.compile(r"[\w\d]")
 _WORDS = re.compile(r"[A-Za-z]{3}")
+_RELATED = re.compile(r"[<>]|\\(?:[lg]eq?|[lg]t|neq?)(?![A-Za-z])")
 _COMMANDS = re.compile(r"\\[A-Za-z]+")
 
 
@@ -109,9 +110,9 @@ def _compare_wording(key: str, answer: str) -> Outcome | None:
     """Decide what is written with a relation, as a time of day or in a base that is said."""
     (wanted, _), (found, _) = split_relation(key), split_relation(answer)
     if wanted != found:
-        # `5 or more` may well be `≥ 5`: words are left to the checker.
+        # `5 or more` may well be `≥ 5`, and so may `x ≥ 5`: those are left to the checker.
         said = "" if wanted and found else answer if wanted else key
-        if not _WORDS.search(_COMMANDS.sub("", said)):
+        if not (_WORDS.search(_COMMANDS.sub("", said)) or _RELATED.search(said)):
             return Outcome("wrong", "other_relation")
     for compare, reason in ((is_same_time, "time"), (is_same_numeral, "numeral")):
         if (same := compare(key, answer)) is not None:

@@ -30,7 +30,7 @@ _POSSESSIVE = re.compile(r"(?<=[^\W\d_]{2}s)'(?=\s)")
 # What is left of marks: between digits they are part of a number, before one of its end or nothing.
 _MARKS = re.compile("(?<!\\d)[.,;:?\u00bf\u00a1\u3001\u3002\u060c\u061b\u061f](?!\\d)|"
                     "(?<=\\d)[.,;:?\u3001\u3002](?!\\d)")  # fmt: skip
-_LISTED = re.compile(r"(?<=\d),\s+(?=[-+]?\d)")
+_LISTED = re.compile(r"(?<=\d)\s*([,:])\s*(?=[-+]?\d)")
 _EXCLAIMED = re.compile(r"(?<=[^\W\d_]{2})!+(?!\w|=)")
 _LOW_NUMBER = re.compile(r"(?<=[^\W_])_(?=\d)")
 _EMPHASIS = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
@@ -88,7 +88,7 @@ def normalise_text(text: str) -> str:
     plain = _EMPHASIS.sub(" ", _LOW_NUMBER.sub("", _GROUPED.sub(r"\1\2", plain)))
     if (whole := _WHOLE.fullmatch(plain.strip())) and "," not in whole[1]:
         plain = whole[1]
-    plain = _MARKS.sub(" ", _EXCLAIMED.sub(" ", _LISTED.sub(",", plain)))
+    plain = _MARKS.sub(" ", _EXCLAIMED.sub(" ", _LISTED.sub(r"\1", plain)))
     plain = _SPACES.sub(" ", _HYPHEN.sub(" ", plain)).strip()
     without_articles = _ARTICLES.sub("", plain)
     return _NEEDLESS.sub("", without_articles.strip() or plain)
