@@ -25,5 +25,5 @@ def test_a_full_disk_is_called_one_whatever_the_database_says_of_it(reason: str)
 
 
 def test_another_refusal_is_not_called_a_full_disk() -> None:
-    with pytest.raises(StoreError, match="^the store refused a write: "), explaining_writes():
+    with pytest.raises(StoreError, match=r"^the store refused a write: "), explaining_writes():
         raise duckdb.TransactionException("cannot start a transaction within a transaction")
