@@ -247,7 +247,7 @@ def _respond(**fields: object) -> Callable[[Object], Object]:
 
 @pytest.mark.slow
 def test_a_budget_counts_what_may_have_been_paid_and_cannot_be_read(store: Store) -> None:
-    unread = "the batch has no result for this request; 1 lines"
+    unread = "the batch has no result for this request; lines that nobody can read: 1"
     missing = "the batch has no result for this request"
     # How it is bent, what is said of it, how many of the four calls are lost each time.
     cases: list[tuple[Object, str, int]] = [
@@ -411,3 +411,29 @@ def test_a_key_that_is_repeated_gets_into_no_row(
     names = ("responses", "failures", "batches", "batch_requests", "batch_states", "batch_retries")
     rows = [store.sql(f"select * from {name}").rows() for name in names]
     assert KEY not in repr((rows, said, caplog.text))
+
+
+@pytest.mark.parametrize("headers", [{}, {"content-encoding": "gzip"}])
+def test_results_that_are_cut_off_or_garbled_are_fetched_again(
+    store: Store, headers: dict[str, str]
+) -> None:
+    class Cutting(_Provider):
+        files: ClassVar[dict[str, list[str]]] = {}
+        batches: ClassVar[dict[str, Object]] = {}
+        lists: ClassVar[list[str]] = []
+        fetched: ClassVar[list[str]] = []
+
+        def send(self, status: int, content: bytes, more: Any = None) -> None:
+            if not self.path.endswith("/content") or self.fetched:
+                return super().send(status, content, more)
+            self.fetched.append(self.path)
+            self.send_response(status)
+            for name, value in {**headers, "content-length": str(2 * len(content))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(content)
+            self.close_connection = True
+
+    with serve(Cutting) as address:
+        done, _ = _run(store, _endpoint(address))
+    assert (done.completed, len(Cutting.batches), len(Cutting.fetched)) == (4, 1, 1)

@@ -230,7 +230,9 @@ def _explain_missing(work: _Fold, remote: Remote, *, is_lost: bool) -> CallFaile
         is_free = work.record.endpoint.simulated  # A simulator forgets all with its process.
         return CallFailed("retryable", why, usage=None if is_free else Usage())
     if work.unread:
-        why = f"the batch has no result for this request; {work.unread:,} lines cannot be read"
+        why = (
+            f"the batch has no result for this request; lines that nobody can read: {work.unread:,}"
+        )
         return CallFailed("retryable", why, unanswered=True)
     if remote.status == "completed":
         why = "the batch has no result for this request"
