@@ -48,17 +48,17 @@ def _endpoint(base_url: str) -> Endpoint:
         (
             400,
             {"error": {"message": HALF, "code": "content_filter"}},
-            ("refused", "Error code: 400 - no ? to that"),
+            ("refused", f"Error code: 400 - {KEPT}"),
         ),
         (
             400,
             {"error": {"message": HALF}},
-            ("rejected", "status 400: Error code: 400 - no ? to that"),
+            ("rejected", f"status 400: Error code: 400 - {KEPT}"),
         ),
         (
             503,
             {"error": {"message": HALF}},
-            ("retryable", "status 503: Error code: 503 - no ? to that"),
+            ("retryable", f"status 503: Error code: 503 - {KEPT}"),
         ),
     ],
 )
