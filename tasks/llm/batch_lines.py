@@ -16,7 +16,7 @@ import orjson
 
 from tasks.errors import ModelServerError
 from tasks.llm.client import Answer, parse_body, read_answer, read_usage
-from tasks.llm.failures import CallFailed, classify, hide_key, hide_secrets, replace_surrogates
+from tasks.llm.failures import CallFailed, classify, decode_body, hide_secrets, keep_text
 from tasks.llm.money import Amount, Bill, Usage
 from tasks.llm.request import Endpoint, Keys, Request, render_body
 
@@ -112,7 +112,7 @@ def _read_response(response: Mapping[str, Any], request: Request, endpoint: Endp
         raise CallFailed(
             "retryable",
             f"a result of status {clean(repr(response.get('status_code')), endpoint)}",
-            raw_body=hide_key(content.decode("utf-8", "replace"), endpoint),
+            raw_body=keep_text(decode_body(content), endpoint),
             usage=_usage_of(body),
         )
     name = response.get("request_id")
@@ -168,7 +168,7 @@ def clean(said: object, endpoint: Endpoint, *, hides_any_key: bool = True) -> st
         text = said if isinstance(said, str) else _dump(said).decode()
     except RecursionError:
         text = "(nested too deeply)"
-    text = hide_key(replace_surrogates(text), endpoint)
+    text = keep_text(text, endpoint)
     return (hide_secrets(text) if hides_any_key else text)[:_LONGEST_SAID]
 
 
@@ -197,7 +197,7 @@ def _usage_of(body: object) -> Usage:
 
 def _show_line(line: bytes, endpoint: Endpoint) -> str:
     """Return a line that cannot be taken apart; a key in it is found in any spelling."""
-    return hide_key(line.decode("utf-8", "replace"), endpoint)
+    return keep_text(decode_body(line), endpoint)
 
 
 def _dump(body: object) -> bytes:
