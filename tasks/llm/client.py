@@ -16,13 +16,7 @@ from openai import AsyncOpenAI, Omit, RequestOptions
 
 from tasks.defects import note_defect
 from tasks.llm.embedding import read_vector, render_embedding
-from tasks.llm.failures import (
-    CallFailed,
-    classify,
-    decode_body,
-    hide_key,
-    keep_text,
-)
+from tasks.llm.failures import CallFailed, classify, decode_body, hide_key, keep_text
 from tasks.llm.http_client import HttpClient, take_apart
 from tasks.llm.money import UNBOUNDED_COMPLETION, Usage, most_prompt_tokens
 from tasks.llm.reasoning import read_message
@@ -31,10 +25,7 @@ from tasks.llm.structured import parse_structured
 
 _LONGEST_RAW = 2_000_000  # Bytes that are kept of a body beside its content.
 _LOOKED_AT = 100_000  # Bytes of a body that is no answer; fewer are kept.
-_TIMES, _MORE = (
-    10,
-    100_000,
-)  # Tokens beyond so many times the most, and so many more, are a mistake.
+_TIMES, _MORE = 10, 100_000  # Tokens beyond so many times the most and so many more: a mistake.
 _MOST_TOKENS = 10**12  # Beyond this a count is a server's mistake; a column of the store holds it.
 # What the client would tell every server about this computer: nobody needs it, and each header
 # takes its part of a call's processor time.
