@@ -119,7 +119,7 @@ def test_exchanges_are_paid_for_once_and_every_reply_has_an_outcome(
     recipe = simulated(make_recipe)
     with track("rewrite") as tracker:
         counts = rewrite_range(store, recipe, "run", EVERYTHING, tracker)
-    assert (counts.accepted, counts.refused) == (2, {})
+    assert (counts.accepted, counts.refused) == (2, {"continued": 1, "declined": 1})
     made = store.sql(
         "select strategy, answer, answer_source, template from prompts where kind = 'rewrite' "
         "order by strategy"
