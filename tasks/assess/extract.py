@@ -191,6 +191,18 @@ def extract_json(content: str, *, finished: bool = True) -> str | None:
     return content[openings[-1].start() :].strip()
 
 
+def measure_depth(text: str) -> int:
+    """Return how deeply a text's brackets are nested, whatever their kinds."""
+    depth = deepest = 0
+    for character in text:
+        if character in "{([":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif character in "})]":
+            depth -= 1
+    return deepest
+
+
 def strip_wrappers(text: str) -> str:
     r"""Take \text{}, \mathrm{} and the like off, at most three deep."""
     for _ in range(3):

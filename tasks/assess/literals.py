@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import Any
 
-from tasks.assess.extract import strip_wrappers
+from tasks.assess.extract import measure_depth, strip_wrappers
 from tasks.python_source import UNREADABLE, parse_expression
 
 LONGEST = 2_000
@@ -58,7 +58,7 @@ def write_literal(printed: str) -> str:
 def _read(text: str) -> Any:
     if len(text) > LONGEST or len(text) < 2 or _ENDS.get(text[0]) != text[-1]:
         return _UNREAD
-    if _depth(text) > DEEPEST or _NO_ESCAPE.search(text.replace("\\\\", "")):
+    if measure_depth(text) > DEEPEST or _NO_ESCAPE.search(text.replace("\\\\", "")):
         return _UNREAD
     try:
         value = ast.literal_eval(parse_expression(text))
@@ -71,17 +71,6 @@ def _clean(answer: str) -> str:
     r"""Take off what a box, LaTeX and markdown put around an output: `\text{}`, `\_`, backticks."""
     plain = strip_wrappers(_SPACING.sub("", answer.strip().strip("`")))
     return _ESCAPED.sub(r"\1", plain).strip().strip("`").strip()
-
-
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    for character in text:
-        if character in "[({":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "])}":
-            depth -= 1
-    return deepest
 
 
 def _canonical(value: Any) -> Any:

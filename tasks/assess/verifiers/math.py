@@ -10,6 +10,7 @@ from fractions import Fraction
 from typing import Any
 
 from tasks.assess.algebra import same_value
+from tasks.assess.extract import measure_depth
 from tasks.assess.numbers import (
     Number,
     normalise_latex,
@@ -154,11 +155,4 @@ def _is_too_deep(text: str) -> bool:
     """Deep nesting stops the parser for seconds and is no answer."""
     if text.count("{") + text.count("(") <= DEEPEST:
         return False
-    depth = deepest = 0
-    for character in text:
-        if character in "{([":
-            depth += 1
-            deepest = max(deepest, depth)
-        elif character in "})]":
-            depth -= 1
-    return deepest > DEEPEST
+    return measure_depth(text) > DEEPEST
