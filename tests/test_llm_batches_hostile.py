@@ -4,6 +4,8 @@ known to be out, nothing is submitted twice, nothing is polled for ever, and the
 import dataclasses
 import itertools
 import json
+import logging
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, ClassVar
@@ -341,24 +343,56 @@ def test_nothing_is_made_again_where_the_list_cannot_be_read(store: Store) -> No
 
 @pytest.mark.parametrize(
     ("status", "said"),
-    [("succeeded", "succeeded"), pytest.param(None, "null", marks=pytest.mark.slow)],
+    [
+        ("succeeded", "'succeeded', which the Batch API does not know"),
+        ("finalizing", "'finalizing' after its window of 1s"),
+        pytest.param(None, "'null', which the Batch API does not know", marks=pytest.mark.slow),
+    ],
 )
-def test_a_status_that_nobody_knows_is_named_once_and_borne_with_for_a_window(
+def test_a_batch_that_does_not_end_is_named_once_and_borne_with_for_so_many_windows(
     store: Store, status: object, said: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     handler = _provider(describe=_ended(status=status))
     with serve(handler) as address:
-        with pytest.raises(ModelServerError, match=f"batch-0 is '{said}'.*ask_again"):
+        with pytest.raises(ModelServerError, match=f"batch-0 is {said}.*ask_again"):
             _run(store, _endpoint(address, {"completion_window": "1s"}))
-        told = [each.message for each in caplog.records if "does not know" in each.message]
+        told = [each.message for each in caplog.records if "asking again until" in each.message]
         assert len(told) == 1
-        assert f"batch batch-0 is '{said}'" in told[0]
+        assert f"batch batch-0 is {said}" in told[0]
         assert load_reserved(store).calls == 4
         # Who gives it up pays again: the most that it can have cost stays counted.
         handler.describe = _spoilt_first(_ended(status=status))
         again = _endpoint(address, {"completion_window": "1s", "when_lost": "ask_again"})
         done, spent = _run(store, again)
     assert (done.completed, len(handler.batches), spent.uncounted) == (4, 2, 4)
+
+
+def test_a_batch_within_its_window_is_waited_for_without_a_word(
+    store: Store, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = itertools.count()
+    handler = _provider(
+        describe=lambda batch: batch | ({"status": "in_progress"} if next(looks) < 9 else {})
+    )
+    with serve(handler) as address:
+        done, _ = _run(store, _endpoint(address))
+    assert (done.completed, len(handler.batches)) == (4, 1)
+    assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
+
+
+def test_a_download_that_does_not_end_is_left_when_the_run_is_stopped(store: Store) -> None:
+    release = threading.Event()
+    handler = _provider(write=lambda _: release.wait(30) and b"")
+    with serve(handler) as address:
+        stopping = once(lambda: bool(handler.batches), lambda: (time.sleep(1), stop_calling()))
+        with pytest.raises(RunInterrupted, match=r"1 batch\(es\) with 4 calls go on"):
+            _run(store, _endpoint(address, timeout_s=60.0))
+        assert not release.is_set()
+        release.set()
+        stopping.join()
+        handler.write = _Provider.write  # type: ignore[method-assign]
+        done, _ = _run(store, _endpoint(address))
+    assert (done.completed, len(handler.batches)) == (4, 1)
 
 
 def _spoilt_first(bend: Callable[[Object], Object]) -> Any:

@@ -9,7 +9,7 @@ Folding may be cut short and begun again: what is recorded already is not record
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from typing import IO, Any
@@ -83,14 +83,24 @@ class _Fold:
     actual: Amount = field(default_factory=Amount)
 
 
-def fold(job: BatchJob, client: AsyncOpenAI, record: BatchRecord, remote: Remote) -> Folded:
+def fold(
+    job: BatchJob,
+    client: AsyncOpenAI,
+    record: BatchRecord,
+    remote: Remote,
+    check: Callable[[], None],
+) -> Folded:
     """Record what became of every request of a batch that has ended, then that it is over.
 
+    `check` is called about once a second while results are downloaded; what it raises ends that.
     Raises StoreError if outcomes cannot be kept, ModelServerError if the results are not there.
     """
     members = load_members(job.store, record.batch_id)
     # All of the results are here before the first is recorded: a download may fail and be repeated.
-    with _downloaded(job, client, record, remote) as files, Writer(job.store, job.run_id) as writer:
+    with (
+        _downloaded(job, client, record, remote, check) as files,
+        Writer(job.store, job.run_id) as writer,
+    ):
         by_id = {member.keys.response_id: member for member in members}
         work = _Fold(job, record, by_id, writer)
         names = set(by_id)
@@ -156,7 +166,11 @@ def _leave_out_known(work: _Fold) -> None:
 
 @contextmanager
 def _downloaded(
-    job: BatchJob, client: AsyncOpenAI, record: BatchRecord, remote: Remote
+    job: BatchJob,
+    client: AsyncOpenAI,
+    record: BatchRecord,
+    remote: Remote,
+    check: Callable[[], None],
 ) -> Iterator[list[IO[bytes]]]:
     """Fetch the result files into files without a name, gone with the block or the process.
 
@@ -167,7 +181,7 @@ def _downloaded(
         for file_id in filter(None, (remote.output_file_id, remote.error_file_id)):
             file = stack.enter_context(tempfile.TemporaryFile(dir=local_folder(job.store.settings)))
             if file_id != UNREADABLE and run_on_loop(
-                download(client, record.endpoint, file_id, file)
+                download(client, record.endpoint, file_id, file), check
             ):
                 file.seek(0)
                 files.append(file)

@@ -166,8 +166,7 @@ def _look_at(work: Round, record: BatchRecord) -> Folded | None:
             work.held = work.held and remote.status != "in_progress"
         if remote.status in ENDED:
             return _fold_in(work, record, remote, is_ours=not first)
-        if remote.status.startswith(ODD):
-            _bear_with(work, record, remote.status.removeprefix(ODD))
+        _bear_with(work, record, remote.status)
     except CallFailed as failure:
         if time.monotonic() - began > _PATIENCE_S:
             raise ModelServerError(
@@ -181,33 +180,34 @@ def _look_at(work: Round, record: BatchRecord) -> Folded | None:
 
 
 def _bear_with(work: Round, record: BatchRecord, status: str) -> None:
-    """Wait for a batch of an unknown status, saying so once, until its window is over.
+    """Wait for a batch that has not ended, but not for ever, and say once if that is odd.
 
-    It may mean that the batch goes on or that it has ended: nobody but a person can find out.
+    An unknown status may mean that the batch goes on or that it has ended: nobody but a person can
+    find out. A server that is merely late with one has its window a second time.
     """
-    if record.batch_id not in work.doubted:
+    declared = record.endpoint.settings.batch.completion_window
+    window = _read_window(declared)
+    late = datetime.now(UTC) - record.created_at - window - window / 24  # An hour's grace in a day.
+    if status.startswith(ODD):
+        said = f"{status.removeprefix(ODD)!r}, which the Batch API does not know"
+        limit, patience = f"its window of {declared}", timedelta(0)
+    else:
+        said = f"{status!r} after its window of {declared}"
+        limit, patience = f"twice its window of {declared}", window
+    server, batch = record.endpoint.base_url, record.provider_batch_id
+    if record.batch_id not in work.doubted and (late > timedelta(0) or not patience):
         work.doubted.add(record.batch_id)
-        _LOGGER.warning(
-            "%s says that batch %s is %r, which the Batch API does not know; asking again until "
-            "its window of %s is over",
-            record.endpoint.base_url,
-            record.provider_batch_id,
-            status,
-            record.endpoint.settings.batch.completion_window,
-        )
-    window = _read_window(record.endpoint.settings.batch.completion_window)
-    if datetime.now(UTC) < record.created_at + window + window / 24:  # An hour of grace in a day.
+        until = f"asking again until {limit} is over"
+        _LOGGER.warning("%s says that batch %s is %s; %s", server, batch, said, until)
+    if late < patience:
         return
     if not may_be_lost(record.endpoint):
         raise ModelServerError(
-            f"{record.endpoint.base_url} still says that batch {record.provider_batch_id} is "
-            f"{status!r}, which the Batch API does not know, after its window of "
-            f"{record.endpoint.settings.batch.completion_window}. Look there what became of it; "
-            "once it is cancelled there, run again to have its results. To give it up, set "
-            "`batch.when_lost: ask_again` for this model: its calls are paid for again."
+            f"{server} still says that batch {batch} is {said}, and {limit} is over. Look there "
+            "what became of it; once it is cancelled there, run again to have its results. To give "
+            "it up, set `batch.when_lost: ask_again` for this model: its calls are paid for again."
         )
-    why = f"its batch was {status!r} after its window"
-    forget(work, record, why, was_made=not record.endpoint.simulated)
+    forget(work, record, f"its batch was {said}", was_made=not record.endpoint.simulated)
 
 
 def _read_window(text: str) -> timedelta:
@@ -218,7 +218,7 @@ def _read_window(text: str) -> timedelta:
 
 def _fold_in(work: Round, record: BatchRecord, remote: Remote, *, is_ours: bool) -> Folded:
     """Fold a batch that has ended; one that was cancelled under our eyes stops the run."""
-    folded = fold(work.job, work.client, record, remote)
+    folded = fold(work.job, work.client, record, remote, lambda: check(work))
     let_go(work, record, folded)
     if folded.fatal is not None:
         raise folded.fatal
