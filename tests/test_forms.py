@@ -9,6 +9,7 @@ import pytest
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys
+from tasks.assess.review import open_reviews
 from tasks.forms import list_forms, record_forms
 from tasks.ingest import ingest_seeds
 from tasks.llm.pending import EVERYTHING
@@ -208,6 +209,19 @@ def test_a_reference_that_was_replaced_votes_no_more(store: Store, make_recipe: 
     assert dict(wanted.select("prompt_id", "wanted").iter_rows()) == {"b": 4}
 
     assert derived(store, weak) == {"a": ("41", 16, 16), "b": ("41", 16, 16)}
+
+
+def test_people_are_shown_what_the_reference_of_today_said(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    weak, strong = refer_to(make_recipe, "weak"), refer_to(make_recipe, "strong")
+    add_problems(store, a="math")
+    answer(store, "a", "weak", ["41", "40"], form=form_in(make_recipe, "weak"))
+    derived(store, weak)
+    answer(store, "a", "strong", ["42", "43", "42", "44"], form=form_in(make_recipe, "strong"))
+    derived(store, strong)
+    (asked,) = open_reviews(store.query("review_open"))
+    assert {vote["answer"]: vote["votes"] for vote in asked["votes"]} == {"42": 2, "43": 1, "44": 1}
 
 
 def test_failures_of_a_new_reference_are_not_settled_by_the_former_ones_votes(

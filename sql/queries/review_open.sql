@@ -38,5 +38,6 @@ left join responses
     on
         waiting.prompt_id = responses.prompt_id
         and responses.role in ('reference', 'confirmer')
+        and responses.response_id not in (select response_id from superseded_responses)
 where current_reviews.prompt_id is null
 order by waiting.prompt_id, responses.role, responses.sample_index, responses.response_id
