@@ -18,7 +18,8 @@ from pathlib import Path
 
 from cli.metrics_server import metrics_of_children
 from cli.pages import serving_pages
-from cli.prefect_server import LOOPBACK, password_at_the_door, prefect_home, prefect_server
+from cli.prefect_api import prefect_home
+from cli.prefect_server import LOOPBACK, password_at_the_door, prefect_server
 from cli.project import ROOT
 from tasks.errors import TeachsetError
 

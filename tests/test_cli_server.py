@@ -19,18 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from cli import prefect_server as server_module
-from cli.prefect_server import (
-    Server,
-    check_reachable,
-    configured_url,
-    count_unfinished,
-    prefect_server,
-    read_state,
-    refuse_open_door,
-    settle_records,
-    wait_healthy,
-)
+from cli.prefect_api import check_reachable, configured_url, count_unfinished, settle_records
+from cli.prefect_server import Server, prefect_server, read_state, refuse_open_door, wait_healthy
 from tasks.errors import InputError, TeachsetError
 from tests.served import Served, read_store, serving, write_served_project
 
@@ -412,7 +402,12 @@ class _Counts(http.server.BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         type(self).asked += 1
         asked = self.rfile.read(int(self.headers["Content-Length"]))
-        body = b"3" if b"RUNNING" in asked else b"10"
+        self.say(b"3" if b"RUNNING" in asked else b"10")
+
+    def do_GET(self) -> None:
+        self.say(b"true")
+
+    def say(self, body: bytes) -> None:
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -442,15 +437,17 @@ def test_a_process_without_prefect_has_no_records_to_settle(
     assert "prefect" not in sys.modules
 
 
-def test_records_are_settled_also_of_a_run_that_fails(monkeypatch: pytest.MonkeyPatch) -> None:
-    settled: list[tuple[str, int]] = []
-    monkeypatch.setenv("PREFECT_API_URL", url := "http://elsewhere/api")
-    monkeypatch.setattr(server_module, "check_reachable", lambda _: None)
-    monkeypatch.setattr(server_module, "count_unfinished", lambda _: 7)
-    monkeypatch.setattr(server_module, "settle_records", lambda *asked: settled.append(asked))
+def test_records_are_settled_also_of_a_run_that_fails(
+    counts: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PREFECT_API_URL", counts)
+    import prefect  # noqa: F401
+
     with pytest.raises(KeyError, match="the run"), prefect_server():
+        before, began = _Counts.asked, time.monotonic()
         raise KeyError("the run")
-    assert settled == [(url, 7)]
+    assert _Counts.asked >= before + 4  # Two counts, and the same again to be sure.
+    assert time.monotonic() - began < 4.5  # The three that were unfinished before are known.
 
 
 @pytest.mark.parametrize(("abandoned", "waits"), [(3, False), (0, True)])

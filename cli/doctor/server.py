@@ -5,14 +5,8 @@ from collections.abc import Iterator
 from functools import partial
 
 from cli.doctor.finding import Finding
-from cli.prefect_server import (
-    STATE,
-    check_reachable,
-    configured_url,
-    prefect_home,
-    prepare_environment,
-    read_state,
-)
+from cli.prefect_api import check_reachable, configured_url, prefect_home
+from cli.prefect_server import STATE, prepare_environment, read_state
 from tasks.errors import TeachsetError
 
 AREA = "prefect"
