@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import pytest
 from hypothesis import settings
 
+from tasks.assess.sandbox import sandbox_works
 from tasks.recipe import Recipe, StoreSettings, resolve_paths
 from tasks.store import Store, close_stores, open_store
 
@@ -57,6 +58,15 @@ def store(tmp_path: Path, empty_store: Path) -> Iterator[Store]:
     shutil.copytree(empty_store, tmp_path / "store")
     yield open_store(StoreSettings(catalog=str(tmp_path / "store" / "catalog.sqlite")))
     close_stores()
+
+
+@pytest.fixture
+def no_sandbox(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A machine without bubblewrap: no program is found by its name."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    sandbox_works.cache_clear()
+    yield
+    sandbox_works.cache_clear()
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from tasks.llm.pending import EVERYTHING
 from tasks.llm.request import identify
 from tasks.plan.pending import endpoint_for
 from tasks.recipe import Recipe, SelectSettings
-from tasks.rewrite.stage import parent_filter, plan_rewrites
+from tasks.rewrite.openings import plan_rewrites
+from tasks.rewrite.stage import parent_filter
 from tasks.sample import plan_samples
 from tasks.store import Store
 

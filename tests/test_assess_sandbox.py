@@ -63,21 +63,15 @@ def test_a_program_that_does_not_end_is_ended(program: str) -> None:
     assert sandbox.run_tests("", ["assert True"]).passed
 
 
-def test_nothing_is_run_without_a_sandbox(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setenv("PATH", "/nonexistent")
-    sandbox.sandbox_works.cache_clear()
+@pytest.mark.usefixtures("no_sandbox")
+def test_nothing_is_run_without_a_sandbox(caplog: pytest.LogCaptureFixture) -> None:
     code._warn_once.cache_clear()
-    try:
-        graded = [
-            decide("code", None, "```python\nopen('/tmp/bare', 'w')\n```", tests=["assert True"])
-            for _ in range(2)
-        ]
-        with pytest.raises(RuntimeError, match="no sandbox"):
-            sandbox.run_tests("", [])
-    finally:
-        sandbox.sandbox_works.cache_clear()
+    graded = [
+        decide("code", None, "```python\nopen('/tmp/bare', 'w')\n```", tests=["assert True"])
+        for _ in range(2)
+    ]
+    with pytest.raises(RuntimeError, match="no sandbox"):
+        sandbox.run_tests("", [])
     assert [(g.verdict, g.reason, g.version) for g in graded] == [
         ("unverifiable", "no_sandbox", 0)
     ] * 2

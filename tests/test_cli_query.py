@@ -107,7 +107,8 @@ def test_a_store_that_is_not_declared_is_an_error_of_the_recipe(
 def test_what_only_reads_answers_beside_a_recipe_that_is_being_written(
     command: list[str], answer: str, project: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("cli.shell.find_duckdb_shell", lambda: None)
+    monkeypatch.setenv("PATH", str(tmp_path))  # No shell of DuckDB's is found, here or beside us.
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     (tmp_path / "recipe.yaml").write_text(f"{RECIPE}\nstages: {{sampel: {{}}}}")
     result = call(*command, stdin="select count(*) from prompts;\n")
     assert "recipe.yaml" not in result.output

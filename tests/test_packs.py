@@ -11,7 +11,7 @@ from tasks.errors import RecipeError
 from tasks.messages import solve_messages
 from tasks.recipe import Recipe, load_recipe
 from tasks.rewrite.candidate import Parent
-from tasks.rewrite.stage import strategies_for
+from tasks.rewrite.openings import strategies_for
 
 RUBRIC: dict[str, Any] = {
     "rates": "response",

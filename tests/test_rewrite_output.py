@@ -7,7 +7,6 @@ import pytest
 
 from tasks.assess.grade import decide
 from tasks.assess.sandbox import run_program, sandbox_works
-from tasks.rewrite import running
 from tasks.rewrite.acceptance import NOT_DECIDED, VERSION, find_refusal, version_of
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.snippet import SnippetError, compose, read_call, tidy_code
@@ -182,10 +181,8 @@ def test_a_program_says_what_it_prints_and_no_more_than_so_much() -> None:
     assert run_program("raise SystemExit").passed is False
 
 
-def test_without_a_sandbox_nothing_is_asked_and_nothing_decided(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(running, "sandbox_works", lambda: False)
+@pytest.mark.usefixtures("no_sandbox")
+def test_without_a_sandbox_nothing_is_asked_and_nothing_decided() -> None:
     assert predict_output.applies(SEED) is False
     assert outcome("power(5)")[0] == "no_sandbox"
     assert (version_of("no_sandbox"), version_of("easier")) == (NOT_DECIDED, VERSION)

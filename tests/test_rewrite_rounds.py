@@ -13,8 +13,9 @@ from tasks.llm.request import Request, identify
 from tasks.llm.servers import endpoint_of, stop_simulators
 from tasks.progress import track
 from tasks.recipe import Recipe
+from tasks.rewrite.openings import plan_openings
 from tasks.rewrite.rounds import find_open, plan_follow_ups
-from tasks.rewrite.stage import count_pending, parent_filter, plan_openings, rewrite_range
+from tasks.rewrite.stage import count_pending, parent_filter, rewrite_range
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 

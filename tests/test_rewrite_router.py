@@ -17,9 +17,10 @@ from tasks.plan.plan import make_plan
 from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.rewrite import router, routes
+from tasks.rewrite.openings import plan_rewrites
 from tasks.rewrite.router import MEANINGS, count_doubtful, place_range, read_word
 from tasks.rewrite.routes import Route, route_seeds
-from tasks.rewrite.stage import parent_filter, plan_rewrites
+from tasks.rewrite.stage import parent_filter
 from tasks.simulator.routing import route_of_words
 from tasks.store import Store
 from tests.conftest import MakeRecipe

@@ -22,20 +22,14 @@ from tasks.llm.servers import endpoint_of, stop_simulators
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import track
 from tasks.recipe import Recipe
-from tasks.rewrite import acceptance, drafts, running
+from tasks.rewrite import acceptance, drafts
 from tasks.rewrite.acceptance import Gate
 from tasks.rewrite.candidate import Candidate, Parent, Refusal, parent_of
 from tasks.rewrite.claims import claim
 from tasks.rewrite.confirm import Votes, weigh
 from tasks.rewrite.drafts import Draft, Shelf, take_batch
-from tasks.rewrite.stage import (
-    RewriteCounts,
-    _open_exchange,
-    count_pending,
-    is_in_share,
-    parent_filter,
-    rewrite_range,
-)
+from tasks.rewrite.openings import is_in_share, open_exchange
+from tasks.rewrite.stage import RewriteCounts, count_pending, parent_filter, rewrite_range
 from tasks.rewrite.strategies import new_numbers
 from tasks.select.decide import decide, read_evidence
 from tasks.select.duplicates import find_duplicates
@@ -133,7 +127,7 @@ def form_asked(store: Store, recipe: Recipe) -> str:
     endpoint = endpoint_of(store, recipe, "rewriter")
     (parents,) = store.stream("rewrite_parents", 10, **parent_filter(store, recipe, EVERYTHING))
     parent = parent_of(parents.row(0, named=True))
-    return form_of(endpoint, _open_exchange(new_numbers, parent, 0, endpoint))
+    return form_of(endpoint, open_exchange(new_numbers, parent, 0, endpoint))
 
 
 def reply_with(text: str = NEW_BAKER, program: str = "14 * 8 - 31", answer: str = "81") -> Any:
@@ -528,14 +522,14 @@ def test_other_words_and_predicted_outputs_become_prompts_and_are_accounted_for(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("no_sandbox")
 def test_without_a_sandbox_a_reply_waits_with_a_row_that_says_so(
-    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+    store: Store, make_recipe: MakeRecipe
 ) -> None:
     parent = put_seeds(store, OTHER_SEEDS[1:])[0]
     reply = {"valid": True, "call": "double([1, 5])"}
     put_reply(store, parent, reply, template="predict_output@1")
     recipe = offline(make_recipe, confirmations=0)
-    monkeypatch.setattr(running, "sandbox_works", lambda: False)
     for _ in range(2):
         assert run(store, recipe).refused == {"no_sandbox": 1}
     assert verdicts(store) == [(acceptance.NOT_DECIDED, False, "no_sandbox")]

@@ -16,7 +16,7 @@ from tasks.plan.assumed import CONFIRMED_SHARE, TRUSTED_SHARE, Sampling, assume_
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.price import Demand
 from tasks.recipe import ModelSettings, Recipe
-from tasks.rewrite.stage import tries_of
+from tasks.rewrite.openings import tries_of
 from tasks.store import Store
 
 ByDomain = Mapping[str, Estimate]

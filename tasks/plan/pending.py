@@ -21,9 +21,11 @@ from tasks.recipe import ModelSettings, Recipe, Role
 from tasks.rewrite.candidate import Candidate
 from tasks.rewrite.confirm import plan_confirmations
 from tasks.rewrite.drafts import Draft, Shelf, read_responses, refuse_surplus
+from tasks.rewrite.judging import load_shelf
+from tasks.rewrite.openings import plan_openings, tries_of
 from tasks.rewrite.rounds import plan_follow_ups
 from tasks.rewrite.router import doubtful_seeds, plan_placements
-from tasks.rewrite.stage import load_shelf, parent_filter, plan_openings, read_replies, tries_of
+from tasks.rewrite.stage import parent_filter, read_replies
 from tasks.sample import SampledRole, count_wanted, plan_samples, read_page, samples_of
 from tasks.store import Store
 

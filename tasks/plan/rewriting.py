@@ -27,8 +27,8 @@ from tasks.plan.forecast import Coming, Forecast, by_domain, count_demands, fore
 from tasks.plan.price import Demand
 from tasks.recipe import Recipe
 from tasks.rewrite.drafts import Draft
+from tasks.rewrite.openings import tries_of
 from tasks.rewrite.rounds import round_of
-from tasks.rewrite.stage import tries_of
 from tasks.rewrite.strategies import BY_TEMPLATE, FollowedUp, template_of_round
 from tasks.store import Store
 
