@@ -25,6 +25,7 @@ from prefect.types.entrypoint import EntrypointType
 from tasks.abandoned import close_abandoned_runs
 from tasks.automations import register_automations
 from tasks.errors import InputError, TeachsetError
+from tasks.retired import retire_deployments
 
 PREFECT_FILE = Path(__file__).resolve().parents[1] / "prefect.yaml"
 _STOPS_WITHIN_S = 15
@@ -75,7 +76,13 @@ def serve_all(notify: str | None, file: Path, *, alone: bool) -> None:
         register_automations()
     deployments = read_deployments(file)
     if alone:
-        close_abandoned_runs([f"{each.flow_name}/{each.name}" for each in deployments])
+        names = [f"{each.flow_name}/{each.name}" for each in deployments]
+        close_abandoned_runs(names)
+        if retired := retire_deployments(names):
+            print(
+                f"teachset: not in {file}, so their schedules are off: {', '.join(retired)}",
+                file=sys.stderr,
+            )
     # By default Prefect pauses every deployment when this stops, and the next start leaves them so.
     serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
 

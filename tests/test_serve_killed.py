@@ -6,7 +6,14 @@ import pytest
 
 from flows.serve import PREFECT_FILE, read_deployments
 from tasks.errors import InputError
-from tests.served import count_responses, read_store, serving, wait_until, write_served_project
+from tests.served import (
+    Served,
+    count_responses,
+    read_store,
+    serving,
+    wait_until,
+    write_served_project,
+)
 
 PORT = 25875
 EVERY_MINUTE = """
@@ -16,6 +23,7 @@ deployments:
     parameters: {{recipe: {recipe}}}
     schedules: [{{cron: "* * * * *"}}]
 """
+ONCE_A_DAY = EVERY_MINUTE.replace("by-the-clock", "{name}").replace("* * * * *", "0 0 * * *")
 SEEDS, SAMPLES = 30, 8
 
 
@@ -87,3 +95,36 @@ def test_scheduled_runs_outlive_a_kill_of_what_serves_them(tmp_path: Path) -> No
     assert read_store(recipe, "select count(*) as n from releases")["n"][0] <= 1
     states_of_runs = read_store(recipe, "select state from runs order by started_at")["state"]
     assert states_of_runs.to_list()[:2] == ["interrupted", "completed"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_deployment_that_is_declared_no_more_has_no_schedule(tmp_path: Path) -> None:
+    recipe = write_served_project(tmp_path / "project")
+    home, old, new = (tmp_path / name for name in ("prefect", "old.yaml", "new.yaml"))
+    old.write_text(ONCE_A_DAY.format(name="old", recipe=recipe))
+    new.write_text(ONCE_A_DAY.format(name="new", recipe=recipe))
+
+    def wait_for(served: Served, name: str, *, expected: bool) -> None:
+        """Wait until a deployment's schedule is on and a run of it due, or neither."""
+
+        def look() -> bool:
+            deployment = served.deployment(f"build/{name}")
+            due = {
+                "deployments": {"id": {"any_": [deployment["id"]]}},
+                "flow_runs": {"state": {"type": {"any_": ["SCHEDULED"]}}},
+            }
+            (schedule,) = deployment["schedules"]
+            runs = served.ask("/flow_runs/filter", due)
+            return {schedule["active"], bool(runs)} == {expected}
+
+        wait_until(look, 60, f"{name}: its schedule and runs are not {expected}")
+
+    with serving(home, PORT, "--deployments", old) as served:
+        wait_for(served, "old", expected=True)
+    with serving(home, PORT, "--deployments", new) as served:
+        wait_for(served, "new", expected=True)
+        wait_for(served, "old", expected=False)
+    with serving(home, PORT, "--deployments", old) as served:
+        wait_for(served, "old", expected=True)
+        wait_for(served, "new", expected=False)
