@@ -45,7 +45,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session")
 def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of an empty, migrated store to make copies of: migrating takes half a second."""
+    """The folder of an empty, migrated store to make copies of: migrating takes seconds."""
     folder = tmp_path_factory.mktemp("empty") / "store"
     open_store(StoreSettings(catalog=str(folder / "catalog.sqlite"))).close()
     close_stores()
@@ -53,10 +53,15 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path, empty_store: Path) -> Iterator[Store]:
+def store_folder(tmp_path: Path, empty_store: Path) -> Path:
+    """The folder of an empty, migrated store that nobody has open: its catalog.sqlite is there."""
+    return Path(shutil.copytree(empty_store, tmp_path / "store"))
+
+
+@pytest.fixture
+def store(store_folder: Path) -> Iterator[Store]:
     """The store that a recipe of `make_recipe` names, empty and migrated."""
-    shutil.copytree(empty_store, tmp_path / "store")
-    yield open_store(StoreSettings(catalog=str(tmp_path / "store" / "catalog.sqlite")))
+    yield open_store(StoreSettings(catalog=str(store_folder / "catalog.sqlite")))
     close_stores()
 
 

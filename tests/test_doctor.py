@@ -4,6 +4,7 @@ import http.server
 import json
 import os
 import re
+import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -128,8 +129,11 @@ def test_what_is_missing_left_behind_or_behind_is_found(
     assert told["store", "journal"][1] == "1 segment(s) of answers that are not in the store yet"
 
 
-def test_a_whole_store_is_found_whole_in_a_folder_named_like_a_pattern(tmp_path: Path) -> None:
-    settings = StoreSettings(catalog=str(tmp_path / "a [1] *b" / "store" / "catalog.sqlite"))
+def test_a_whole_store_is_found_whole_in_a_folder_named_like_a_pattern(
+    tmp_path: Path, empty_store: Path
+) -> None:
+    folder = shutil.copytree(empty_store, tmp_path / "a [1] *b" / "store")
+    settings = StoreSettings(catalog=str(folder / "catalog.sqlite"))
     store = open_store(settings)
     store.append("prompts", pl.DataFrame({"prompt_id": [str(n) for n in range(100)]}))
     close_stores()

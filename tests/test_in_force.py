@@ -84,6 +84,7 @@ def test_what_was_taken_back_counts_no_more(store: Store, recipe: Recipe) -> Non
     assert store.sql(noted).height == 6
 
 
+@pytest.mark.slow
 def test_a_store_in_which_nothing_was_noted_goes_by_the_newest(
     store: Store, recipe: Recipe
 ) -> None:

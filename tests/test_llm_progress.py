@@ -82,10 +82,14 @@ def _draw(store: Store, make_recipe: MakeRecipe, base_url: str, mode: str) -> Co
         )
 
 
-@pytest.mark.parametrize("mode", ["live", "batch"])
 @pytest.mark.parametrize(
-    ("takes", "asked"),
-    [(False, ["POST artifacts"]), (True, ["POST artifacts", "PATCH artifacts"])],
+    ("mode", "takes", "asked"),
+    [
+        ("live", True, ["POST artifacts", "PATCH artifacts"]),
+        ("batch", True, ["POST artifacts", "PATCH artifacts"]),
+        ("live", False, ["POST artifacts"]),
+        pytest.param("batch", False, ["POST artifacts"], marks=pytest.mark.slow),
+    ],
 )
 def test_a_server_that_does_not_take_the_progress_stops_no_call(
     store: Store,

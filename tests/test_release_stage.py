@@ -83,30 +83,27 @@ def test_the_first_correct_response_is_released(
     assert pair["response_id"] == response_of("a", 1)
 
 
-@pytest.mark.parametrize(
-    ("settings", "thought", "answer", "field"),
-    [
-        ({"reasoning": "think"}, "hm ", "<think>\nhm\n</think>\n\nIt is 4.", None),
-        ({"reasoning": "think"}, " \n", "It is 4.", None),
-        ({"reasoning": "think"}, None, "It is 4.", None),
-        ({"reasoning": "drop"}, "hm", "It is 4.", None),
-        ({"reasoning": "field"}, "hm", "It is 4.", "hm"),
-    ],
-)
-def test_where_reasoning_goes(
-    store: Store,
-    make_recipe: MakeRecipe,
-    tmp_path: Path,
-    settings: dict[str, Any],
-    thought: str | None,
-    answer: str,
-    field: str | None,
-) -> None:
-    recipe = make_recipe(models=MODELS, release=settings)
-    _, (pair,) = stage(store, recipe, tmp_path / "out", [taught("a", reasoning=thought)])
-    assert pair["messages"][-1] == {"role": "assistant", "content": answer}
-    assert ("reasoning" in pair) == (settings["reasoning"] == "field")
-    assert pair.get("reasoning") == field
+def test_where_reasoning_goes(store: Store, make_recipe: MakeRecipe, tmp_path: Path) -> None:
+    thoughts = {"thought": "hm ", "blank": " \n", "none": None}
+    prompts = [taught(name, reasoning=thought) for name, thought in thoughts.items()]
+
+    def said(place: str) -> dict[str, tuple[str, str | None]]:
+        """What the assistant says by the prompt's name, and what is in the field for reasoning."""
+        recipe = make_recipe(models=MODELS, release={"reasoning": place})
+        _, pairs = stage(store, recipe, tmp_path / place, prompts if place == "think" else ())
+        assert all(("reasoning" in pair) == (place == "field") for pair in pairs)
+        by_id = {pair["prompt_id"]: pair for pair in pairs}
+        return {
+            name: (pair["messages"][-1]["content"], pair.get("reasoning"))
+            for name in thoughts
+            for pair in (by_id[identify(name)],)
+        }
+
+    bare = ("It is 4.", None)
+    within = ("<think>\nhm\n</think>\n\nIt is 4.", None)
+    assert said("think") == {"thought": within, "blank": bare, "none": bare}
+    assert said("drop") == {"thought": bare, "blank": bare, "none": bare}
+    assert said("field") == {"thought": ("It is 4.", "hm"), "blank": bare, "none": bare}
 
 
 def test_options_and_the_system_prompt_are_part_of_the_messages(

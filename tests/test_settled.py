@@ -165,6 +165,7 @@ def test_a_stage_that_does_not_say_that_it_is_through_is_not(store: Store, recip
     assert find_settled(store, recipe, "another stage") is None
 
 
+@pytest.mark.usefixtures("store_folder")
 def test_tidying_is_a_change_and_an_expired_snapshot_says_nothing(
     make_recipe: MakeRecipe,
 ) -> None:

@@ -336,7 +336,9 @@ def test_old_snapshots_expire_and_their_files_go(tmp_path: Path) -> None:
     close_stores()
 
 
-def test_a_store_that_cannot_be_opened_or_read_says_which(tmp_path: Path) -> None:
+def test_a_store_that_cannot_be_opened_or_read_says_which(
+    tmp_path: Path, store_folder: Path
+) -> None:
     (tmp_path / "catalog.sqlite").write_text("not a database" * 100, encoding="utf-8")
     with pytest.raises(
         StoreError, match=r"catalog\.sqlite: this store cannot be opened: .*not a d"
@@ -345,12 +347,12 @@ def test_a_store_that_cannot_be_opened_or_read_says_which(tmp_path: Path) -> Non
     with pytest.raises(StoreError, match="the store's folder cannot be made"):
         open_store(_settings(tmp_path / "catalog.sqlite" / "inside"))
 
-    store = open_store(_settings(tmp_path / "good"))
+    store = open_store(_settings(store_folder))
     store.append("prompts", _prompts(*map(str, range(100))))
     close_stores()
-    for file in (tmp_path / "good" / "data").rglob("prompts/*.parquet"):
+    for file in (store_folder / "data").rglob("prompts/*.parquet"):
         file.unlink()
-    store = open_store(_settings(tmp_path / "good"))
+    store = open_store(_settings(store_folder))
     with pytest.raises(StoreError, match=r"the store cannot be read: .*\.parquet"):
         store.sql("select prompt_id from prompts")
     with pytest.raises(StoreError, match="the store cannot be read"):
@@ -358,19 +360,19 @@ def test_a_store_that_cannot_be_opened_or_read_says_which(tmp_path: Path) -> Non
     close_stores()
 
 
-def test_closing_lets_go_of_the_catalog(tmp_path: Path) -> None:
-    store = open_store(_settings(tmp_path))
+def test_closing_lets_go_of_the_catalog(store_folder: Path) -> None:
+    store = open_store(_settings(store_folder))
     store.append("prompts", _prompts("a"))
     del store
     close_stores()
-    assert sorted(file.name for file in tmp_path.iterdir()) == ["catalog.sqlite", "data"]
+    assert sorted(file.name for file in store_folder.iterdir()) == ["catalog.sqlite", "data"]
 
 
 def test_what_breaks_while_rows_are_streamed_is_said_plainly(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    store_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store_module, "_read_query", lambda _: "select prompt_id from prompts")
-    store = open_store(_settings(tmp_path))
+    store = open_store(_settings(store_folder))
     names = [f"{row:032x}" for row in range(50_000)]
     store.append("prompts", _prompts(*names))
     streamed = store.stream("all", 1_000)
@@ -379,12 +381,12 @@ def test_what_breaks_while_rows_are_streamed_is_said_plainly(
         for _ in store.stream("all", 1_000):
             raise OSError("mine")
     streamed.close()
-    (file,) = (tmp_path / "data").rglob("prompts/*.parquet")
+    (file,) = (store_folder / "data").rglob("prompts/*.parquet")
     content = file.read_bytes()
     middle = len(content) // 2
     file.write_bytes(content[:middle] + bytes(2_000) + content[middle + 2_000 :])
     close_stores()
-    store = open_store(_settings(tmp_path))
+    store = open_store(_settings(store_folder))
     with pytest.raises(StoreError, match=r"the store cannot be read: .*Failed to read"):
         list(store.stream("all", 1_000))
     with pytest.raises(StoreError, match=r"the store cannot be read: .*Failed to read"):
@@ -392,12 +394,14 @@ def test_what_breaks_while_rows_are_streamed_is_said_plainly(
     close_stores()
 
 
-def test_a_store_is_open_with_one_set_of_settings(tmp_path: Path) -> None:
-    store = open_store(_settings(tmp_path))
-    assert open_store(_settings(tmp_path)) is store
-    for other in ({"keep_snapshots_days": 1}, {"data": str(tmp_path / "elsewhere")}):
+def test_a_store_is_open_with_one_set_of_settings(store_folder: Path) -> None:
+    store = open_store(_settings(store_folder))
+    assert open_store(_settings(store_folder)) is store
+    for other in ({"keep_snapshots_days": 1}, {"data": str(store_folder / "elsewhere")}):
         with pytest.raises(StoreError, match="has the store open with other settings"):
-            open_store(_settings(tmp_path, **other))
+            open_store(_settings(store_folder, **other))
     close_stores()
-    assert open_store(_settings(tmp_path, keep_snapshots_days=1)).settings.keep_snapshots_days == 1
+    assert (
+        open_store(_settings(store_folder, keep_snapshots_days=1)).settings.keep_snapshots_days == 1
+    )
     close_stores()

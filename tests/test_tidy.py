@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -96,14 +97,16 @@ def test_orphans_go_when_they_are_old_and_the_folder_is_our_own(tmp_path: Path) 
     assert not young.exists()
 
 
-def test_a_folder_named_like_a_pattern_is_tidied_and_no_other(tmp_path: Path) -> None:
+def test_a_folder_named_like_a_pattern_is_tidied_and_no_other(
+    tmp_path: Path, empty_store: Path
+) -> None:
     def files(name: str) -> set[Path]:
         return set((tmp_path / name / "data").rglob("*.parquet"))
 
-    stores = {
-        name: open_store(StoreSettings(catalog=str(tmp_path / name / "catalog.sqlite")))
-        for name in ("runs1", "runs[1]")
-    }
+    stores = {}
+    for name in ("runs1", "runs[1]"):
+        shutil.copytree(empty_store, tmp_path / name)
+        stores[name] = open_store(StoreSettings(catalog=str(tmp_path / name / "catalog.sqlite")))
     for store in stores.values():
         _append(store, "a", 100)
     orphan = tmp_path / "runs[1]" / "data" / "main" / "prompts" / "orphan.parquet"
