@@ -11,11 +11,12 @@ from rich.text import Text
 from rich.tree import Tree
 
 from cli.boundary import plain, read_argument
-from cli.progress_bars import say_dollars
+from cli.progress_bars import say_cost
 from cli.project import find_store
 from cli.reading import open_reader, read_rows
 from cli.tables import make_console, print_json
 from tasks.errors import InputError
+from tasks.llm.money import say_dollars
 
 SHORTEST_PREFIX = 6
 _PARTS = (
@@ -114,7 +115,7 @@ def draw(story: dict[str, Any]) -> Tree:
     total = "unknown: a call has no price" if cost is None else say_dollars(cost)
     branch = tree.add(_text(f"cost {total}"))
     for row in story["spend"]:
-        dollars = say_dollars(row["cost_usd"] or 0, row["unpriced"])
+        dollars = say_cost(row["cost_usd"] or 0, row["unpriced"])
         branch.add(_text(f"{row['role']}: {row['calls']} calls, {dollars}"))
     return tree
 

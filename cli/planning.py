@@ -23,6 +23,7 @@ from cli.boundary import plain
 from cli.progress_bars import progress_bars, say_seconds
 from cli.project import read_recipe
 from cli.tables import make_console
+from tasks.llm.money import say_dollars
 from tasks.plan.budget import Cap, Verdict
 from tasks.plan.plan import Plan, Setting, StagePlan, make_plan
 from tasks.plan.price import Cost, Span
@@ -99,7 +100,7 @@ def describe_total(total: Cost) -> str:
     """Return one line with the ends of what is likely."""
     dollars = "an unknown price"
     if total.cost_usd is not None:
-        dollars = f"{say_money(total.cost_usd.low)} to {say_money(total.cost_usd.high)}"
+        dollars = f"{say_dollars(total.cost_usd.low)} to {say_dollars(total.cost_usd.high)}"
     least, most = (say_seconds(minutes * 60) for minutes in (total.minutes.low, total.minutes.high))
     fewest, highest = f"{round(total.calls.low):,}", f"{round(total.calls.high):,}"
     calls = f"between {fewest} and {highest}" if fewest != highest else fewest
@@ -125,11 +126,6 @@ def describe_budget(verdict: Verdict, stages: Sequence[StagePlan]) -> str:
             f"{round(stop.of_calls):,} calls of the {stop.role} in {stages[stop.stage].stage}"
         )
     return line
-
-
-def say_money(usd: float) -> str:
-    """Return an amount with as many digits as an estimate deserves."""
-    return f"${usd:,.2f}" if usd >= 0.1 or usd == 0 else f"${usd:.3f}"
 
 
 @contextmanager
@@ -172,7 +168,7 @@ def _cells(cost: Cost) -> list[str]:
         f"{round(cost.calls.expected):,}",
         f"{low:,}{_DASH}{high:,}" if low != high else "exactly",
         f"{_say_tokens(tokens_in)}, {_say_tokens(tokens_out)}",
-        "unknown" if cost.cost_usd is None else say_money(cost.cost_usd.expected),
+        say_dollars(cost.cost_usd.expected if cost.cost_usd else None),
         say_seconds(cost.minutes.expected * 60),
     ]
 
@@ -207,7 +203,7 @@ def _describe_cap(cap: Cap) -> str:
 
 
 def _say_amount(name: str, amount: float) -> str:
-    return say_money(amount) if name == "usd" else f"{round(amount):,}"
+    return say_dollars(amount) if name == "usd" else f"{round(amount):,}"
 
 
 def _to_stage(stage: StagePlan) -> dict[str, Any]:

@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
+from tasks.llm.money import say_dollars
 from tasks.progress import Snapshot, current, subscribe
 
 LINE_EVERY_S = 10.0
@@ -49,10 +50,9 @@ def say_seconds(seconds: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
-def say_dollars(cost_usd: float, unpriced: int = 0) -> str:
+def say_cost(cost_usd: float, unpriced: int) -> str:
     """Return an amount; if some calls have no known price it is only a part of the whole."""
-    digits = 2 if cost_usd >= 1 or cost_usd == 0 else 4
-    amount = f"${cost_usd:,.{digits}f}"
+    amount = say_dollars(cost_usd)
     return f"{amount} and {unpriced:,} calls of unknown price" if unpriced else amount
 
 
@@ -68,7 +68,7 @@ def _facts(snapshot: Snapshot) -> list[str]:
     if snapshot.failed:
         facts.append(f"{snapshot.failed:,} failed")
     if snapshot.cost_usd or snapshot.unpriced:
-        facts.append(say_dollars(snapshot.cost_usd, snapshot.unpriced))
+        facts.append(say_cost(snapshot.cost_usd, snapshot.unpriced))
     if snapshot.note:
         facts.append(plain(snapshot.note))
     return facts

@@ -18,7 +18,7 @@ from cli.project import find_store
 from cli.querying import TABLE_ROWS, plain_lines
 from cli.reading import open_reader
 from cli.tables import write_table
-from tasks.lake import LAKE, StorePlace, attach_statement, extensions_of, find_extension
+from tasks.lake import LAKE, StorePlace, attach_statement, extensions_of, find_extension, quote
 
 WELCOME = (
     "The store is open for reading; a run may go on writing.\n"
@@ -65,8 +65,9 @@ def init_script(settings: StorePlace) -> str:
     lines = []
     for extension in extensions_of(settings):
         file = find_extension(extension)
-        quoted = str(file).replace("'", "''")
-        lines.append(f"load '{quoted}';" if file else f"install {extension}; load {extension};")
+        lines.append(
+            f"load {quote(str(file))};" if file else f"install {extension}; load {extension};"
+        )
     lines += [f"{attach_statement(settings, read_only=True)};", f"use {LAKE};"]
     return "\n".join(lines) + "\n"
 

@@ -7,7 +7,7 @@ import duckdb
 from cli.project import find_store
 from cli.reading import open_reader
 from tasks.errors import InputError, StoreError
-from tasks.lake import LAKE
+from tasks.lake import LAKE, quote
 
 
 def take_snapshot(target: Path, recipe: Path | None, *, force: bool) -> int:
@@ -36,7 +36,7 @@ def take_snapshot(target: Path, recipe: Path | None, *, force: bool) -> int:
 
 def copy_store(connection: duckdb.DuckDBPyConnection, target: Path) -> int:
     """Copy tables and views into a new DuckDB file in one transaction, then let go of the file."""
-    connection.execute(f"attach {_quote(str(target))} as snapshot")
+    connection.execute(f"attach {quote(str(target))} as snapshot")
     connection.execute("begin")
     connection.execute(f"copy from database {LAKE} to snapshot")
     connection.execute("commit")
@@ -51,7 +51,3 @@ def copy_store(connection: duckdb.DuckDBPyConnection, target: Path) -> int:
     connection.execute(f"use {LAKE}")
     connection.execute("detach snapshot")
     return int(sum(counts))
-
-
-def _quote(text: str) -> str:
-    return "'" + text.replace("'", "''") + "'"

@@ -17,7 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
-from cli.progress_bars import say_dollars, say_seconds
+from cli.progress_bars import say_cost, say_seconds
 from cli.reading import open_reader, read_rows
 from cli.tables import make_console
 from tasks.recipe import Recipe
@@ -93,7 +93,7 @@ def describe_outcome(
         failed = f", {run['failed_calls']:,} of them failed" if run["failed_calls"] else ""
         lines.append(
             f"{run['calls']:,} model calls{failed}, "
-            f"{say_dollars(run['cost_usd'], run['unpriced'])}, in {say_seconds(seconds)}"
+            f"{say_cost(run['cost_usd'], run['unpriced'])}, in {say_seconds(seconds)}"
         )
     lines.append(f"store: {shorten(recipe.store.catalog)}")
     return lines

@@ -33,6 +33,7 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 
 from tasks.errors import GateFailed
+from tasks.llm.money import say_dollars
 from tasks.pages import Page, link_refusal, link_release
 from tasks.recipe import Recipe
 from tasks.release.distribute import Publication
@@ -284,7 +285,7 @@ def _read_spend(recipe: Recipe, run_id: str) -> pl.DataFrame:
 
 
 def _say_dollars(costs: pl.Series) -> str:
-    known = f"${costs.sum():,.2f}"
+    known = say_dollars(float(costs.sum()))
     return known if costs.null_count() == 0 else f"{known} and an unknown cost"
 
 

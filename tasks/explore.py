@@ -19,6 +19,7 @@ from prefect.cache_policies import NO_CACHE
 from scipy.special import betaincinv, stdtrit
 
 from tasks.artifacts import as_markdown
+from tasks.llm.money import say_dollars
 from tasks.plan.plan import make_plan
 from tasks.plan.price import Span
 from tasks.recipe import Recipe, SelectSettings
@@ -200,7 +201,7 @@ def tabulate(exploration: Exploration) -> pl.DataFrame:
                 "trusted keys": say_share(each.keyed),
                 "in the band": say_share(each.in_band),
                 "kept a prompt": say_share(each.kept),
-                "US$ a kept one": say_dollars(each.usd_per_kept),
+                "US$ a kept one": say_dollar_span(each.usd_per_kept),
                 "the whole would keep": say_count(each.whole),
             }
             for each in exploration.domains
@@ -213,13 +214,14 @@ def describe(exploration: Exploration) -> list[str]:
     spent = exploration.spent_usd
     lines = [
         f"the whole would keep {say_count(exploration.whole)} prompts",
-        f"spent so far: {'an unknown amount' if spent is None else f'${spent:,.2f}'}; going on "
-        f"takes {say_count(exploration.rest_calls)} calls and {say_dollars(exploration.rest_usd)}, "
+        f"spent so far: {say_dollars(spent)}; going on takes {say_count(exploration.rest_calls)} "
+        f"calls and {say_dollar_span(exploration.rest_usd)}, "
         "the teacher's included",
     ]
     if spent is not None and exploration.rest_usd is not None and exploration.whole.expected:
         all_of_it = spent + exploration.rest_usd.expected
-        lines.append(f"about ${all_of_it / exploration.whole.expected:,.4f} a kept pair in the end")
+        a_pair = say_dollars(all_of_it / exploration.whole.expected)
+        lines.append(f"about {a_pair} a kept pair in the end")
     return lines
 
 
@@ -237,12 +239,12 @@ def say_count(span: Span) -> str:
     return f"{round(span.expected):,} ({round(span.low):,} to {round(span.high):,})"
 
 
-def say_dollars(span: Span | None) -> str:
-    """Return an amount with its interval; cents are too coarse for a prompt."""
+def say_dollar_span(span: Span | None) -> str:
+    """Return an amount with its interval."""
     if span is None or math.isinf(span.high):
         return "unknown"
-    digits = 2 if span.high >= 1 else 4
-    return f"${span.expected:,.{digits}f} ({span.low:,.{digits}f} to {span.high:,.{digits}f})"
+    expected, low, high = map(say_dollars, (span.expected, span.low, span.high))
+    return f"{expected} ({low} to {high})"
 
 
 @task(task_run_name="show-exploration", cache_policy=NO_CACHE)

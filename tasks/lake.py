@@ -52,7 +52,7 @@ def attach_statement(
         catalog = "sqlite:" + settings.catalog
         # In the default journal mode a reader blocks every writer; in WAL nobody blocks anybody.
         options += ["meta_journal_mode 'WAL'", "meta_busy_timeout 10000"]
-    options.append(f"data_path {_quote(data_path(settings))}")
+    options.append(f"data_path {quote(data_path(settings))}")
     if settings.data is None:
         # The files lie beside the catalog; a store that was moved or mounted elsewhere still opens.
         options.append("override_data_path true")
@@ -60,7 +60,7 @@ def attach_statement(
         options.append("read_only")
     if snapshot is not None:
         options.append(f"snapshot_version {snapshot}")
-    return f"attach {_quote('ducklake:' + catalog)} as {name} ({', '.join(options)})"
+    return f"attach {quote('ducklake:' + catalog)} as {name} ({', '.join(options)})"
 
 
 def data_path(settings: StorePlace) -> str:
@@ -147,7 +147,7 @@ def load_extension(connection: duckdb.DuckDBPyConnection, extension: str) -> Non
     binary = find_extension(extension)
     try:
         if binary is not None:
-            connection.execute(f"load {_quote(str(binary))}")
+            connection.execute(f"load {quote(str(binary))}")
         else:
             connection.execute(f"install {extension}")
             connection.execute(f"load {extension}")
@@ -167,5 +167,6 @@ def find_extension(extension: str) -> Path | None:
     return next(folder.rglob("*.duckdb_extension"), None)
 
 
-def _quote(text: str) -> str:
+def quote(text: str) -> str:
+    """Return a text as SQL writes it, for the few statements that take no parameters."""
     return "'" + text.replace("'", "''") + "'"

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from tasks.llm.money import say_dollars
 from tasks.metrics import PENDING, STAGE_SECONDS
 
 RATE_WINDOW_S = 10.0
@@ -202,7 +203,7 @@ def _describe_end(last: Snapshot) -> str:
     if last.failed:
         parts.append(f"{last.failed:,} failed")
     if last.cost_usd:
-        parts.append(f"${last.cost_usd:,.4f}")
+        parts.append(say_dollars(last.cost_usd))
     if last.unpriced:
         parts.append(f"{last.unpriced:,} of unknown cost")
     return ", ".join(parts)

@@ -154,7 +154,7 @@ def test_tree_reads_from_the_pair_to_the_source(
         "kept by p@1 (kept)",
         "in test version 1, train, as cccccc11",
         "cost $1.75",
-        "rewriter: 1 calls, $0.5000",
+        "rewriter: 1 calls, $0.50",
     ):
         assert line in shown
 
@@ -302,6 +302,6 @@ def test_end_of_a_run_names_release_calls_dollars_and_paths(project: Path) -> No
     assert describe_outcome(recipe, run, release, 61.2) == [
         "release 1 (new, simulated): 1 pairs, 0 of them for validation",
         "  releases/v1",
-        "1,200 model calls, 3 of them failed, $0.5000, in 1 min 1 s",
+        "1,200 model calls, 3 of them failed, $0.50, in 1 min 1 s",
         "store: store/catalog.sqlite",
     ]

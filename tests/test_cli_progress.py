@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from cli import progress_bars as bars
-from cli.progress_bars import describe, progress_bars, say_dollars, say_seconds
+from cli.progress_bars import describe, progress_bars, say_cost, say_seconds
+from tasks.llm.money import say_dollars
 from tasks.progress import Snapshot, current, subscribe, track
 
 
@@ -121,10 +122,10 @@ def test_line_says_what_is_known() -> None:
         clock.now += 4
         tracker.advance(done=800, failed=2, cost_usd=0.31)
         assert describe(tracker.snapshot()) == (
-            "sample student: 800/2,400, 200/s, 8 s left, 2 failed, $0.3100"
+            "sample student: 800/2,400, 200/s, 8 s left, 2 failed, $0.31"
         )
     assert describe(tracker.snapshot()) == (
-        "sample student: 800/2,400, done in 4 s, 2 failed, $0.3100"
+        "sample student: 800/2,400, done in 4 s, 2 failed, $0.31"
     )
 
 
@@ -156,7 +157,8 @@ def test_durations_and_dollars_read_well() -> None:
     assert [say_seconds(s) for s in (0.4, 59.6, 200, 7_500)] == [
         "0 s", "1 min 0 s", "3 min 20 s", "2 h 5 min",
     ]  # fmt: skip
-    assert [say_dollars(0), say_dollars(0.00314), say_dollars(1234.5)] == [
-        "$0.00", "$0.0031", "$1,234.50",
+    amounts = (0, 0.0000123, 0.00314, 0.0996, 0.1, 2.034, 1234.5, None)
+    assert [say_dollars(amount) for amount in amounts] == [
+        "$0.00", "$0.000012", "$0.0031", "$0.100", "$0.10", "$2.03", "$1,234.50", "unknown",
     ]  # fmt: skip
-    assert say_dollars(1.5, 3) == "$1.50 and 3 calls of unknown price"
+    assert say_cost(1.5, 3) == "$1.50 and 3 calls of unknown price"

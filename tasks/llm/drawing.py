@@ -20,7 +20,7 @@ from tasks.llm.batch_folding import BatchJob
 from tasks.llm.batch_records import load_reserved
 from tasks.llm.batches import at_batch_prices, complete_in_batches, count_wanted, has_unfinished
 from tasks.llm.engine import Completion, complete
-from tasks.llm.money import Purse, check_budget
+from tasks.llm.money import Purse, check_budget, say_dollars
 from tasks.llm.pending import leave_out_known
 from tasks.llm.request import Endpoint, Request
 from tasks.llm.servers import endpoint_of
@@ -178,15 +178,14 @@ class _ProgressArtifact:
 
     def _describe(self, so_far: Completion, over: int) -> str:
         """Return `student: 1,200 of about 2,000 calls, 3 failed, spend $0.21; 33 at a time`."""
-        spend = "unknown" if so_far.cost_usd is None else f"${so_far.cost_usd:.4f}"
         total = f" of about {self._calls:,}" if self._calls > over else ""
         stage = self._tracker.snapshot()
         speed = f", {stage.rate:.1f}/s in all" if stage.rate is not None else ""
         left = f", about {stage.eta_s:.0f} s left" if stage.eta_s is not None else ""
         note = f"; {so_far.note}" if so_far.note else ""
         return (
-            f"{self._role}: {over:,}{total} calls, {so_far.failed:,} failed, spend {spend}"
-            f"{speed}{left}{note}"
+            f"{self._role}: {over:,}{total} calls, {so_far.failed:,} failed, "
+            f"spend {say_dollars(so_far.cost_usd)}{speed}{left}{note}"
         )
 
 

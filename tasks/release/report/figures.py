@@ -167,13 +167,6 @@ def say_count(number: int | None) -> str:
     return "unknown" if number is None else f"{number:,}"
 
 
-def say_dollars(dollars: float | None) -> str:
-    """Return dollars, small ones with as many digits as they need."""
-    if dollars is None:
-        return "unknown"
-    return f"${dollars:,.2f}" if dollars >= 0.1 or dollars == 0 else f"${dollars:.2g}"
-
-
 def say_share(share: float | None) -> str:
     """Return a share as a percentage."""
     return "" if share is None else f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"
