@@ -23,6 +23,7 @@ from tasks.llm.request import Endpoint, size_of
 from tasks.progress import track
 from tasks.recipe import BatchSettings, Budget
 from tasks.store import Store
+from tests.conftest import about
 from tests.loopback import QuietHandler, serve
 from tests.scripted import endpoint_at, once, samples
 
@@ -116,7 +117,7 @@ def _run(store: Store, endpoint: Endpoint, count: int = 4) -> tuple[Completion, 
         done = complete_in_batches(
             job, lambda: leave_out_known(store, endpoint, "student", ["p"], samples(count))
         )
-    assert dataclasses.replace(purse.spent, usd=pytest.approx(purse.spent.usd)) == _spent(store)
+    assert dataclasses.replace(purse.spent, usd=about(purse.spent.usd)) == _spent(store)
     assert (purse.submitted.tokens, purse.submitted.calls) == (0, 0)
     assert load_reserved(store) == Amount()
     return done, purse.spent
@@ -274,7 +275,7 @@ def test_a_budget_counts_what_may_have_been_paid_and_cannot_be_read(store: Store
         )["message"].to_list()
         assert [each[: len(message)] for each in said] == [message]
         assert add_amounts(after, before, -1) == Amount(
-            usd=pytest.approx(lost * most.usd + (4 - lost) * 20e-6),
+            usd=about(lost * most.usd + (4 - lost) * 20e-6),
             tokens=lost * most.tokens + (4 - lost) * 30,
             calls=4,
             uncounted=lost,

@@ -26,6 +26,7 @@ from tasks.llm.limiter import Limiter
 from tasks.llm.money import Amount, Purse
 from tasks.recipe import Budget
 from tasks.store import Store
+from tests.conftest import about
 from tests.loopback import QuietHandler, serve
 from tests.scripted import SCHEMA, endpoint_at, said, samples
 
@@ -297,7 +298,7 @@ def test_a_count_that_cannot_be_is_none(store: Store, usage: Mapping[str, int]) 
     purse = Purse(Budget())
     assert make_calls(store, (200, JSON, dump(GOOD | {"usage": usage})), purse=purse).completed == 1
     assert purse.spent == Amount(
-        usd=pytest.approx((14 + 64 + 2 * 50) / 1e6), tokens=128, calls=1, uncounted=1
+        usd=about((14 + 64 + 2 * 50) / 1e6), tokens=128, calls=1, uncounted=1
     )
     (cost,) = store.sql("select cost_usd from responses")["cost_usd"]
     assert cost is None
@@ -308,7 +309,7 @@ def test_a_count_above_the_most_is_a_count(store: Store) -> None:
     usage = {"prompt_tokens": 60_000.0, "completion_tokens": 9e4}
     purse = Purse(Budget())
     make_calls(store, (200, JSON, dump(GOOD | {"usage": usage})), purse=purse)
-    assert purse.spent == Amount(usd=pytest.approx(0.24), tokens=150_000, calls=1)
+    assert purse.spent == Amount(usd=about(0.24), tokens=150_000, calls=1)
     (row,) = store.sql("select prompt_tokens, completion_tokens from responses").rows()
     assert row == (60_000, 90_000)
 
