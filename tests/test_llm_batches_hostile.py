@@ -103,7 +103,7 @@ def _without_self(bend: Callable[..., object]) -> Callable[..., object]:
 
 
 def _endpoint(address: str, batch: Object | None = None, **settings: Any) -> Endpoint:
-    batching = BatchSettings(**{"poll_interval_s": 0.05} | (batch or {}))
+    batching = BatchSettings.model_validate({"poll_interval_s": 0.05} | (batch or {}))
     declared = {"mode": "batch", "batch": batching, "timeout_s": 5.0, "max_attempts": 2}
     endpoint = endpoint_at(address, **declared | settings)
     return at_batch_prices(dataclasses.replace(endpoint, api_key=KEY))
@@ -362,7 +362,7 @@ def test_a_batch_that_does_not_end_is_named_once_and_borne_with_for_so_many_wind
         assert f"batch batch-0 is {said}" in told[0]
         assert load_reserved(store).calls == 4
         # Who gives it up pays again: the most that it can have cost stays counted.
-        handler.describe = _spoilt_first(_ended(status=status))
+        handler.describe = _spoilt_first(_ended(status=status))  # type: ignore[method-assign]
         again = _endpoint(address, {"completion_window": "1s", "when_lost": "ask_again"})
         done, spent = _run(store, again)
     assert (done.completed, len(handler.batches), spent.uncounted) == (4, 2, 4)
@@ -385,7 +385,7 @@ def test_a_download_that_does_not_end_is_left_when_the_run_is_stopped(store: Sto
     release = threading.Event()
     handler = _provider(write=lambda _: release.wait(30) and b"")
     with serve(handler) as address:
-        stopping = once(lambda: bool(handler.batches), lambda: (time.sleep(1), stop_calling()))
+        stopping = once(lambda: bool(handler.batches), stop_calling, after_s=1)
         with pytest.raises(RunInterrupted, match=r"1 batch\(es\) with 4 calls go on"):
             _run(store, _endpoint(address, timeout_s=60.0))
         assert not release.is_set()
@@ -407,7 +407,7 @@ def test_a_server_cannot_have_a_batch_forgotten_by_a_word_of_ours(store: Store) 
     words = itertools.cycle(["folded", "abandoned", "uploaded"])
     handler = _provider(describe=lambda batch: _ended(status=next(words))(batch))
     with serve(handler) as address:
-        stopping = once(lambda: bool(handler.batches), lambda: (time.sleep(1), stop_calling()))
+        stopping = once(lambda: bool(handler.batches), stop_calling, after_s=1)
         with pytest.raises(RunInterrupted, match=r"1 batch\(es\) with 4 calls go on"):
             _run(store, _endpoint(address))
         stopping.join()

@@ -1,7 +1,6 @@
 """The books: what was paid for is in the store however a run ended, and a cap holds by it."""
 
 import asyncio
-import time
 from typing import Any
 
 import polars as pl
@@ -46,7 +45,7 @@ def test_an_attempt_that_was_paid_for_is_in_the_books_when_its_retry_is_stopped(
     handler = script((200, SPOILT), (429, {"error": {"message": "slow down"}}))
     with serve(handler) as address:
         endpoint = endpoint_at(address)
-        stopping = once(lambda: len(handler.asked) == 2, lambda: (time.sleep(0.3), stop_calling()))
+        stopping = once(lambda: len(handler.asked) == 2, stop_calling, after_s=0.3)
         purse, requests = Purse(Budget()), samples(2, schema=SCHEMA)
         with pytest.raises(RunInterrupted):
             complete(store, endpoint, requests, run_id="r", purse=purse)

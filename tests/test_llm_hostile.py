@@ -189,7 +189,7 @@ class Endless(QuietHandler):
 
 
 def test_an_answer_without_an_end_is_given_up(store: Store) -> None:
-    handler = type("Handler", (Endless,), {"status": 200, "sent": []})
+    handler: type[Endless] = type("Handler", (Endless,), {"status": 200, "sent": []})
     purse = Purse(Budget())
     with serve(handler) as address:
         endpoint = endpoint_at(address, max_attempts=1)
@@ -210,7 +210,7 @@ def test_an_answer_that_unpacks_without_an_end_is_given_up(store: Store) -> None
 
 
 def test_of_an_error_page_without_an_end_the_beginning_is_read(store: Store) -> None:
-    handler = type("Handler", (Endless,), {"status": 500, "sent": []})
+    handler: type[Endless] = type("Handler", (Endless,), {"status": 500, "sent": []})
     with serve(handler) as address:
         endpoint = endpoint_at(address, max_attempts=1)
         assert complete(store, endpoint, samples(), run_id="r", purse=Purse(Budget())).failed == 1

@@ -23,7 +23,7 @@ from tasks.plan.estimate import (
     spread,
     thin,
 )
-from tasks.plan.history import Calls
+from tasks.plan.history import Address, Calls
 from tasks.plan.lessons import share_of_mixture
 from tasks.plan.price import Cost, Demand, Span, add_costs, price
 from tasks.recipe import ModelSettings, Recipe, SelectSettings, VerifierError
@@ -118,7 +118,7 @@ def test_prompt_tokens_follow_the_size_of_the_prompt() -> None:
 
 
 def test_completion_tokens_are_a_domains_own_or_else_those_of_all() -> None:
-    history = {
+    history: dict[Address, Calls] = {
         ("student", "m", "solve@1", "math"): Calls(answered=10, completion_tokens=600),
         ("student", "m", "solve@1", None): Calls(
             answered=20, completion_tokens=1_600, completion_squares=136_000
@@ -159,7 +159,7 @@ def test_seconds_and_attempts_are_means_or_assumed() -> None:
     )
 
 
-HISTORY = {
+HISTORY: dict[Address, Calls] = {
     address: Calls(
         requests=10,
         attempts=15,
