@@ -12,7 +12,7 @@ at the commit, which is tried again.
 import atexit
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -153,7 +153,7 @@ class Store:
             self._recalled[name] = (snapshot, parameters, rows)
         return rows
 
-    def stream(self, name: str, rows: int, **parameters: Any) -> Iterator[pl.DataFrame]:
+    def stream(self, name: str, rows: int, **parameters: Any) -> Generator[pl.DataFrame]:
         """Run a named query and yield its rows in frames of about `rows`, memory bounded."""
         self._note(_read_query(name))
         cursor = self._connection.cursor()

@@ -5,7 +5,7 @@ import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import pytest
 from hypothesis import settings
@@ -36,6 +36,11 @@ class MakeRecipe(Protocol):
     """Makes a recipe; `rows` replace the inline seeds, keywords are merged into its sections."""
 
     def __call__(self, rows: Sequence[Mapping[str, Any]] = SEEDS, **overrides: Any) -> Recipe: ...
+
+
+def about(value: float) -> float:
+    """Return `pytest.approx` of a number as what it stands for, to be a field among others."""
+    return cast(float, pytest.approx(value))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

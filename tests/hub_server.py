@@ -210,13 +210,14 @@ class _Handler(QuietHandler):
 
     def _resolve(self, repository: str, revision: str, path: str) -> None:
         found = self.hub.find(repository, revision)
-        content = found and (
-            found.files.get(path) or self.hub.stored.get(found.large.get(path, ""), None)
-        )
-        if found is None or content is None:
-            self._send(
-                404, {"error": path}, "RevisionNotFound" if found is None else "EntryNotFound"
-            )
+        if found is None:
+            self._send(404, {"error": path}, "RevisionNotFound")
+            return
+        content = found.files.get(path)
+        if content is None:
+            content = self.hub.stored.get(found.large.get(path, ""))
+        if content is None:
+            self._send(404, {"error": path}, "EntryNotFound")
             return
         known = {"x-repo-commit": found.oid, "etag": f'"{hashlib.sha256(content).hexdigest()}"'}
         self.send(200, content, known)

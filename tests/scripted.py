@@ -69,13 +69,16 @@ def samples(count: int = 1, **changes: Any) -> list[Request]:
     return [Request(sample_index=index, **declared | changes) for index in range(count)]
 
 
-def once(there: Callable[[], bool], act: Callable[[], object]) -> threading.Thread:
-    """Do something, in a thread of its own, as soon as something is there."""
+def once(
+    there: Callable[[], bool], act: Callable[[], object], after_s: float = 0
+) -> threading.Thread:
+    """Do something, in a thread of its own, as soon as something is there, or so much later."""
 
     def watch() -> None:
         until = time.monotonic() + 20
         while not there() and time.monotonic() < until:
             time.sleep(0.02)
+        time.sleep(after_s)
         act()
 
     thread = threading.Thread(target=watch)

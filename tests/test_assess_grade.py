@@ -2,7 +2,6 @@
 
 import itertools
 import math
-from collections.abc import Mapping
 
 import polars as pl
 import pytest
@@ -16,6 +15,7 @@ from tasks.assess.verifiers import math as math_verifier
 from tasks.assess.votes import Plurality, plurality
 from tasks.recipe import SelectSettings
 from tasks.store import Store
+from tests.graded import add_prompts, add_responses, keys_of
 
 
 @pytest.mark.parametrize(
@@ -130,52 +130,6 @@ def test_measuring_a_million_prompts_takes_seconds() -> None:
     assert measure(counts, SelectSettings())["low"].null_count() == sum(
         pair == (0, 0) for pair in pairs
     )
-
-
-def add_prompts(store: Store, *rows: Mapping[str, object]) -> None:
-    frame = pl.DataFrame(
-        [
-            {
-                **dict.fromkeys(("answer", "tests", "choices", "domain")),
-                "answer_type": "number",
-                "kind": "seed",
-                **row,
-            }
-            for row in rows
-        ],
-        schema={
-            "prompt_id": pl.String,
-            "domain": pl.String,
-            "kind": pl.String,
-            "answer": pl.String,
-            "answer_type": pl.String,
-            "answer_source": pl.String,
-            "tests": pl.List(pl.String),
-            "choices": pl.List(pl.String),
-        },
-    )
-    store.append("prompts", frame, run_id="run")
-
-
-def add_responses(store: Store, role: str, prompt: str, *contents: str, start: int = 0) -> None:
-    frame = pl.DataFrame(
-        {
-            "response_id": [f"{role}-{prompt}-{start + n}" for n in range(len(contents))],
-            "prompt_id": prompt,
-            "role": role,
-            "model": "tiny",
-            "content": list(contents),
-            "finish_reason": "stop",
-        }
-    )
-    store.append("responses", frame, run_id="run")
-
-
-def keys_of(store: Store) -> list[tuple[object, ...]]:
-    return store.sql(
-        "select prompt_id, answer, source, votes, samples, share, trusted"
-        " from current_keys order by all"
-    ).rows()
 
 
 def test_gold_answers_are_trusted_keys(store: Store) -> None:

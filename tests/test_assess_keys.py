@@ -7,7 +7,6 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from test_assess_grade import add_prompts, add_responses, keys_of
 
 from tasks.assess.calibrate import calibrate, describe
 from tasks.assess.difficulty import measure_difficulty
@@ -20,6 +19,7 @@ from tasks.sample import count_wanted
 from tasks.select.decide import decide_prompts
 from tasks.store import Store
 from tests.conftest import MakeRecipe
+from tests.graded import add_prompts, add_responses, keys_of
 
 RUN = "run"
 

@@ -18,6 +18,7 @@ from uuid import UUID
 import polars as pl
 import pytest
 import yaml
+from prefect.context import FlowRunContext
 from prefect.events.schemas.automations import AutomationCore
 
 from cli.project import ROOT
@@ -49,7 +50,7 @@ def told(monkeypatch: pytest.MonkeyPatch) -> list[Mapping[str, Any]]:
     """What would be sent to a server, from a flow run of no deployment."""
     sent: list[Mapping[str, Any]] = []
     monkeypatch.setattr(events, "emit_event", lambda **event: sent.append(event))
-    monkeypatch.setattr(events.FlowRunContext, "get", lambda: object())
+    monkeypatch.setattr(FlowRunContext, "get", lambda: object())
     monkeypatch.setattr(events, "deployment", type("Deployment", (), {"id": None}))
     return sent
 

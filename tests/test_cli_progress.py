@@ -76,10 +76,12 @@ def test_stage_of_unknown_size_has_no_eta() -> None:
 
 def test_threads_lose_no_count() -> None:
     with track("sample", 8_000) as tracker:
-        threads = [
-            threading.Thread(target=lambda: [tracker.advance() for _ in range(1_000)])
-            for _ in range(8)
-        ]
+
+        def advance() -> None:
+            for _ in range(1_000):
+                tracker.advance()
+
+        threads = [threading.Thread(target=advance) for _ in range(8)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -15,6 +15,7 @@ from expectations.expected import Limits
 from expectations.text_faults import find_faults
 from expectations.text_rules import TextRules
 from tasks.recipe import GateSettings
+from tasks.recipe.stages import Language
 
 # Ten short answers a language, written for this project before the rule was tried on them.
 PASSAGES: dict[str, list[str]] = {}
@@ -27,7 +28,7 @@ GERMAN = "Dann nehmen wir noch die zwei Äpfel dazu, die auf dem Teller sind, un
 ENGLISH = "First we count the apples that are on the table, and there are two of them. "
 
 
-def find(texts: list[tuple[str, str]], *languages: str) -> dict[int, str]:
+def find(texts: list[tuple[str, str]], *languages: Language) -> dict[int, str]:
     """Return what the rule says of each question and response that it blames, by its place."""
     limits = GateSettings(severity={"foreign_language": "critical"}, languages=languages)
     rules = TextRules(Limits(**limits.model_dump()), (), "think")

@@ -179,7 +179,7 @@ def refer_to(make_recipe: MakeRecipe, model: str, **settings: Any) -> Recipe:
     )
 
 
-def derived(store: Store, recipe: Recipe) -> dict[str, tuple[str, int, int]]:
+def derived(store: Store, recipe: Recipe) -> dict[str, tuple[str, int | None, int | None]]:
     """Note who is asked, count the votes, and return answer, votes and samples of every key."""
     record_forms(store, recipe, ("reference",), RUN)
     derive_keys(store, recipe.select, RUN)

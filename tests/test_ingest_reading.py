@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.ingest import IngestCounts, import_responses, ingest_seeds, load, reading
+from tasks.ingest.read import read_fetched
 from tasks.recipe import Recipe
 from tasks.store import Store
 from tests.conftest import MakeRecipe
@@ -19,11 +20,10 @@ BAD = {"answer": "no prompt"}
 def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of the files that were parsed, in order."""
     names: list[str] = []
-    original = load.read_fetched
 
     def read(path: Path, file: Any, source: Any) -> Any:
         names.append(file.uri)
-        return original(path, file, source)
+        return read_fetched(path, file, source)
 
     monkeypatch.setattr(load, "read_fetched", read)
     return names

@@ -45,7 +45,7 @@ def litellm(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("litellm")
     uv, wanted = shutil.which("uv"), f"litellm[proxy]=={VERSION}"
     venv.create(folder, with_pip=uv is None)
-    python = folder / "bin" / "python"
+    python = str(folder / "bin" / "python")
     pip = [uv, "pip", "install", "--python", python] if uv else [python, "-m", "pip", "install"]
     installed = subprocess.run([*pip, "-q", wanted], stderr=subprocess.PIPE, text=True)
     if installed.returncode:

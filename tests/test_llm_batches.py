@@ -26,7 +26,7 @@ from tasks.progress import Tracker, track
 from tasks.recipe import BatchSettings, Budget, ModelSettings, Prices, Sampling
 from tasks.simulator.completions import count_tokens
 from tasks.store import Store
-from tests.conftest import MakeRecipe
+from tests.conftest import MakeRecipe, about
 from tests.scripted import once
 from tests.simulated import BAKER, send, simulating, stats
 
@@ -77,7 +77,7 @@ def _run(
             job, lambda: leave_out_known(store, endpoint, "student", ["a"], wanted)
         )
     # What the next run will count is what this one has, and it holds nothing back.
-    assert dataclasses.replace(purse.spent, usd=pytest.approx(purse.spent.usd)) == _spent(store)
+    assert dataclasses.replace(purse.spent, usd=about(purse.spent.usd)) == _spent(store)
     assert (purse.submitted.tokens, purse.submitted.calls) == (0, 0)
     return done
 
@@ -404,7 +404,7 @@ def test_a_batch_that_its_server_forgot_is_paid_for_again_only_if_the_recipe_say
         "sum(prompt_tokens * 1.0 + completion_tokens * 2.0) / 1e6 as usd from responses"
     ).row(0, named=True)
     assert _spent(store) == Amount(
-        usd=pytest.approx(lost.usd + paid["usd"]),
+        usd=about(lost.usd + paid["usd"]),
         tokens=lost.tokens + paid["tokens"],
         calls=6,
         uncounted=3,

@@ -23,6 +23,7 @@ from tasks.llm.request import Endpoint, size_of
 from tasks.progress import track
 from tasks.recipe import BatchSettings, Budget
 from tasks.store import Store
+from tests.conftest import about
 from tests.loopback import QuietHandler, serve
 from tests.scripted import endpoint_at, once, samples
 
@@ -102,7 +103,7 @@ def _without_self(bend: Callable[..., object]) -> Callable[..., object]:
 
 
 def _endpoint(address: str, batch: Object | None = None, **settings: Any) -> Endpoint:
-    batching = BatchSettings(**{"poll_interval_s": 0.05} | (batch or {}))
+    batching = BatchSettings.model_validate({"poll_interval_s": 0.05} | (batch or {}))
     declared = {"mode": "batch", "batch": batching, "timeout_s": 5.0, "max_attempts": 2}
     endpoint = endpoint_at(address, **declared | settings)
     return at_batch_prices(dataclasses.replace(endpoint, api_key=KEY))
@@ -116,7 +117,7 @@ def _run(store: Store, endpoint: Endpoint, count: int = 4) -> tuple[Completion, 
         done = complete_in_batches(
             job, lambda: leave_out_known(store, endpoint, "student", ["p"], samples(count))
         )
-    assert dataclasses.replace(purse.spent, usd=pytest.approx(purse.spent.usd)) == _spent(store)
+    assert dataclasses.replace(purse.spent, usd=about(purse.spent.usd)) == _spent(store)
     assert (purse.submitted.tokens, purse.submitted.calls) == (0, 0)
     assert load_reserved(store) == Amount()
     return done, purse.spent
@@ -274,7 +275,7 @@ def test_a_budget_counts_what_may_have_been_paid_and_cannot_be_read(store: Store
         )["message"].to_list()
         assert [each[: len(message)] for each in said] == [message]
         assert add_amounts(after, before, -1) == Amount(
-            usd=pytest.approx(lost * most.usd + (4 - lost) * 20e-6),
+            usd=about(lost * most.usd + (4 - lost) * 20e-6),
             tokens=lost * most.tokens + (4 - lost) * 30,
             calls=4,
             uncounted=lost,
@@ -361,7 +362,7 @@ def test_a_batch_that_does_not_end_is_named_once_and_borne_with_for_so_many_wind
         assert f"batch batch-0 is {said}" in told[0]
         assert load_reserved(store).calls == 4
         # Who gives it up pays again: the most that it can have cost stays counted.
-        handler.describe = _spoilt_first(_ended(status=status))
+        handler.describe = _spoilt_first(_ended(status=status))  # type: ignore[method-assign]
         again = _endpoint(address, {"completion_window": "1s", "when_lost": "ask_again"})
         done, spent = _run(store, again)
     assert (done.completed, len(handler.batches), spent.uncounted) == (4, 2, 4)
@@ -384,7 +385,7 @@ def test_a_download_that_does_not_end_is_left_when_the_run_is_stopped(store: Sto
     release = threading.Event()
     handler = _provider(write=lambda _: release.wait(30) and b"")
     with serve(handler) as address:
-        stopping = once(lambda: bool(handler.batches), lambda: (time.sleep(1), stop_calling()))
+        stopping = once(lambda: bool(handler.batches), stop_calling, after_s=1)
         with pytest.raises(RunInterrupted, match=r"1 batch\(es\) with 4 calls go on"):
             _run(store, _endpoint(address, timeout_s=60.0))
         assert not release.is_set()
@@ -406,7 +407,7 @@ def test_a_server_cannot_have_a_batch_forgotten_by_a_word_of_ours(store: Store) 
     words = itertools.cycle(["folded", "abandoned", "uploaded"])
     handler = _provider(describe=lambda batch: _ended(status=next(words))(batch))
     with serve(handler) as address:
-        stopping = once(lambda: bool(handler.batches), lambda: (time.sleep(1), stop_calling()))
+        stopping = once(lambda: bool(handler.batches), stop_calling, after_s=1)
         with pytest.raises(RunInterrupted, match=r"1 batch\(es\) with 4 calls go on"):
             _run(store, _endpoint(address))
         stopping.join()

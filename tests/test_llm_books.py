@@ -1,7 +1,6 @@
 """The books: what was paid for is in the store however a run ended, and a cap holds by it."""
 
 import asyncio
-import time
 from typing import Any
 
 import polars as pl
@@ -18,7 +17,7 @@ from tasks.llm.spent import load_spent
 from tasks.progress import track
 from tasks.recipe import Budget
 from tasks.store import Store
-from tests.conftest import MakeRecipe
+from tests.conftest import MakeRecipe, about
 from tests.loopback import serve
 from tests.scripted import SCHEMA, endpoint_at, once, samples, script
 
@@ -46,7 +45,7 @@ def test_an_attempt_that_was_paid_for_is_in_the_books_when_its_retry_is_stopped(
     handler = script((200, SPOILT), (429, {"error": {"message": "slow down"}}))
     with serve(handler) as address:
         endpoint = endpoint_at(address)
-        stopping = once(lambda: len(handler.asked) == 2, lambda: (time.sleep(0.3), stop_calling()))
+        stopping = once(lambda: len(handler.asked) == 2, stop_calling, after_s=0.3)
         purse, requests = Purse(Budget()), samples(2, schema=SCHEMA)
         with pytest.raises(RunInterrupted):
             complete(store, endpoint, requests, run_id="r", purse=purse)
@@ -54,7 +53,7 @@ def test_an_attempt_that_was_paid_for_is_in_the_books_when_its_retry_is_stopped(
         left = leave_out_known(store, endpoint, "student", ["p"], samples(2, schema=SCHEMA))
         assert len(list(left)) == 2  # It may yet succeed, so it is asked again.
     assert ("retryable", 1, 100, 50) in _failures(store)
-    assert _spent(store) == purse.spent == Amount(usd=pytest.approx(PAID), tokens=150, calls=2)
+    assert _spent(store) == purse.spent == Amount(usd=about(PAID), tokens=150, calls=2)
 
 
 def test_an_attempt_that_was_paid_for_is_in_the_books_when_its_retry_exceeds_the_cap(
@@ -68,7 +67,7 @@ def test_an_attempt_that_was_paid_for_is_in_the_books_when_its_retry_exceeds_the
     assert _failures(store) == [("retryable", 1, 100, 50)]
     message = store.sql("select message from failures")["message"][0]
     assert message.startswith("not tried again: the budget is used up (tokens 150 of 200)")
-    assert _spent(store) == purse.spent == Amount(usd=pytest.approx(PAID), tokens=150, calls=1)
+    assert _spent(store) == purse.spent == Amount(usd=about(PAID), tokens=150, calls=1)
 
 
 def test_an_attempt_that_was_paid_for_is_in_the_books_when_the_server_refuses_the_key(
@@ -80,7 +79,7 @@ def test_an_attempt_that_was_paid_for_is_in_the_books_when_the_server_refuses_th
         requests = samples(schema=SCHEMA)
         complete(store, endpoint_at(address), requests, run_id="r", purse=purse)
     assert _failures(store) == [("retryable", 2, 100, 50)]
-    assert _spent(store) == purse.spent == Amount(usd=pytest.approx(PAID), tokens=150, calls=2)
+    assert _spent(store) == purse.spent == Amount(usd=about(PAID), tokens=150, calls=2)
 
 
 def test_an_attempt_that_was_paid_for_is_in_the_journal_when_the_run_is_cut_short(
@@ -104,7 +103,7 @@ def test_an_attempt_that_was_paid_for_is_in_the_journal_when_the_run_is_cut_shor
             )
         run_on_loop(asyncio.sleep(0.2))  # What was cancelled on the loop ends there.
     fold_in(store)
-    assert _spent(store) == purse.spent == Amount(usd=pytest.approx(PAID), tokens=150, calls=2)
+    assert _spent(store) == purse.spent == Amount(usd=about(PAID), tokens=150, calls=2)
 
 
 SILENT: dict[str, Any] = {"choices": [{"message": {"content": "4"}, "finish_reason": "stop"}]}
@@ -155,7 +154,7 @@ def test_a_cap_in_tokens_holds_where_the_server_counts_none_also_after_a_restart
         assert len(handler.asked) == 2
         books = "select distinct prompt_tokens, completion_tokens, cost_usd from responses"
         assert store.sql(books).rows() == [(None, None, None)]
-        counted = Amount(usd=pytest.approx(0.000356), tokens=256, calls=2, uncounted=2)
+        counted = Amount(usd=about(0.000356), tokens=256, calls=2, uncounted=2)
         assert _spent(store) == counted
 
         # The run after it counts them alike, and so does one with a higher cap.
@@ -217,7 +216,7 @@ def test_an_older_failure_of_unknown_tokens_is_estimated_by_the_ceiling_of_the_r
         purse = Purse(Budget())
         done = complete(store, endpoint_at(address), samples(), run_id="r", purse=purse)
     assert (done.failed, done.cost_usd) == (1, None)
-    assert purse.spent == Amount(usd=pytest.approx(0.000178), tokens=128, calls=1, uncounted=1)
+    assert purse.spent == Amount(usd=about(0.000178), tokens=128, calls=1, uncounted=1)
     assert _failures(store) == [("refused", 1, None, None)]
     declared = {"model": "m", "sampling": {"max_tokens": 50}, "prices": {"input": 1, "output": 2}}
     known = make_recipe(models={"student": declared})
@@ -225,7 +224,7 @@ def test_an_older_failure_of_unknown_tokens_is_estimated_by_the_ceiling_of_the_r
     _make_older(store)
     # The prompt is not in the store: 64 + 1,000 tokens are taken for it.
     assert load_spent(store, known) == Amount(
-        usd=pytest.approx(0.001164), tokens=1_114, calls=1, uncounted=1
+        usd=about(0.001164), tokens=1_114, calls=1, uncounted=1
     )
     # A recipe that does not name the model has neither its ceiling nor its prices.
     assert load_spent(store, make_recipe()) == Amount(tokens=1_064 + 32_768, calls=1, uncounted=1)

@@ -208,7 +208,8 @@ async def _enter(limiter: Limiter, order: list[str], name: str, hold: asyncio.Ev
 
 def test_who_came_first_goes_first_and_a_stopped_owner_goes_away() -> None:
     async def scenario() -> list[str]:
-        limiter, hold, order = Limiter(_settings(max_concurrency=1)), asyncio.Event(), []
+        limiter, order = Limiter(_settings(max_concurrency=1)), list[str]()
+        hold = asyncio.Event()
         tasks = []
         for name in "abcd":
             tasks.append(asyncio.create_task(_enter(limiter, order, name, hold)))
@@ -304,7 +305,9 @@ class _Strict(QuietHandler):
 def test_a_range_that_begins_beside_another_forgets_no_limit_and_leaves_nothing_counted(
     store: Store,
 ) -> None:
-    handler = type("Handler", (_Strict,), {"asked": [], "may_end": threading.Event()})
+    handler: type[_Strict] = type(
+        "Handler", (_Strict,), {"asked": [], "may_end": threading.Event()}
+    )
     settings = _settings(sampling=Sampling(max_tokens=20_000), max_concurrency=8)
     with serve(handler) as address, ThreadPoolExecutor(2) as pool:
         base_url = f"http://{address}/v1"

@@ -26,6 +26,7 @@ from tasks.llm.limiter import Limiter
 from tasks.llm.money import Amount, Purse
 from tasks.recipe import Budget
 from tasks.store import Store
+from tests.conftest import about
 from tests.loopback import QuietHandler, serve
 from tests.scripted import SCHEMA, endpoint_at, said, samples
 
@@ -188,7 +189,7 @@ class Endless(QuietHandler):
 
 
 def test_an_answer_without_an_end_is_given_up(store: Store) -> None:
-    handler = type("Handler", (Endless,), {"status": 200, "sent": []})
+    handler: type[Endless] = type("Handler", (Endless,), {"status": 200, "sent": []})
     purse = Purse(Budget())
     with serve(handler) as address:
         endpoint = endpoint_at(address, max_attempts=1)
@@ -209,7 +210,7 @@ def test_an_answer_that_unpacks_without_an_end_is_given_up(store: Store) -> None
 
 
 def test_of_an_error_page_without_an_end_the_beginning_is_read(store: Store) -> None:
-    handler = type("Handler", (Endless,), {"status": 500, "sent": []})
+    handler: type[Endless] = type("Handler", (Endless,), {"status": 500, "sent": []})
     with serve(handler) as address:
         endpoint = endpoint_at(address, max_attempts=1)
         assert complete(store, endpoint, samples(), run_id="r", purse=Purse(Budget())).failed == 1
@@ -297,7 +298,7 @@ def test_a_count_that_cannot_be_is_none(store: Store, usage: Mapping[str, int]) 
     purse = Purse(Budget())
     assert make_calls(store, (200, JSON, dump(GOOD | {"usage": usage})), purse=purse).completed == 1
     assert purse.spent == Amount(
-        usd=pytest.approx((14 + 64 + 2 * 50) / 1e6), tokens=128, calls=1, uncounted=1
+        usd=about((14 + 64 + 2 * 50) / 1e6), tokens=128, calls=1, uncounted=1
     )
     (cost,) = store.sql("select cost_usd from responses")["cost_usd"]
     assert cost is None
@@ -308,7 +309,7 @@ def test_a_count_above_the_most_is_a_count(store: Store) -> None:
     usage = {"prompt_tokens": 60_000.0, "completion_tokens": 9e4}
     purse = Purse(Budget())
     make_calls(store, (200, JSON, dump(GOOD | {"usage": usage})), purse=purse)
-    assert purse.spent == Amount(usd=pytest.approx(0.24), tokens=150_000, calls=1)
+    assert purse.spent == Amount(usd=about(0.24), tokens=150_000, calls=1)
     (row,) = store.sql("select prompt_tokens, completion_tokens from responses").rows()
     assert row == (60_000, 90_000)
 

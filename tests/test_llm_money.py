@@ -10,6 +10,7 @@ from tasks.errors import RecipeError
 from tasks.llm.client import read_usage
 from tasks.llm.money import Amount, Bill, Purse, Usage, check_budget, cost_usd, reserve_for
 from tasks.recipe import Budget, ModelSettings, Prices, Sampling
+from tests.conftest import about
 
 
 @pytest.mark.parametrize(
@@ -50,7 +51,7 @@ def test_a_budget_counts_what_nobody_has_counted_at_its_most_and_the_books_do_no
         booked = bill.add(usage, prices, most)
         assert booked == Amount(usd=0.5, tokens=128, calls=1, uncounted=1)
     assert bill == Bill(
-        *(5, 0, None, None, None), budget_usd=pytest.approx(1.50002), budget_tokens=399, uncounted=3
+        *(5, 0, None, None, None), budget_usd=about(1.50002), budget_tokens=399, uncounted=3
     )
     # What a server counts above the most is counted: it did not keep to the ceiling.
     half = Bill()

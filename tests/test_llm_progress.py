@@ -99,7 +99,7 @@ def test_a_server_that_does_not_take_the_progress_stops_no_call(
     takes: bool,
     asked: list[str],
 ) -> None:
-    handler = type("Handler", (_Prefect,), {"takes": takes, "asked": []})
+    handler: type[_Prefect] = type("Handler", (_Prefect,), {"takes": takes, "asked": []})
     slow = {"latency": {"kind": "fixed", "seconds": 1.2}, "batches": {"in_progress_s": 1.0}}
     with (
         serve(handler) as address,

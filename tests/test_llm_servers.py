@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL, temporary_settings
+from pydantic import SecretStr
 
 from tasks.errors import RecipeError
 from tasks.llm.servers import endpoint_of
@@ -24,7 +25,7 @@ def test_a_key_is_loaded_from_a_secret_block(
     store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # What Prefect keeps in a block is Prefect's own affair.
-    monkeypatch.setattr(Secret, "load", lambda name: Secret(value=f"the key of {name}"))
+    monkeypatch.setattr(Secret, "load", lambda name: Secret(value=SecretStr(f"the key of {name}")))
     recipe = make_recipe(models={"student": {**BASE, "api_key_block": "openai"}})
     endpoint = endpoint_of(store, recipe, "student")
     assert endpoint.api_key == "the key of openai"
@@ -43,7 +44,7 @@ def test_a_key_is_loaded_from_a_block_of_a_real_server(
         serving(tmp_path / "prefect", PORT) as served,
         temporary_settings({PREFECT_API_URL: served.url}),
     ):
-        Secret(value="sk-from-the-server").save("openai")
+        Secret(value=SecretStr("sk-from-the-server")).save("openai")
         assert endpoint_of(store, recipe, "student").api_key == "sk-from-the-server"
         shown = served.ask("/block_documents/filter", {})
         with pytest.raises(RecipeError, match="openai-old cannot be loaded"):

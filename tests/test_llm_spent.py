@@ -27,7 +27,7 @@ from tasks.llm.rows import failure_row, response_row
 from tasks.llm.spent import load_spent
 from tasks.recipe import Budget, Prices, Recipe
 from tasks.store import Store
-from tests.conftest import MakeRecipe
+from tests.conftest import MakeRecipe, about
 from tests.loopback import QuietHandler, serve
 from tests.scripted import SCHEMA, Reply, Scripted, endpoint_at, said, samples, script
 
@@ -57,7 +57,7 @@ def test_the_tokens_of_attempts_before_a_good_answer_are_not_forgotten(
 ) -> None:
     counted = _complete(store, SPOILT, SPOILT, GOOD)
     # Twice 200 + 50 for an answer of the wrong form, then 100 + 10.
-    assert counted == Amount(usd=pytest.approx(0.00072), tokens=610, calls=3)
+    assert counted == Amount(usd=about(0.00072), tokens=610, calls=3)
     assert load_spent(store, recipe) == counted
     assert store.sql("select prompt_tokens, completion_tokens from responses").rows() == [(100, 10)]
     assert store.sql(
@@ -79,7 +79,7 @@ def test_an_attempt_that_nobody_counted_is_estimated_beside_those_that_were(
     # The second attempt shows the model its answer and says what was wrong with it, in 125 bytes:
     # 14 + 4 + 125 bytes, 39 of the schema and 64 for the prompt, and 50 for the answer.
     assert counted == Amount(
-        usd=pytest.approx((200 + 246 + 100 + 2 * (50 + 50 + 10)) / 1e6),
+        usd=about((200 + 246 + 100 + 2 * (50 + 50 + 10)) / 1e6),
         tokens=250 + 296 + 110,
         calls=3,
         uncounted=1,
@@ -96,7 +96,7 @@ def test_a_request_that_failed_twice_in_a_run_is_paid_for_twice(
         twice = [*samples(), *samples()]  # Both are in the store with one commit.
         complete(store, endpoint_at(address), twice, run_id="r", purse=purse)
         complete(store, endpoint_at(address), samples(), run_id="r", purse=purse)
-    assert purse.spent == Amount(usd=pytest.approx(0.0009), tokens=750, calls=3)
+    assert purse.spent == Amount(usd=about(0.0009), tokens=750, calls=3)
     assert load_spent(store, recipe) == purse.spent
 
 
@@ -115,7 +115,7 @@ def test_two_failures_of_a_request_that_a_killed_run_wrote_down_are_folded_in_on
     assert segment is not None
     content = segment.read_bytes()
     assert fold_in(store) == 2
-    paid = Amount(usd=pytest.approx(0.00072), tokens=610, calls=2)
+    paid = Amount(usd=about(0.00072), tokens=610, calls=2)
     assert load_spent(store, recipe) == paid
     segment.write_bytes(content)  # The kill came after the commit.
     assert fold_in(store) == 0
@@ -127,7 +127,7 @@ def test_an_answer_without_choices_is_paid_for_where_its_server_says_so(
 ) -> None:
     empty = (200, {"choices": [], "usage": {"prompt_tokens": 100, "completion_tokens": 50}})
     counted = _complete(store, empty, GOOD)
-    assert counted == Amount(usd=pytest.approx(0.00032), tokens=260, calls=2)
+    assert counted == Amount(usd=about(0.00032), tokens=260, calls=2)
     assert load_spent(store, recipe) == counted
 
 
@@ -152,7 +152,7 @@ def test_a_stop_writes_no_request_off_whose_first_answer_was_of_the_wrong_form(
         assert store.sql("select failure, attempts from failures").rows() == [("retryable", 1)]
         left = list(leave_out_known(store, endpoint, "student", ["p"], requests))
         assert complete(store, endpoint, left, run_id="r", purse=purse).completed == 1
-    assert purse.spent == Amount(usd=pytest.approx(0.00042), tokens=360, calls=2)
+    assert purse.spent == Amount(usd=about(0.00042), tokens=360, calls=2)
     assert load_spent(store, recipe) == purse.spent
 
 
@@ -176,7 +176,7 @@ def test_an_answer_that_the_journal_does_not_take_is_in_the_store_all_the_same(
     purse = Purse(Budget())
     with serve(Filling) as address, pytest.raises(StoreError, match=r"written down.*No space left"):
         complete(store, endpoint_at(address), samples(3), run_id="r", purse=purse)
-    assert purse.spent == Amount(usd=pytest.approx(0.00012), tokens=110, calls=1)
+    assert purse.spent == Amount(usd=about(0.00012), tokens=110, calls=1)
     assert load_spent(store, recipe) == purse.spent
 
 
@@ -218,7 +218,7 @@ def test_an_attempt_that_was_never_answered_may_have_been_paid_for(
     assert purse.spent == counted
     # Without a price then, it is counted at today's, and as the dearer of the two.
     assert load_spent(store, recipe) == dataclasses.replace(
-        counted, usd=pytest.approx(usd if prices.input else 2 * 128 / 1e6)
+        counted, usd=about(usd if prices.input else 2 * 128 / 1e6)
     )
     books = store.sql("select failure, attempts, prompt_tokens, cost_usd from failures").rows()
     assert books == [("retryable", 1, 0, 0.0 if prices.input else None)]
@@ -262,7 +262,7 @@ def test_an_answer_that_another_host_has_paid_for_as_well_costs_twice_and_counts
         said = "it was answered again, in the run elsewhere, before this answer was in the store"
         assert failed.rows() == [("killed", "retryable", said, 10)]
         # $0.00012 and $0.00016, 110 and 130 tokens.
-        paid = Amount(usd=pytest.approx(0.00028), tokens=240, calls=2)
+        paid = Amount(usd=about(0.00028), tokens=240, calls=2)
         assert load_spent(store, recipe) == paid
 
 
@@ -338,7 +338,7 @@ def test_however_it_ends_a_run_the_next_one_knows_what_the_server_has_counted(
             _undo(store, run_id, chance.choice(["nothing", "unlinking", "committing"]))
             fold_in(store)
             sums = functools.reduce(add_amounts, Paying.counted, Amount())
-            expected = dataclasses.replace(sums, usd=pytest.approx(sums.usd))
+            expected = dataclasses.replace(sums, usd=about(sums.usd))
             assert purse.spent == expected, number
             assert load_spent(store, recipe) == expected, number
     assert not Paying.ways  # Each was met.

@@ -23,11 +23,11 @@ from tasks.plan.estimate import (
     spread,
     thin,
 )
-from tasks.plan.history import Calls
+from tasks.plan.history import Address, Calls
 from tasks.plan.lessons import share_of_mixture
 from tasks.plan.price import Cost, Demand, Span, add_costs, price
 from tasks.recipe import ModelSettings, Recipe, SelectSettings, VerifierError
-from tests.conftest import MakeRecipe
+from tests.conftest import MakeRecipe, about
 from tests.planned import models
 
 ASSUMED = Assumed(completion_tokens=25.0, latency_s=1.5)
@@ -55,7 +55,7 @@ def test_a_share_is_drawn_towards_what_was_assumed() -> None:
     assert shares("math").mean == pytest.approx((45 + 10 * everywhere) / 100)
     assert shares("code").mean == pytest.approx((10 + 10 * everywhere) / 20)
     # Of a domain never seen all that is known is how the others went, and that for little.
-    assert shares("law") == Share(pytest.approx(everywhere), 40, 0)
+    assert shares("law") == Share(about(everywhere), 40, 0)
 
 
 def test_what_passes_is_spread_by_chance_and_by_doubt_of_the_share() -> None:
@@ -118,7 +118,7 @@ def test_prompt_tokens_follow_the_size_of_the_prompt() -> None:
 
 
 def test_completion_tokens_are_a_domains_own_or_else_those_of_all() -> None:
-    history = {
+    history: dict[Address, Calls] = {
         ("student", "m", "solve@1", "math"): Calls(answered=10, completion_tokens=600),
         ("student", "m", "solve@1", None): Calls(
             answered=20, completion_tokens=1_600, completion_squares=136_000
@@ -159,7 +159,7 @@ def test_seconds_and_attempts_are_means_or_assumed() -> None:
     )
 
 
-HISTORY = {
+HISTORY: dict[Address, Calls] = {
     address: Calls(
         requests=10,
         attempts=15,
@@ -203,11 +203,11 @@ def test_calls_become_tokens_dollars_and_minutes(make_recipe: MakeRecipe) -> Non
 def test_the_slowest_limit_makes_the_minutes(make_recipe: MakeRecipe) -> None:
     requests = _student(make_recipe, requests_per_minute=50, max_concurrency=64)
     cost = price(requests, "student", [DEMAND], HISTORY)
-    assert (cost.minutes.expected, cost.limit) == (pytest.approx(5), "requests_per_minute")
+    assert (cost.minutes.expected, cost.limit) == (about(5), "requests_per_minute")
     # A call reserves 280 tokens: one for each of 116 bytes, 64 around them, 100 of the answer.
     tokens = _student(make_recipe, requests_per_minute=50, tokens_per_minute=2_800)
     cost = price(tokens, "student", [DEMAND], HISTORY)
-    assert (cost.minutes.expected, cost.limit) == (pytest.approx(29), "tokens_per_minute")
+    assert (cost.minutes.expected, cost.limit) == (about(29), "tokens_per_minute")
 
 
 def test_an_unknown_price_makes_the_whole_unknown_and_no_calls_cost_nothing(

@@ -86,12 +86,12 @@ def server() -> Iterator[str]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
         probe.close()
-        places = ["-D", folder / "data"]
+        places: list[str | Path] = ["-D", folder / "data"]
         _call(binaries / "initdb", *places, "-A", "trust", "-U", "teachset", "--no-sync")
         options = (
             f"-p {port} -c listen_addresses=127.0.0.1 -c unix_socket_directories= -c fsync=off"
         )
-        start = ["-o", options, "-l", folder / "log", "-w", "start"]
+        start: list[str | Path] = ["-o", options, "-l", folder / "log", "-w", "start"]
         _call(binaries / "pg_ctl", *places, *start)
         try:
             yield f"postgresql://teachset@127.0.0.1:{port}"

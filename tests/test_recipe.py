@@ -452,6 +452,7 @@ def test_the_bundled_recipes_are_valid_also_for_an_editor(name: str) -> None:
 def test_the_schema_refuses_what_the_recipe_refuses() -> None:
     schema = json.loads(recipe_schema())
     jsonschema.validate(dict(MINIMAL), schema)
+    wrong: Mapping[str, object]
     for wrong in ({"x": 1}, {"sample": {"student": 0}}, {"seeds": []}, {"budget": {"usd": -1}}):
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**MINIMAL, **wrong}, schema)

@@ -25,8 +25,9 @@ from tasks.errors import GateFailed, InputError, RecipeError, StoreError
 from tasks.identity import content_id
 from tasks.recipe import Band, ContaminationSettings, Recipe
 from tasks.release import publish
-from tasks.release.card import _name_files, escape
+from tasks.release.card import _name_files
 from tasks.release.diff import compare, read_contents
+from tasks.release.markdown import escape
 from tasks.release.publish import release
 from tasks.release.verify import Folder, verify_release
 from tasks.select.contamination import find_contamination

@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from markdown_it.renderer import RendererHTML
 
 from tasks.identity import content_id
 from tasks.rate.rubrics import rubrics_of
@@ -184,7 +185,9 @@ def test_no_text_whatever_can_act(text: str) -> None:
 
 
 def test_no_formula_is_shown_by_a_plugin_itself() -> None:
-    rules: dict[str, Any] = prose._markdown().renderer.rules
+    renderer = prose._markdown().renderer
+    assert isinstance(renderer, RendererHTML)
+    rules: dict[str, Any] = renderer.rules
     own = {name for name, rule in rules.items() if rule.__func__ is prose._render_token}
     assert {name for name in rules if "math" in name} == own
 

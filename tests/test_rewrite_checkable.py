@@ -1,5 +1,6 @@
 """Tasks made checkable: proofs, parts, steps, open tasks and code, and what their gates refuse."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
 
@@ -60,7 +61,7 @@ TESTED = replace(
 )
 
 
-def reason_of(strategy: Strategy, reply: dict[str, object], parent: Parent) -> str | None:
+def reason_of(strategy: Strategy, reply: Mapping[str, object], parent: Parent) -> str | None:
     """Return why a reply is refused, None if it passes."""
     read = strategy.read({"valid": True, **reply}, parent)
     refusal = read if isinstance(read, Refusal) else find_refusal(strategy.GATES, read, parent)
@@ -269,7 +270,7 @@ def test_of_a_function_that_is_defined_twice_the_later_one_is_described() -> Non
 @needs_sandbox
 def test_what_is_no_finite_number_cannot_be_told_in_a_story() -> None:
     reply = {"problem": STORY, "call": "largest_gap([4, 1e999, 0.0])", "answer": "inf"}
-    assert reason_of(word_problem, reply, TESTED) in ("bad_answer", "data_missing")
+    assert reason_of(word_problem, reply, TESTED) in {"bad_answer", "data_missing"}
     finite = replace(TESTED, reference="def largest_gap(x):\n    a = 1\n    b = 2\n    return 24")
     assert reason_of(word_problem, {**reply, "answer": "24"}, finite) == "data_missing"
 

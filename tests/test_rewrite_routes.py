@@ -106,7 +106,7 @@ def test_every_bundled_seed_has_the_route_of_its_answer() -> None:
         "code": {"code"},
         "open": {"open", "proof", "multi_part", "code"},
     }
-    found = Counter()
+    found = Counter[str]()
     for file in sorted(SEEDS.glob("*.jsonl")):
         for row in map(orjson.loads, file.read_bytes().splitlines()):
             fields = {name: row[name] for name in ("domain", "answer", "answer_type", "reference")}

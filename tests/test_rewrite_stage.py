@@ -468,8 +468,8 @@ def test_strategies_take_turns_in_who_comes_first_in_a_root(store: Store) -> Non
     parents = put_seeds(store, [{**SEEDS[0], "text": f"{number} * 2?"} for number in range(20)])
     for parent in parents:
         for template in ("harder@1", "new_numbers@1"):
-            named = {"response_id": parent + template, "reuse_key": parent + template}
-            put_reply(store, parent, "", template=template, **named)
+            name = parent + template
+            put_reply(store, parent, "", template=template, response_id=name, reuse_key=name)
     rows = store.query("rewrite_responses", low="", high="g", acceptance=1)
     first = rows.group_by("root_id", maintain_order=True).first()["template"]
     assert set(first) == {"harder@1", "new_numbers@1"}
@@ -555,8 +555,10 @@ def test_calls_without_a_reply_and_their_cost_are_in_the_accounts(
     parent = put_seeds(store, SEEDS[:1])[0]
     put_reply(store, parent, reply_with(), 0, cost_usd=0.5)
     put_reply(store, parent, reply_with(BAKER), 1, cost_usd=0.25)
-    failed = {"response_id": "lost", "prompt_id": parent, "role": "rewriter", "model": "m"}
-    failed |= {"template": "new_numbers@1", "failure": "malformed", "cost_usd": 0.125}
+    failed = {
+        **{"response_id": "lost", "prompt_id": parent, "role": "rewriter", "model": "m"},
+        **{"template": "new_numbers@1", "failure": "malformed", "cost_usd": 0.125},
+    }
     store.append("failures", pl.DataFrame([failed]), run_id="run")
     run(store, offline(make_recipe, confirmations=0))
     rows = store.sql(

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from tasks.recipe import ContaminationSettings
+from tasks.recipe import ContaminationSettings, LexicalMethod
 from tasks.select import chunks
 from tasks.select.contamination import find_contamination, find_in_responses
 from tasks.select.screen import build_screen, screen_texts
@@ -22,7 +22,7 @@ EVIDENCE = (
     "select prompt_id, item_id, benchmark, method, score, span from current_contamination "
     "where score > 0 order by all"
 )
-ALL = ("exact", "13-gram", "7-gram", "tulu", "s1", "similar", "code")
+ALL: tuple[LexicalMethod, ...] = ("exact", "13-gram", "7-gram", "tulu", "s1", "similar", "code")
 
 
 def frame(texts: Sequence[str], **columns: Any) -> pl.DataFrame:

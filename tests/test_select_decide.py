@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.recipe import (
-    Band,
     ContaminationSettings,
     DuplicateSettings,
     Recipe,
@@ -347,16 +346,11 @@ def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
 def test_nothing_vanishes_and_order_never_matters(
     rows: list[dict[str, Any]], mixed: bool, per_root: int | None, data: st.DataObject
 ) -> None:
-    mixture = {"math": 0.6, "code": 0.4} if mixed else {}
-    shares = {"hard_share": 0.2, "easy_share": 0.1, "min_in_band": 0.2} if mixed else {}
-    policy = SelectSettings(
-        band=Band(),
-        mixture=mixture,
-        max_per_root=per_root,
-        max_per_source=per_root,
-        targets={"code": 3} if mixed else {},
-        **shares,
-    )
+    declared: dict[str, object] = {"max_per_root": per_root, "max_per_source": per_root}
+    if mixed:
+        declared |= {"mixture": {"math": 0.6, "code": 0.4}, "targets": {"code": 3}}
+        declared |= {"hard_share": 0.2, "easy_share": 0.1, "min_in_band": 0.2}
+    policy = SelectSettings.model_validate(declared)
     evidence = as_evidence(rows)
     found = decide(evidence, policy, TeachSettings())
     assert found["prompt_id"].to_list() == evidence["prompt_id"].to_list()
@@ -401,7 +395,7 @@ def test_a_licence_may_be_refused_for_a_seed_and_all_that_was_made_of_it(
     said = decisions(store, recipe)
     assert decided.prompts == len(said) == 5
     for name, refused in verdicts.items():
-        expected = (True, "select", "kept", None)
+        expected: tuple[bool, str, str, str | None] = (True, "select", "kept", None)
         if refused is not None:
             expected = (False, "select", "licence_refused", f"licence {refused}")
         assert said[identify(name)] == expected, name

@@ -191,7 +191,7 @@ def test_order_of_rows_never_matters(texts: list[str], data: st.DataObject) -> N
         for i, text in enumerate(texts)
     ]
     shuffled = data.draw(st.permutations(rows))
-    schema = {
+    schema: dict[str, pl.DataType | type[pl.DataType]] = {
         "prompt_id": pl.String,
         "kind": pl.String,
         "has_answer": pl.Boolean,

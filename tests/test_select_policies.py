@@ -18,7 +18,7 @@ from tasks.select.decide import decide_prompts
 from tasks.select.limits import count_anchors
 from tasks.select.names import find_unknown_names
 from tasks.store import Store, close_stores
-from tests.conftest import MakeRecipe
+from tests.conftest import MakeRecipe, about
 from tests.taught_store import RUN, STUDENT, fill, identify, taught
 
 MODELS = {"student": {"model": STUDENT}}
@@ -197,8 +197,8 @@ def test_two_policies_side_by_side(store: Store, make_recipe: MakeRecipe, tmp_pa
     assert (first["policy"], first["kept"]) == (recipe.policy_version(), 2)
     assert (second["policy"].split("@")[0], second["kept"]) == ("skywork", 3)
     assert second["source"] == "Skywork-OR1 (arXiv 2505.22312)"
-    assert (first["cost_per_kept"], second["cost_per_kept"]) == (0.25, pytest.approx(0.5 / 3))
-    assert (found.both, found.overlap) == (2, pytest.approx(2 / 3))
+    assert (first["cost_per_kept"], second["cost_per_kept"]) == (0.25, about(0.5 / 3))
+    assert (found.both, found.overlap) == (2, about(2 / 3))
     assert list(found.domains) == [
         {"domain": "code", "first": 0, "second": 1, "both": 0},
         {"domain": "math", "first": 2, "second": 2, "both": 2},

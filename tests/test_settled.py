@@ -14,6 +14,7 @@ from tasks.errors import GateFailed
 from tasks.recipe import Band, Budget, Recipe
 from tasks.release import publish
 from tasks.release.publish import release
+from tasks.release.stage import stage_pairs
 from tasks.select.decide import select_prompts, select_taught_prompts
 from tasks.select.duplicates import mark_duplicates
 from tasks.select.texts import judge_texts
@@ -60,6 +61,7 @@ def _say_key(store: Store, answer: str) -> None:
     store.append("keys", pl.DataFrame([row]), run_id=RUN)
 
 
+EVIDENCE = {"student": "s", "teacher": "t", "only_correct": True, "text_rules": "r"}
 READS: dict[str, Callable[[Store], Any]] = {
     "a table": lambda store: store.sql("select count(*) from keys"),
     "a view": lambda store: store.sql("select * from current_keys"),
@@ -72,7 +74,6 @@ READS: dict[str, Callable[[Store], Any]] = {
     "what is changed": lambda store: store.execute("delete from keys where key_id = 'none'"),
     "in capitals": lambda store: store.sql('SELECT COUNT(*) FROM "KEYS"'),
 }
-EVIDENCE = {"student": "s", "teacher": "t", "only_correct": True, "text_rules": "r"}
 
 
 def test_a_stage_is_done_again_when_a_table_behind_what_it_read_has_changed(
@@ -263,7 +264,6 @@ def test_a_release_of_the_same_rows_is_not_staged_again_as_long_as_it_lies_there
     store: Store, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     staged: list[str] = []
-    stage_pairs = publish.stage_pairs
 
     def stage(*arguments: Any) -> Any:
         staged.append(arguments[3])

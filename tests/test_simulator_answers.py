@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Iterator
 from dataclasses import replace
+from fractions import Fraction
 from random import Random
 from typing import Any
 
@@ -16,7 +17,6 @@ from tasks.simulator.answer_key import AnswerKey
 from tasks.simulator.code_mistakes import break_function
 from tasks.simulator.completions import ChatRequest, complete
 from tasks.simulator.items import Item, read_item
-from tasks.simulator.launch import RunningSimulator
 from tasks.simulator.models import ROSTER, difficulty, pass_rate
 from tasks.simulator.new_numbers import choose_numbers, put_numbers
 from tasks.simulator.outputs import read_calls
@@ -155,12 +155,12 @@ def test_broken_code_fails_its_tests(reference: str, tests: list[str]) -> None:
     assert failed
 
 
-def test_right_code_is_the_reference_and_wrong_code_is_not(simulator: RunningSimulator) -> None:
+def test_right_code_is_the_reference_and_wrong_code_is_not(simulator: str) -> None:
     right = text_of(chat(simulator, AREA["prompt"], model="sure"))
     assert right.endswith("```python\ndef area(w, h):\n    return w * h\n```")
 
 
-def rewrite(simulator: RunningSimulator, strategy: str, **asked: object) -> dict[str, Any]:
+def rewrite(simulator: str, strategy: str, **asked: object) -> dict[str, Any]:
     schema = {"name": strategy, "schema": {"type": "object"}, "strict": True}
     request = {"choices": None, "answer": None, "variant": 0, "strategy": strategy, **asked}
     reply = chat(
@@ -176,7 +176,7 @@ def test_a_rewrite_with_new_numbers_is_consistent_and_solved(simulator: str) -> 
     reply = rewrite(simulator, "new_numbers", problem=BAKER["prompt"], answer="73")
     trays, rolls, sold = find_numbers(reply["problem"])
     assert reply["valid"] is True
-    assert (trays, rolls, sold) != (12, 9, 35)
+    assert (trays, rolls, sold) != (Fraction(12), Fraction(9), Fraction(35))
     assert reply["program"] == f"{trays} * {rolls} - {sold}"
     assert reply["answer"] == str(trays * rolls - sold)
     assert int(reply["answer"]) > 0

@@ -22,7 +22,7 @@ from tests.simulated import BAKER, CLIPS, FORCE, ROWS, SURE, boxed, key_of
 
 def test_a_program_is_computed_exactly() -> None:
     numbers = find_numbers("He pays $1,200.50 for 3 items, then 1/3 of it.")
-    assert numbers == (Fraction("1200.5"), 3, 1, 3)
+    assert numbers == (Fraction("1200.5"), Fraction(3), Fraction(1), Fraction(3))
     program = parse_program("n0 * n1 + n2 / n3")
     assert program and evaluate(program, numbers) == Fraction("3601.5") + Fraction(1, 3)
 

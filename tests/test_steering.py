@@ -8,8 +8,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from prefect.client.schemas.objects import State
 from prefect.exceptions import Pause
-from prefect.states import Cancelling, Paused, Running, State, Suspended
+from prefect.states import Cancelling, Paused, Running, Suspended
 
 from tasks.errors import RunInterrupted
 from tasks.llm import engine
@@ -134,7 +135,7 @@ def test_a_suspended_run_of_a_deployment_ends_and_stays_suspended(
     assert caught.value.state is state
     with pytest.raises(Pause) as caught:
         steering.leave_stage(stopped)
-    assert caught.value.state.is_cancelled()
+    assert caught.value.state is not None and caught.value.state.is_cancelled()
     with pytest.raises(RunInterrupted), engine.stoppable():  # Nor does a later stage begin.
         pass
 

@@ -193,7 +193,7 @@ def test_a_stream_is_bounded_and_complete_while_others_write(store: Store) -> No
     assert len(heights) >= 5
     left = store.stream("select_prompt_texts", 1_000)
     next(left)
-    left.close()  # type: ignore[attr-defined]
+    left.close()
     assert store.append("prompts", _prompts("later")) == 1
 
 

@@ -80,7 +80,8 @@ def pool(store: Store) -> Store:
 @_on_one_store
 @given(appends=_decisions)
 def test_the_funnel_is_the_count_of_the_last_decisions(pool: Store, appends: Any) -> None:
-    policy, last = f"policy@{next(_NUMBERS)}", {}
+    policy = f"policy@{next(_NUMBERS)}"
+    last: dict[str, tuple[bool, str, str]] = {}
     for outcomes in appends:
         changed = {name: said for name, said in outcomes.items() if last.get(name) != said}
         assert _decide(pool, policy, outcomes) == len(changed)
@@ -96,7 +97,8 @@ def test_the_funnel_is_the_count_of_the_last_decisions(pool: Store, appends: Any
 @_on_one_store
 @given(appends=_measures)
 def test_the_difficulty_of_a_domain_is_that_of_the_last_measures(pool: Store, appends: Any) -> None:
-    student, last = f"student-{next(_NUMBERS)}", {}
+    student = f"student-{next(_NUMBERS)}"
+    last: dict[str, tuple[int, int, int]] = {}
     for counts in appends:
         _measure(pool, student, counts)
         last |= counts
@@ -109,7 +111,7 @@ def test_the_difficulty_of_a_domain_is_that_of_the_last_measures(pool: Store, ap
         assert [row["domain"] for row in found] == sorted({DOMAINS[name] for name in last})
         for row in found:
             those = [said for name, said in last.items() if DOMAINS[name] == row["domain"]]
-            rates = [_rate(*said[:2]) for said in those if sum(said[:2])]
+            rates = [correct / (correct + wrong) for correct, wrong, _ in those if correct + wrong]
             assert row == {
                 "domain": row["domain"],
                 "student": student,

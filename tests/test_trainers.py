@@ -55,7 +55,8 @@ def install(python: Path, requirements: Path, mark: Path, *options: str) -> None
     asked = hashlib.sha256(requirements.read_bytes()).hexdigest()
     if mark.is_file() and mark.read_text() == asked:
         return
-    command = [python, "-m", "pip", "install", "-q", "--no-compile", *options, "-r", requirements]
+    command = [str(python), "-m", "pip", "install", "-q", "--no-compile", *options]
+    command += ["-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"the trainers cannot be installed: {done.stderr.strip()[-300:]}")
