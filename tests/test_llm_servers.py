@@ -21,16 +21,17 @@ PORT = 25878
 BASE = {"model": "m", "base_url": "http://127.0.0.1:9/v1"}
 
 
-def test_a_key_is_loaded_from_a_secret_block(
-    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("key", ["the key of openai", "12e5", '"quoted"'])
+def test_a_key_is_loaded_from_a_secret_block_as_it_is(
+    store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch, key: str
 ) -> None:
     # What Prefect keeps in a block is Prefect's own affair.
-    monkeypatch.setattr(Secret, "load", lambda name: Secret(value=SecretStr(f"the key of {name}")))
+    monkeypatch.setattr(Secret, "load", {"openai": Secret(value=SecretStr(key))}.__getitem__)
     recipe = make_recipe(models={"student": {**BASE, "api_key_block": "openai"}})
     endpoint = endpoint_of(store, recipe, "student")
-    assert endpoint.api_key == "the key of openai"
-    assert "the key of" not in repr(endpoint)
-    assert "the key of" not in recipe.model_dump_json()
+    assert endpoint.api_key == key
+    assert key not in repr(endpoint)
+    assert key not in recipe.model_dump_json()
 
 
 @pytest.mark.slow

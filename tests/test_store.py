@@ -371,7 +371,12 @@ def test_closing_lets_go_of_the_catalog(store_folder: Path) -> None:
 def test_what_breaks_while_rows_are_streamed_is_said_plainly(
     store_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_read_query", lambda _: "select prompt_id from prompts")
+    read = store_module._read_query
+    monkeypatch.setattr(
+        store_module,
+        "_read_query",
+        lambda name: "select prompt_id from prompts" if name == "all" else read(name),
+    )
     store = open_store(_settings(store_folder))
     names = [f"{row:032x}" for row in range(50_000)]
     store.append("prompts", _prompts(*names))

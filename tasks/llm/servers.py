@@ -78,7 +78,8 @@ def _load_key(role: Role, block: str) -> str:
     try:
         loaded = Secret.load(block)
         assert isinstance(loaded, Secret)  # a coroutine only where a loop runs
-        key = str(loaded.get()).strip()
+        # Not by its `get`, which reads what it can as JSON: of 12e5 that leaves 1200000.0.
+        key = str(loaded.value.get_secret_value()).strip()
     except Exception as error:  # Its own errors may quote what it could not decrypt or parse.
         reason = "there is no such block" if isinstance(error, ValueError) else type(error).__name__
         key, why = "", f"cannot be loaded ({reason})"
