@@ -147,6 +147,21 @@ def test_an_unknown_field_is_named_with_the_nearest_known_one(
         ("select", {"policy": "Best of"}, "select.policy: lower-case letters"),
         ("seeds", [{"path": "s", "format": "xlsx"}], "seeds.0.format: Input should be 'auto', "),
         ("seeds", [{"path": "s", "csv": {"quote": "''"}}], "seeds.0.csv.quote: String should have"),
+        (
+            "seeds",
+            [{"path": "s", "csv": {"header": ["prompt", "", "", "a", "a"]}}],
+            "seeds.0.csv.header: two columns are called 'a'",
+        ),
+        (
+            "seeds",
+            [{"path": "s", "csv": {"delimiter": '"'}}],
+            """seeds.0.csv: `quote` and `delimiter` are both '"'""",
+        ),
+        (
+            "seeds",
+            [{"path": "s", "csv": {"delimiter": "\r"}}],
+            "seeds.0.csv: a line's end can be neither",
+        ),
         ("seeds", [{"path": "s", "answer_pattern": "(a"}], "seeds.0: answer_pattern is not a reg"),
         ("seeds", [{"path": "s", "answer_pattern": "a"}], "needs exactly one group in parentheses"),
         ("rewrite", {"strategies": ["evolve"]}, "rewrite.strategies.0: Input should be 'new_num"),
