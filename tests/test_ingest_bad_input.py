@@ -311,6 +311,28 @@ def test_parquet_names_the_nearest_column(tmp_path: Path) -> None:
         list(read_rows(source))
 
 
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "s.jsonl")
+    with pytest.raises(InputError, match="this is a pipe or a device; write its rows to a file"):
+        list(read_rows(SeedSource(path=str(tmp_path / "s.jsonl"))))
+
+
+def test_a_file_whose_name_is_not_utf_8_is_named_by_its_bytes(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.jsonl"
+    with open(name, "wb") as file:
+        file.write(GOOD + b"[]\n")
+    counts = ingest_seeds(store, make_recipe(seeds=[{"path": "caf*.jsonl"}]), "r")
+    assert counts == IngestCounts(2, 1, 0, 1)
+    assert store.sql("select uri, source from prompt_sources").rows() == [
+        (r"caf\xe9.jsonl", r"caf\xe9")
+    ]
+    assert store.sql("select uri from quarantine").item() == r"caf\xe9.jsonl"
+    with pytest.raises(InputError, match=r"no such file\. Beside it: caf.xe9\.jsonl"):
+        list(read_rows(SeedSource(path=str(tmp_path / "cafe.jsonl"))))
+
+
 def test_missing_file_is_refused_before_anything_is_read(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -79,9 +79,14 @@ def find_files(source: Source) -> list[File]:
     except OSError as error:
         raise InputError(f"{path[:200]}: cannot be found: {error.strerror}") from None
     return [
-        File(str(file), file.relative_to(root).as_posix(), _tell_format(source, file.name))
+        File(str(file), _write_name(file.relative_to(root)), _tell_format(source, file.name))
         for file in found
     ]
+
+
+def _write_name(path: Path) -> str:
+    r"""Return a path as text that can be stored: bytes of a name that are not UTF-8 as `\xe9`."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _find_local(path: str) -> tuple[list[Path], Path]:
@@ -89,6 +94,8 @@ def _find_local(path: str) -> tuple[list[Path], Path]:
     if Path(path).is_dir():
         raise InputError(f"{path}: this is a folder; name its files, e.g. {path}/*.jsonl")
     if Path(path).exists():
+        if not Path(path).is_file():  # To open a pipe is to wait for somebody who writes to it.
+            raise InputError(f"{path}: this is a pipe or a device; write its rows to a file first")
         return [Path(path)], Path(path).parent
     root, pattern = _split(Path(path))
     return _match_local(root, pattern), root
@@ -145,7 +152,8 @@ def explain_damage(file: File) -> Iterator[None]:
     try:
         yield
     except PermissionError:
-        raise InputError(f"{file.uri}: no permission to read it; see `ls -l {file.path}`") from None
+        place = _write_name(Path(file.path))
+        raise InputError(f"{file.uri}: no permission to read it; see `ls -l {place}`") from None
     except _BROKEN as error:
         raise InputError(
             f"{file.uri}: the file cannot be read to its end: {error}. It is damaged or not what "
@@ -194,7 +202,7 @@ def _match_local(root: Path, pattern: str) -> list[Path]:
     path = root / pattern
     if _WILD.search(pattern):
         raise InputError(f"{path}: no file matches this pattern")
-    near = sorted(file.name for file in root.iterdir()) if root.is_dir() else []
+    near = sorted(_write_name(Path(file.name)) for file in root.iterdir()) if root.is_dir() else []
     beside = f" Beside it: {', '.join(near[:8])}." if near else f" Nor is there a folder {root}."
     raise InputError(f"{path}: no such file.{beside} Mend `path` in the recipe.")
 
