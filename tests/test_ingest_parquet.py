@@ -86,3 +86,17 @@ def test_two_columns_of_one_name_are_refused_if_they_are_read(
     read = pa.table(columns, names=["prompt", "x", "prompt"])
     with pytest.raises(InputError, match=r"b\.parquet: two columns are called 'prompt'; rename"):
         load(store, make_recipe, tmp_path / "b.parquet", read)
+
+
+def test_options_may_be_a_struct_with_a_field_for_every_label_or_a_map(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    struct = pa.array([{"A": "x", "B": "y", "C": None}, {"A": "x", "B": "y", "C": "z"}])
+    pairs = pa.array([[("A", "v"), ("B", "w")]], pa.map_(pa.string(), pa.string()))
+    for name, options in (("a", struct), ("b", pairs)):
+        table = pa.table(
+            {"prompt": [name] * len(options), "choices": options, "answer": ["B"] * len(options)}
+        )
+        load(store, make_recipe, tmp_path / f"{name}.parquet", table)
+    found = store.sql("select choices, answer from prompts order by choices").rows()
+    assert found == [(["v", "w"], "B"), (["x", "y"], "B"), (["x", "y", "z"], "B")]

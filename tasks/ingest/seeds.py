@@ -210,9 +210,7 @@ def _choices_value(values: Mapping[str, Any], column: str | Sequence[str] | None
     if column is None or isinstance(column, str):
         value = find_value(values, column)
         return _parse_json(value) if isinstance(value, str) else value
-    options = {name: find_value(values, name) for name in column}
-    given = {name: option for name, option in options.items() if option is not None}
-    return given or None
+    return {name: find_value(values, name) for name in column}
 
 
 def _read_tests(value: Any, entry_point: str | None) -> tuple[str, ...] | Fault | None:
