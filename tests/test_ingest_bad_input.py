@@ -230,6 +230,16 @@ def test_broken_array_element_costs_itself_and_a_cut_array_is_noticed(
     assert [row[:2] for row in rows] == [(2, "bad_json"), (3, "not_an_object"), (5, "bad_json")]
 
 
+@pytest.mark.parametrize("cut", [b"", b"\n", b", ", b',{"prompt": "c'])
+def test_an_array_that_is_not_closed_is_noticed_wherever_it_was_cut(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path, cut: bytes
+) -> None:
+    content = b'[{"prompt": "a"}, {"prompt": "b"}' + cut
+    counts, rows = load(store, make_recipe, tmp_path / "s.json", content)
+    assert counts == IngestCounts(3, 2, 0, 1)
+    assert rows[0][:2] == (3, "bad_json")
+
+
 def test_what_follows_an_array_is_noticed(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
