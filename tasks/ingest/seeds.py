@@ -216,16 +216,23 @@ def _choices_value(values: Mapping[str, Any], column: str | Sequence[str] | None
 def _read_tests(value: Any, entry_point: str | None) -> tuple[str, ...] | Fault | None:
     if isinstance(value, str):
         value = _parse_json(value) or None
-    if value is None or value == []:
+    if value is None or _is_blank(value):
         return None
     try:
-        return tuple(call_check(write_tests(value), entry_point))
+        tests = write_tests(value)
+        return tuple(call_check(tests, entry_point)) if tests else None
     except (ValueError, RecursionError) as error:
         return Fault(
             "bad_tests",
             f"found {describe_value(value)}: {error}; expected asserts or cases (docs/seeds.md), "
             "or the part that has them by a dotted path such as `tests.functional`",
         )
+
+
+def _is_blank(tests: Any) -> bool:
+    """Tell tests that say nothing: no text, or a list of none."""
+    listed = tests if isinstance(tests, list | tuple) else [tests]
+    return all(isinstance(test, str) and not test.strip() for test in listed)
 
 
 def _parse_json(text: str) -> Any:
