@@ -144,6 +144,12 @@ def test_an_unknown_field_is_named_with_the_nearest_known_one(
             {"mixture": {"math": 0.5, "code": 0.4}},
             "select: mixture sums to 0.9, must sum",
         ),
+        ("select", {"targets": {"Math": 5}}, "select.targets.Math.[key]: the store has domains in"),
+        (
+            "select",
+            {"freeze": ["Math"]},
+            "select.freeze.0: the store has domains in lower case; wri",
+        ),
         ("select", {"policy": "Best of"}, "select.policy: lower-case letters"),
         ("seeds", [{"path": "s", "format": "xlsx"}], "seeds.0.format: Input should be 'auto', "),
         ("seeds", [{"path": "s", "csv": {"quote": "''"}}], "seeds.0.csv.quote: String should have"),
