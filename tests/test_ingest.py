@@ -232,6 +232,11 @@ def test_constants_fill_only_what_the_columns_leave_empty() -> None:
     assert parse({"prompt": "p", "answer": "3.0"}, constants=constants).answer == "3.0"
 
 
+def test_several_licences_of_a_row_are_all_kept() -> None:
+    assert parse({"prompt": "p", "licence": ["MIT", "cc-by-nc-4.0"]}).licence == "MIT, cc-by-nc-4.0"
+    assert parse({"prompt": "p", "licence": []}, constants={"licence": "MIT"}).licence == "MIT"
+
+
 def test_options_may_be_columns_of_their_own() -> None:
     seed = parse(
         {"prompt": "?", "A": "x", "B": "y", "answer": "B"}, columns={"choices": ["A", "B"]}

@@ -101,7 +101,7 @@ def _make_seed(row: RawRow, source: SeedSource) -> Seed | Fault:
     domain = (read_text(values, columns.domain) or constants.domain or DEFAULT_DOMAIN).lower()
     solution = _read_long(values, columns.solution) or answer.solution
     options = choices.texts if choices and answer.type == "choice" else None
-    licence = read_text(values, columns.licence) or constants.licence
+    licence = _read_licence(values, columns.licence) or constants.licence
     seed = Seed(
         prompt_id=prompt_id(text, domain=domain, choices=options),
         domain=domain,
@@ -243,6 +243,14 @@ def _parse_json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def _read_licence(values: Mapping[str, Any], column: str | None) -> str | None:
+    """Return the licence of a row; a list of them, as data sets' cards have it, as one text."""
+    value = find_value(values, column)
+    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
+        return normalise(", ".join(value)) or None
+    return read_text(values, column)
 
 
 def _read_long(values: Mapping[str, Any], column: str | None) -> str | None:
