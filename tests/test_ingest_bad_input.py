@@ -329,6 +329,18 @@ def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
         list(read_rows(SeedSource(path=str(tmp_path / "s.jsonl"))))
 
 
+@pytest.mark.parametrize("path", ["b.jsonl", "*.jsonl"])
+def test_a_link_to_nothing_is_refused_and_not_left_out(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a.jsonl").write_bytes(GOOD)
+    (tmp_path / "b.jsonl").symlink_to("objects/b")
+    with pytest.raises(InputError, match=r"b\.jsonl: this is a link to a file that is not there"):
+        list(read_rows(SeedSource(path=str(tmp_path / path))))
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / "b").write_bytes(GOOD)
+    rows = list(read_rows(SeedSource(path=str(tmp_path / "*.jsonl"))))
+    assert [row.uri for row in rows] == ["a.jsonl", "b.jsonl"]
+
+
 def test_a_file_whose_name_is_not_utf_8_is_named_by_its_bytes(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

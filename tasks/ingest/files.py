@@ -9,6 +9,7 @@ U+2028 and its kin are ordinary characters of a text.
 import glob
 import gzip
 import io
+import os
 import re
 import tempfile
 import zlib
@@ -93,12 +94,23 @@ def _find_local(path: str) -> tuple[list[Path], Path]:
     """Return the files of a path or glob and the folder below which their names tell them apart."""
     if Path(path).is_dir():
         raise InputError(f"{path}: this is a folder; name its files, e.g. {path}/*.jsonl")
-    if Path(path).exists():
-        if not Path(path).is_file():  # To open a pipe is to wait for somebody who writes to it.
-            raise InputError(f"{path}: this is a pipe or a device; write its rows to a file first")
+    if os.path.lexists(path):
+        _refuse_what_is_no_file(Path(path))
         return [Path(path)], Path(path).parent
     root, pattern = _split(Path(path))
     return _match_local(root, pattern), root
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """Raise InputError for a pipe, which would be waited for, and a link whose file is missing."""
+    if not path.exists():
+        raise InputError(
+            f"{_write_name(path)}: this is a link to a file that is not there; fetch the file, "
+            "as with `git annex get` or `dvc pull`, or remove the link"
+        )
+    if not path.is_file():
+        name = _write_name(path)
+        raise InputError(f"{name}: this is a pipe or a device; write its rows to a file first")
 
 
 def _split(path: Path) -> tuple[Path, str]:
@@ -196,8 +208,10 @@ def _decompress(path: Path, start: bytes) -> object:
 
 def _match_local(root: Path, pattern: str) -> list[Path]:
     matches = glob.glob(pattern, root_dir=root, recursive=True)
-    files = [file for file in sorted(root / match for match in matches) if file.is_file()]
+    files = [file for file in sorted(root / match for match in matches) if not file.is_dir()]
     if files:
+        for file in files:
+            _refuse_what_is_no_file(file)
         return files
     path = root / pattern
     if _WILD.search(pattern):
