@@ -1,5 +1,6 @@
 """Parquet as it comes: values that no Python value stands for, names that stand for two columns."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +76,17 @@ def test_a_number_in_four_bytes_is_written_as_it_was_meant(
     load(store, make_recipe, tmp_path / "s.parquet", table)
     found = store.sql("select answer from prompts order by text")["answer"].to_list()
     assert found == ["0.1", "1e+20", "72", None, None]
+
+
+def test_decimals_are_numbers_wherever_one_may_stand(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    numbers = [Decimal("1.50000000"), Decimal("2.00000000"), Decimal("0.00000001")]
+    columns = {name: pa.array(numbers, pa.decimal128(38, 8)) for name in ("answer", "id")}
+    load(store, make_recipe, tmp_path / "s.parquet", pa.table({"prompt": list("abc"), **columns}))
+    answers = store.sql("select answer from prompts order by text")["answer"].to_list()
+    ids = store.sql("select external_id from prompt_sources order by row_number")
+    assert answers == ids["external_id"].to_list() == ["1.50000000", "2", "0.00000001"]
 
 
 def test_two_columns_of_one_name_are_refused_if_they_are_read(

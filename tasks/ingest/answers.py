@@ -70,10 +70,8 @@ def write_answer(value: Any) -> str | Fault | None:
         return value.strip() or None
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return write_number(value)
-    if isinstance(value, Decimal):
-        return write_number(int(value)) if value == value.to_integral_value() else str(value)
     return Fault(
         "bad_answer",
         f"expected a text or a number as the answer, found {describe_value(value)}; name the "
