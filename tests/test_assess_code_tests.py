@@ -161,6 +161,18 @@ def test_tests_are_taken_as_data_sets_have_them() -> None:
     ]
 
 
+def test_what_is_null_in_a_test_is_not_there() -> None:
+    every = dict.fromkeys(("call", "arguments", "returns", "input", "output", "checker"))
+    assert write_tests(
+        [every | {"call": "f", "arguments": [1]}, every | {"input": "1", "output": "2"}]
+    ) == [
+        '{"call": "f", "arguments": [1], "returns": null}',
+        '{"input": "1", "output": "2"}',
+    ]
+    with pytest.raises(ValueError, match="`output` is missing"):
+        write_tests({"input": "1", "output": None})
+
+
 @pytest.mark.parametrize(
     ("test", "message"),
     [

@@ -34,7 +34,7 @@ from tasks.ingest.answers import (
     tidy_answer,
     write_answer,
 )
-from tasks.ingest.rows import RawRow
+from tasks.ingest.rows import QuarantinedRow, RawRow
 from tasks.ingest.seeds import Seed
 from tasks.recipe import SeedSource, StoreSettings
 from tasks.store import Store, open_store
@@ -185,7 +185,8 @@ def test_options_come_as_a_list_an_object_or_text_and_label() -> None:
     assert arc == Choices(("x", "y"), ("1", "2"))
     # With labels of its own, "1" is the first option and not the index of the second.
     assert isinstance(arc, Choices) and find_letter("1", arc) == "A"
-    assert read_choices([]) is None
+    no_options: tuple[Any, ...] = (None, [], {}, {"text": [], "label": []})
+    assert [read_choices(value) for value in no_options] == [None] * 4
 
 
 @pytest.mark.parametrize(
@@ -231,11 +232,38 @@ def test_constants_fill_only_what_the_columns_leave_empty() -> None:
     assert parse({"prompt": "p", "answer": "3.0"}, constants=constants).answer == "3.0"
 
 
+def test_several_licences_of_a_row_are_all_kept() -> None:
+    assert parse({"prompt": "p", "licence": ["MIT", "cc-by-nc-4.0"]}).licence == "MIT, cc-by-nc-4.0"
+    assert parse({"prompt": "p", "licence": []}, constants={"licence": "MIT"}).licence == "MIT"
+
+
 def test_options_may_be_columns_of_their_own() -> None:
     seed = parse(
         {"prompt": "?", "A": "x", "B": "y", "answer": "B"}, columns={"choices": ["A", "B"]}
     )
     assert (seed.choices, seed.answer, seed.answer_type) == (("x", "y"), "B", "choice")
+
+
+@pytest.mark.parametrize("columns", [{}, {"choices": ["A", "B", "C", "D"]}])
+def test_options_that_are_empty_at_the_end_are_none(columns: dict[str, Any]) -> None:
+    def options(*texts: str | None, **more: Any) -> Seed:
+        labelled = dict(zip("ABCD", texts, strict=True))
+        row = labelled if columns else {"choices": labelled}
+        return parse({"prompt": "?", **row, **more}, columns=columns)
+
+    assert options("x", "y", "z", None, answer="C").answer == "C"
+    assert options("x", "y", None, "", answer=1).choices == ("x", "y")
+    assert options(None, None, None, None, answer="7").answer_type == "number"
+
+
+def test_an_index_never_means_another_option_than_it_did_in_the_table() -> None:
+    row = {"prompt": "?", "o1": "x", "o2": None, "o3": "y", "o4": "z", "answer": 2}
+    source = SeedSource.model_validate(
+        {"path": "s", "columns": {"choices": ["o1", "o2", "o3", "o4"]}}
+    )
+    parsed = parse_seed(RawRow("s.csv", 1, row), source)
+    assert isinstance(parsed, QuarantinedRow)
+    assert (parsed.reason, parsed.detail[-20:]) == ("bad_choices", "nothing as option o2")
 
 
 def test_source_is_the_name_of_the_file_if_nothing_says_otherwise() -> None:

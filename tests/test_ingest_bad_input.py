@@ -59,8 +59,10 @@ def load(
         ({"prompt": "a\x00b"}, "bad_encoding", r"\x00 at position 2"),
         ({"prompt": "p", "choices": "red"}, "bad_choices", "found a text"),
         ({"prompt": "p", "choices": ["one"]}, "bad_choices", "found 1 options"),
-        ({"prompt": "p", "choices": ["x", None]}, "bad_choices", "empty ones"),
-        ({"prompt": "p", "choices": [["x"], ["y", "z"]]}, "bad_choices", "lists among them"),
+        ({"prompt": "p", "choices": ["x", None]}, "bad_choices", "nothing as option 2"),
+        ({"prompt": "p", "choices": {"A": "x", "B": "", "C": "y"}}, "bad_choices", "option B"),
+        ({"prompt": "p", "choices": {"text": ["x"], "label": []}}, "bad_choices", "1 options"),
+        ({"prompt": "p", "choices": [["x"], ["y", "z"]]}, "bad_choices", "a list of 2 as option 2"),
         ({"prompt": "p", "answer_type": "choice"}, "bad_choices", "no options"),
         ({"prompt": "p", "choices": ["x", "y"], "answer": 2}, "answer_not_in_choices", "0 to 1"),
         ({"prompt": "p", "choices": ["x", "y"], "answer": -1}, "answer_not_in_choices", "A to B"),
@@ -228,6 +230,16 @@ def test_broken_array_element_costs_itself_and_a_cut_array_is_noticed(
     assert [row[:2] for row in rows] == [(2, "bad_json"), (3, "not_an_object"), (5, "bad_json")]
 
 
+@pytest.mark.parametrize("cut", [b"", b"\n", b", ", b',{"prompt": "c'])
+def test_an_array_that_is_not_closed_is_noticed_wherever_it_was_cut(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path, cut: bytes
+) -> None:
+    content = b'[{"prompt": "a"}, {"prompt": "b"}' + cut
+    counts, rows = load(store, make_recipe, tmp_path / "s.json", content)
+    assert counts == IngestCounts(3, 2, 0, 1)
+    assert rows[0][:2] == (3, "bad_json")
+
+
 def test_what_follows_an_array_is_noticed(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -309,6 +321,40 @@ def test_parquet_names_the_nearest_column(tmp_path: Path) -> None:
     source = SeedSource(path=str(tmp_path / "s.parquet"), columns=Columns(prompt="questions"))
     with pytest.raises(InputError, match=r"column `questions`\. Did you mean `question`"):
         list(read_rows(source))
+
+
+def test_a_pipe_is_refused_and_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "s.jsonl")
+    with pytest.raises(InputError, match="this is a pipe or a device; write its rows to a file"):
+        list(read_rows(SeedSource(path=str(tmp_path / "s.jsonl"))))
+
+
+@pytest.mark.parametrize("path", ["b.jsonl", "*.jsonl"])
+def test_a_link_to_nothing_is_refused_and_not_left_out(tmp_path: Path, path: str) -> None:
+    (tmp_path / "a.jsonl").write_bytes(GOOD)
+    (tmp_path / "b.jsonl").symlink_to("objects/b")
+    with pytest.raises(InputError, match=r"b\.jsonl: this is a link to a file that is not there"):
+        list(read_rows(SeedSource(path=str(tmp_path / path))))
+    (tmp_path / "objects").mkdir()
+    (tmp_path / "objects" / "b").write_bytes(GOOD)
+    rows = list(read_rows(SeedSource(path=str(tmp_path / "*.jsonl"))))
+    assert [row.uri for row in rows] == ["a.jsonl", "b.jsonl"]
+
+
+def test_a_file_whose_name_is_not_utf_8_is_named_by_its_bytes(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    name = os.fsencode(tmp_path) + b"/caf\xe9.jsonl"
+    with open(name, "wb") as file:
+        file.write(GOOD + b"[]\n")
+    counts = ingest_seeds(store, make_recipe(seeds=[{"path": "caf*.jsonl"}]), "r")
+    assert counts == IngestCounts(2, 1, 0, 1)
+    assert store.sql("select uri, source from prompt_sources").rows() == [
+        (r"caf\xe9.jsonl", r"caf\xe9")
+    ]
+    assert store.sql("select uri from quarantine").item() == r"caf\xe9.jsonl"
+    with pytest.raises(InputError, match=r"no such file\. Beside it: caf.xe9\.jsonl"):
+        list(read_rows(SeedSource(path=str(tmp_path / "cafe.jsonl"))))
 
 
 def test_missing_file_is_refused_before_anything_is_read(

@@ -1,5 +1,7 @@
 """Code tasks that are the beginning of a program: solutions are made whole, checks are called."""
 
+from typing import Any
+
 import pytest
 
 from tasks.ingest.completions import call_check, complete_reference
@@ -55,6 +57,19 @@ def test_tests_that_every_answer_would_pass_set_their_row_aside(entry_point: str
 def test_tests_that_run_something_stay_as_they_are(tests: list[str]) -> None:
     assert call_check(tests, "double") == tests
     assert call_check(tests, None) == tests
+
+
+@pytest.mark.parametrize("tests", [["# none yet"], ["pass"], ["", "import math"]])
+def test_tests_that_run_nothing_are_refused(tests: list[str]) -> None:
+    with pytest.raises(ValueError, match="run nothing"):
+        call_check(tests, "double")
+
+
+@pytest.mark.parametrize("tests", ["", " \n", [], ["", "  "], {"inputs": [], "outputs": []}, "[]"])
+def test_tests_that_say_nothing_are_none(tests: Any) -> None:
+    row = RawRow("s.jsonl", 1, {"prompt": "2 + 2?", "answer": "4", "tests": tests})
+    seed = parse_seed(row, SeedSource(path="s.jsonl"))
+    assert isinstance(seed, Seed) and (seed.tests, seed.answer_type) == (None, "number")
 
 
 def test_only_what_a_check_can_be_called_with_is_called() -> None:

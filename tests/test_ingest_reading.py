@@ -113,6 +113,21 @@ def test_responses_are_parsed_again_when_there_are_new_prompts_to_match(
     assert import_responses(store, recipe, "r3") == IngestCounts(3, 1, 2, 0)
 
 
+def test_responses_that_change_while_they_are_read_are_read_again(
+    store: Store, make_recipe: MakeRecipe, parsed: list[str], tmp_path: Path
+) -> None:
+    recipe = answers(make_recipe, tmp_path, ROWS)
+    ingest_seeds(store, recipe, "r1")
+    whole = (tmp_path / "b.jsonl").read_text()
+    counts = load._load_responses(store, recipe, "r1")
+    next(counts)
+    (tmp_path / "b.jsonl").write_text(whole.partition("\n")[0])  # It is being written anew.
+    list(counts)
+    (tmp_path / "b.jsonl").write_text(whole)
+    assert import_responses(store, recipe, "r2") == IngestCounts(3, 0, 2, 1)
+    assert parsed[1:] == ["a.jsonl", "b.jsonl"] * 2
+
+
 def test_responses_without_an_index_are_counted_through_all_files(
     store: Store, make_recipe: MakeRecipe, parsed: list[str], tmp_path: Path
 ) -> None:

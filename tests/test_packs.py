@@ -1,5 +1,6 @@
 """Packs: a domain's settings from a file, what the recipe says before them, and what is refused."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -68,17 +69,33 @@ def test_what_the_recipe_says_goes_before_its_pack(tmp_path: Path) -> None:
     [
         ({"guidlines": "x"}, r"law\.yaml: 1 fault.*guidlines: unknown field; did you mean `guide"),
         ({"domain": None}, r"law\.yaml: .*domain: "),
-        ({"guidelines": "no.md"}, r"guidelines: .*no\.md: cannot be read"),
+        (
+            {"domain": "Law"},
+            r"law\.yaml: .*domain: the store has domains in lower case; write `law`",
+        ),
+        ({"domain": " "}, r"law\.yaml: .*domain: the store has domains in lower case"),
+        ({"guidelines": "no.md"}, r"law\.yaml: guidelines: .*no\.md: there is no such file"),
+        ({"guidelines": "pipe"}, r"law\.yaml: guidelines: .*pipe: there is no such file"),
         ({"keyless": "quality"}, r"keyless: 'quality' is no rubric that rates responses"),
         ({"strategies": {"numeric": ["magic"]}}, r"strategies\.numeric\.0: "),
         ({"rubrics": {"conduct": {**RUBRIC, "least": {"x": 3}}}}, r"least\.x: there is no such"),
         ({"rubrics": {"conduct": {**RUBRIC, "flags": {}}}}, "at least one of scores and flags"),
         ({"rubrics": {"Con duct": RUBRIC}}, "lower-case letters"),
+        (
+            {"rubrics": {"conduct": {**RUBRIC, "labels": {"k": []}}}},
+            r"labels\.k: expected two kinds",
+        ),
+        ({"rubrics": {"conduct": {**RUBRIC, "labels": {"k": ["a", "a"]}}}}, "each named once"),
+        (
+            {"rubrics": {"conduct": {**RUBRIC, "flags": {}, "scores": {"quality": "5 is good"}}}},
+            "keyless: this rubric accepts everything; give it `flags` or `least`",
+        ),
     ],
 )
 def test_what_is_wrong_in_a_pack_is_named(
     tmp_path: Path, change: dict[str, Any], says: str
 ) -> None:
+    os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RecipeError, match=f"(?s){says}"):
         load(tmp_path, {**PACK, **change})
 

@@ -231,6 +231,22 @@ def test_a_release_that_carries_less_than_the_gate_reads(store: Store, recipe: R
     assert done.gate["rows"] == 8
 
 
+def test_a_report_shows_what_broke_a_rule_whatever_the_formats_carry(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    settings = {"formats": ["jsonl"], "fields": ["domain"], "gate": {"drift": 1}}
+    recipe = make_recipe(models=MODELS, release=settings)
+    fill(store, taught("licensed"), taught("found", text="Who found it?", licence=None))
+    decide_after_teach(store, recipe, RUN)
+    done = release(store, recipe, RUN)
+    broken = [rule["rule"] for rule in done.gate["rules"] if rule["pair_ids"]]
+    assert broken == ["unknown_licence"]
+    report = (done.folder / "report.html").read_text(encoding="utf-8")
+    gate = report[report.index('id="gate"') : report.index("All rules")]
+    assert "Who found it?" in gate
+    assert not (done.folder / "gated").exists()
+
+
 @pytest.mark.slow
 def test_the_second_release_is_latest_and_tells_what_changed(store: Store, recipe: Recipe) -> None:
     first = release(store, recipe, RUN)

@@ -370,7 +370,11 @@ def test_nothing_vanishes_and_order_never_matters(
         ({"allow": ["mit"]}, {"nc": "CC-BY-NC-4.0", "none": "unknown", "both": "CC-BY-NC-4.0"}),
         ({"refuse": ["unknown"]}, {"mit": None, "nc": None, "none": "unknown", "rewrite": None}),
         ({"refuse": ["CC-BY-NC-4.0"]}, {"rewrite": "CC-BY-NC-4.0", "none": None}),
-        ({}, dict.fromkeys(["mit", "nc", "both", "none", "rewrite"])),
+        ({"refuse": ["CC-BY-NC-4.0"]}, {"list": "CC-BY-NC-4.0 , MIT"}),
+        ({"allow": ["mit", "cc-by-nc-4.0"]}, {"list": None, "none": "unknown"}),
+        ({"allow": ["mit"]}, {"mit": None, "list": "CC-BY-NC-4.0 , MIT"}),
+        ({"allow": ["cc-by-nc-4.0 , mit"]}, {"list": None, "mit": "MIT"}),
+        ({}, dict.fromkeys(["mit", "nc", "both", "none", "rewrite", "list"])),
     ],
 )
 def test_a_licence_may_be_refused_for_a_seed_and_all_that_was_made_of_it(
@@ -386,6 +390,7 @@ def test_a_licence_may_be_refused_for_a_seed_and_all_that_was_made_of_it(
         taught("nc", licence="CC-BY-NC-4.0"),
         taught("none", licence=None),
         taught("both", licence="MIT"),
+        taught("list", licence="CC-BY-NC-4.0 , MIT"),
         taught("rewrite", kind="rewrite", root="nc"),
     )
     second = {"prompt_id": identify("both"), "licence": "CC-BY-NC-4.0", "uri": "x", "row_number": 1}
@@ -393,7 +398,7 @@ def test_a_licence_may_be_refused_for_a_seed_and_all_that_was_made_of_it(
     recipe = make_recipe(models=MODELS, select={"licences": licences})
     decided = decide_after_teach(store, recipe, RUN)
     said = decisions(store, recipe)
-    assert decided.prompts == len(said) == 5
+    assert decided.prompts == len(said) == 6
     for name, refused in verdicts.items():
         expected: tuple[bool, str, str, str | None] = (True, "select", "kept", None)
         if refused is not None:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
+from itertools import islice
 from typing import Any, get_args
 
 from tasks.boxes import find_boxes
@@ -69,10 +70,8 @@ def write_answer(value: Any) -> str | Fault | None:
         return value.strip() or None
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int | float):
+    if isinstance(value, int | float | Decimal):
         return write_number(value)
-    if isinstance(value, Decimal):
-        return write_number(int(value)) if value == value.to_integral_value() else str(value)
     return Fault(
         "bad_answer",
         f"expected a text or a number as the answer, found {describe_value(value)}; name the "
@@ -143,21 +142,45 @@ def same_answer(one: str, other: str) -> bool:
 
 def read_choices(value: Any) -> Choices | Fault | None:
     """Read options given as a list, as an object by label, or as lists `text` and `label`."""
-    if value is None or value in ([], {}, ""):
-        return None
     labels: Sequence[Any] = ()
+    if _is_map(value):
+        value = dict(value)
     if isinstance(value, Mapping) and isinstance(value.get("text"), list):
         value, labels = value["text"], value.get("label") or ()
     elif isinstance(value, Mapping):
+        value = _leave_out_empty_end(value)
         labels, value = list(value), list(value.values())
+    if value is None or value in ([], ""):
+        return None
     if not isinstance(value, list | tuple):
         return _bad_choices(f"found {describe_value(value)}")
     texts = [write_answer(option) for option in value]
-    if not all(isinstance(text, str) for text in texts) or not 2 <= len(texts) <= len(LETTERS):
-        return _bad_choices(f"found {len(texts)} options, or empty ones, or lists among them")
+    if not 2 <= len(texts) <= len(LETTERS):
+        return _bad_choices(f"found {len(texts)} options")
     if labels and len(labels) != len(texts):
         return _bad_choices(f"found {len(texts)} options and {len(labels)} labels")
+    names = labels or range(1, len(texts) + 1)
+    for name, text, option in zip(names, texts, value, strict=True):
+        if not isinstance(text, str):
+            found = "nothing" if text is None else describe_value(option)
+            return _bad_choices(f"found {found} as option {name}")
     return Choices(tuple(map(str, texts)), tuple(str(label).strip() for label in labels))
+
+
+def _is_map(value: Any) -> bool:
+    """Tell the pairs as which a Parquet map is read; no list of JSON has tuples."""
+    return isinstance(value, list) and all(
+        isinstance(pair, tuple) and isinstance(pair[0], str) for pair in value
+    )
+
+
+def _leave_out_empty_end(options: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the options up to the last that is there: a table has a column for every label.
+
+    One that is empty before it stays: without it an index would mean another option.
+    """
+    there = [at for at, option in enumerate(options.values()) if write_answer(option) is not None]
+    return dict(islice(options.items(), there[-1] + 1 if there else 0))
 
 
 def find_letter(value: Any, choices: Choices) -> str | Fault:

@@ -9,6 +9,7 @@ U+2028 and its kin are ordinary characters of a text.
 import glob
 import gzip
 import io
+import os
 import re
 import tempfile
 import zlib
@@ -79,19 +80,37 @@ def find_files(source: Source) -> list[File]:
     except OSError as error:
         raise InputError(f"{path[:200]}: cannot be found: {error.strerror}") from None
     return [
-        File(str(file), file.relative_to(root).as_posix(), _tell_format(source, file.name))
+        File(str(file), _write_name(file.relative_to(root)), _tell_format(source, file.name))
         for file in found
     ]
+
+
+def _write_name(path: Path) -> str:
+    r"""Return a path as text that can be stored: bytes of a name that are not UTF-8 as `\xe9`."""
+    return path.as_posix().encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def _find_local(path: str) -> tuple[list[Path], Path]:
     """Return the files of a path or glob and the folder below which their names tell them apart."""
     if Path(path).is_dir():
         raise InputError(f"{path}: this is a folder; name its files, e.g. {path}/*.jsonl")
-    if Path(path).exists():
+    if os.path.lexists(path):
+        _refuse_what_is_no_file(Path(path))
         return [Path(path)], Path(path).parent
     root, pattern = _split(Path(path))
     return _match_local(root, pattern), root
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """Raise InputError for a pipe, which would be waited for, and a link whose file is missing."""
+    if not path.exists():
+        raise InputError(
+            f"{_write_name(path)}: this is a link to a file that is not there; fetch the file, "
+            "as with `git annex get` or `dvc pull`, or remove the link"
+        )
+    if not path.is_file():
+        name = _write_name(path)
+        raise InputError(f"{name}: this is a pipe or a device; write its rows to a file first")
 
 
 def _split(path: Path) -> tuple[Path, str]:
@@ -145,7 +164,8 @@ def explain_damage(file: File) -> Iterator[None]:
     try:
         yield
     except PermissionError:
-        raise InputError(f"{file.uri}: no permission to read it; see `ls -l {file.path}`") from None
+        place = _write_name(Path(file.path))
+        raise InputError(f"{file.uri}: no permission to read it; see `ls -l {place}`") from None
     except _BROKEN as error:
         raise InputError(
             f"{file.uri}: the file cannot be read to its end: {error}. It is damaged or not what "
@@ -188,13 +208,15 @@ def _decompress(path: Path, start: bytes) -> object:
 
 def _match_local(root: Path, pattern: str) -> list[Path]:
     matches = glob.glob(pattern, root_dir=root, recursive=True)
-    files = [file for file in sorted(root / match for match in matches) if file.is_file()]
+    files = [file for file in sorted(root / match for match in matches) if not file.is_dir()]
     if files:
+        for file in files:
+            _refuse_what_is_no_file(file)
         return files
     path = root / pattern
     if _WILD.search(pattern):
         raise InputError(f"{path}: no file matches this pattern")
-    near = sorted(file.name for file in root.iterdir()) if root.is_dir() else []
+    near = sorted(_write_name(Path(file.name)) for file in root.iterdir()) if root.is_dir() else []
     beside = f" Beside it: {', '.join(near[:8])}." if near else f" Nor is there a folder {root}."
     raise InputError(f"{path}: no such file.{beside} Mend `path` in the recipe.")
 

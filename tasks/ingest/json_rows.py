@@ -171,6 +171,9 @@ def _split_array(stream: IO[bytes], block: bytes) -> Iterator[Line]:
         _keep(kept, block[start:at])
         more = stream.read(_BLOCK)
         block = block[at:] + more if more else b""
+    if kept.strip() and not nesting and not in_string:
+        yield _cut(number, kept)  # A whole element, it seems; that no `]` came is the next one.
+        number += 1
     yield _cut(number, kept)
 
 

@@ -26,6 +26,7 @@ from tasks.ingest.reading import (
     add_counts,
     find_reading,
     identify_reading,
+    look_at,
     read_once,
     record_reading,
 )
@@ -135,6 +136,7 @@ def _load_responses(store: Store, recipe: Recipe, run_id: str) -> Iterator[Inges
         return
     with ExitStack() as fetched:
         paths = [fetched.enter_context(fetch(file)) for _, file in files]
+        before = [look_at(path) for path in paths]
         prompts = str(store.query("prompts_count")["rows"][0])
         readings: list[Reading] = []
         for path, (source, file) in zip(paths, files, strict=True):
@@ -149,8 +151,9 @@ def _load_responses(store: Store, recipe: Recipe, run_id: str) -> Iterator[Inges
         for number, counts in _load_response_files(store, run_id, files, paths):
             totals[number] = add_counts(totals[number], counts)
             yield counts
-        for reading, total in zip(readings, totals, strict=True):
-            record_reading(store, run_id, reading, total)
+        if [look_at(path) for path in paths] == before:  # As in `read_once`.
+            for reading, total in zip(readings, totals, strict=True):
+                record_reading(store, run_id, reading, total)
 
 
 def _load_response_files(

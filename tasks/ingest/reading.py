@@ -77,7 +77,7 @@ def read_once(
     """Load a file, given by its local path, unless that has been done to its end before."""
     source, file = found
     with fetch(file) as path:
-        before = _look_at(path)
+        before = look_at(path)
         reading = identify_reading(path, file, source, purpose)
         if known := find_reading(store, reading):
             yield known
@@ -86,7 +86,7 @@ def read_once(
         for counts in load(path):
             total = add_counts(total, counts)
             yield counts
-        if _look_at(path) == before:  # Else nobody knows which bytes were read.
+        if look_at(path) == before:  # Else nobody knows which bytes were read.
             record_reading(store, run_id, reading, total)
 
 
@@ -129,7 +129,8 @@ def record_reading(store: Store, run_id: str, reading: Reading, counts: IngestCo
     store.append("read_files", pl.DataFrame([row]), run_id=run_id)
 
 
-def _look_at(path: Path) -> tuple[int, int]:
+def look_at(path: Path) -> tuple[int, int]:
+    """Return what changes when a file is written: its size and its time."""
     try:
         seen = os.stat(path)
     except OSError:  # What is wrong with it is said by whoever reads it.

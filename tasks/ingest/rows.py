@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any, Literal
 
 import polars as pl
@@ -112,12 +113,12 @@ def list_paths(values: Mapping[str, Any]) -> Iterator[str]:
 def read_text(values: Mapping[str, Any], path: str | None) -> str | None:
     """Return a short text or number as text without outer space; None for anything else."""
     value = find_value(values, path)
-    if isinstance(value, int | float) and not isinstance(value, bool):
+    if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         value = write_number(value)
     return (normalise(value) or None) if isinstance(value, str) else None
 
 
-def write_number(number: int | float) -> str | None:
+def write_number(number: int | float | Decimal) -> str | None:
     """Write a number as an answer is written: 142.0 is `142`; not-a-number is None.
 
     >>> write_number(142.0), write_number(0.5), write_number(float("nan"))
@@ -127,6 +128,9 @@ def write_number(number: int | float) -> str | None:
         if number != number or number in (float("inf"), float("-inf")):
             return None
         return str(int(number)) if number.is_integer() and abs(number) < 2**53 else repr(number)
+    if isinstance(number, Decimal):
+        whole = number == number.to_integral_value()
+        return str(int(number)) if whole else f"{number:f}"
     return str(number)
 
 

@@ -101,7 +101,7 @@ def _make_seed(row: RawRow, source: SeedSource) -> Seed | Fault:
     domain = (read_text(values, columns.domain) or constants.domain or DEFAULT_DOMAIN).lower()
     solution = _read_long(values, columns.solution) or answer.solution
     options = choices.texts if choices and answer.type == "choice" else None
-    licence = read_text(values, columns.licence) or constants.licence
+    licence = _read_licence(values, columns.licence) or constants.licence
     seed = Seed(
         prompt_id=prompt_id(text, domain=domain, choices=options),
         domain=domain,
@@ -210,24 +210,29 @@ def _choices_value(values: Mapping[str, Any], column: str | Sequence[str] | None
     if column is None or isinstance(column, str):
         value = find_value(values, column)
         return _parse_json(value) if isinstance(value, str) else value
-    options = {name: find_value(values, name) for name in column}
-    given = {name: option for name, option in options.items() if option is not None}
-    return given or None
+    return {name: find_value(values, name) for name in column}
 
 
 def _read_tests(value: Any, entry_point: str | None) -> tuple[str, ...] | Fault | None:
     if isinstance(value, str):
         value = _parse_json(value) or None
-    if value is None or value == []:
+    if value is None or _is_blank(value):
         return None
     try:
-        return tuple(call_check(write_tests(value), entry_point))
+        tests = write_tests(value)
+        return tuple(call_check(tests, entry_point)) if tests else None
     except (ValueError, RecursionError) as error:
         return Fault(
             "bad_tests",
             f"found {describe_value(value)}: {error}; expected asserts or cases (docs/seeds.md), "
             "or the part that has them by a dotted path such as `tests.functional`",
         )
+
+
+def _is_blank(tests: Any) -> bool:
+    """Tell tests that say nothing: no text, or a list of none."""
+    listed = tests if isinstance(tests, list | tuple) else [tests]
+    return all(isinstance(test, str) and not test.strip() for test in listed)
 
 
 def _parse_json(text: str) -> Any:
@@ -238,6 +243,14 @@ def _parse_json(text: str) -> Any:
         return json.loads(text)
     except (ValueError, RecursionError):
         return text
+
+
+def _read_licence(values: Mapping[str, Any], column: str | None) -> str | None:
+    """Return the licence of a row; a list of them, as data sets' cards have it, as one text."""
+    value = find_value(values, column)
+    if isinstance(value, list | tuple) and all(isinstance(name, str) for name in value):
+        return normalise(", ".join(value)) or None
+    return read_text(values, column)
 
 
 def _read_long(values: Mapping[str, Any], column: str | None) -> str | None:

@@ -8,6 +8,7 @@ A stray quote is found out and costs its own line, not the rest of the file.
 """
 
 import csv
+import json
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -23,6 +24,8 @@ from tasks.ingest.rows import LINE_LIMIT, RAW_LIMIT, Fault, RawRow
 from tasks.recipe import Delimited
 
 _BATCH_ROWS = 1_000
+# A text that is not UTF-8, a time that Python has no word for.
+_UNREADABLE = (ValueError, OverflowError)
 _MEND = 'if quotes are ordinary characters in this file, set `csv: {quote: ""}`'
 
 
@@ -48,11 +51,17 @@ def _read_header(records: Iterator[_Record], file: File) -> list[str]:
     names = [name.strip() for name in cells]
     if problem or not any(names):
         raise InputError(f"{file.uri}: the header row cannot be read: {problem or 'it is blank'}")
-    if repeated := sorted({name for name in names if name and names.count(name) > 1}):
-        raise InputError(
-            f"{file.uri}: two columns are called {repeated[0]!r}; rename one of them in the file"
-        )
+    if repeated := _find_repeated(names):
+        raise InputError(f"{file.uri}: {_describe_repeated(repeated)}")
     return names
+
+
+def _find_repeated(names: Sequence[str]) -> str | None:
+    return min((name for name in names if name and names.count(name) > 1), default=None)
+
+
+def _describe_repeated(name: str) -> str:
+    return f"two columns are called {name!r}; rename one of them in the file"
 
 
 def _read_records(lines: Iterator[Line], file: File, settings: Delimited) -> Iterator[_Record]:
@@ -138,11 +147,60 @@ def read_parquet(path: Path, file: File, wanted: Sequence[str] | None = None) ->
         with opened:
             names = opened.schema_arrow.names
             needed = [name for name in names if wanted is None or _is_needed(name, wanted)]
+            if wanted is not None and (repeated := _find_repeated(needed)):
+                raise InputError(f"{file.uri}: {_describe_repeated(repeated)}")
             # Without any column no row would come; the first one tells how many there are.
-            batches = opened.iter_batches(_BATCH_ROWS, columns=needed or names[:1])
-            rows = (row for batch in batches for row in batch.to_pylist())
-            for number, values in enumerate(rows, 1):
-                yield RawRow(file.uri, number, values)
+            number = 1
+            for batch in opened.iter_batches(_BATCH_ROWS, columns=needed or names[:1]):
+                yield from _read_batch(file, number, _write_floats(batch))
+                number += batch.num_rows
+
+
+def _write_floats(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows with single floats as the doubles that are written alike.
+
+    0.1 in four bytes is 0.10000000149011612 in eight, and that is nobody's answer.
+    """
+    for at, field in enumerate(batch.schema):
+        if pa.types.is_float32(field.type):
+            written = batch.column(at).cast(pa.string()).cast(pa.float64())
+            batch = batch.set_column(at, field.name, written)
+    return batch
+
+
+def _read_batch(file: File, number: int, batch: pa.RecordBatch) -> Iterator[RawRow]:
+    """Yield the rows of a batch, the first of them `number`; one by one where a value is none."""
+    try:
+        rows = batch.to_pylist()
+    except _UNREADABLE:
+        for at in range(batch.num_rows):
+            yield _read_alone(file, number + at, batch.slice(at, 1))
+        return
+    for at, values in enumerate(rows):
+        yield RawRow(file.uri, number + at, values)
+
+
+def _read_alone(file: File, number: int, row: pa.RecordBatch) -> RawRow:
+    """Return the one row of a batch, or what is wrong with the first column that cannot be read."""
+    values: dict[str, Any] = {}
+    fault: Fault | None = None
+    for name, column in zip(row.schema.names, row.columns, strict=True):
+        try:
+            values[name] = column[0].as_py()
+        except _UNREADABLE as error:
+            fault = fault or _describe_cell(name, column.type, error)
+    if fault is None:
+        return RawRow(file.uri, number, values)
+    return RawRow(file.uri, number, {}, fault, json.dumps(values, ensure_ascii=False, default=str))
+
+
+def _describe_cell(name: str, kind: pa.DataType, error: Exception) -> Fault:
+    mend = "write the file again from its source"
+    if isinstance(error, UnicodeDecodeError):
+        byte = f"byte {error.start + 1} (0x{error.object[error.start]:02x})"
+        return Fault("bad_encoding", f"{byte} of `{name}` is not UTF-8; {mend}")
+    expected = f"expected a {kind} in `{name}` that can be read"
+    return Fault("bad_value", f"{expected}: {error}; {mend}, or map another column")
 
 
 def _is_needed(name: str, wanted: Sequence[str]) -> bool:

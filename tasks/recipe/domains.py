@@ -72,6 +72,9 @@ class Rubric(Section):
         names = [*self.labels, *self.scores, *self.flags]
         if repeated := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(f"{repeated[0]!r} is named twice among labels, scores and flags")
+        for name, kinds in self.labels.items():
+            if len(set(kinds)) < max(2, len(kinds)):
+                raise ValueError(f"labels.{name}: expected two kinds or more, each named once")
         for name, score in self.least.items():
             if name not in self.scores:
                 raise ValueError(f"least.{name}: there is no such score")
@@ -139,6 +142,10 @@ class DomainSettings(Section):
             rubric = self.rubrics.get(self.keyless)
             if rubric is None or rubric.rates != "response":
                 raise ValueError(f"keyless: {self.keyless!r} is no rubric that rates responses")
+            if not rubric.objects():
+                raise ValueError(
+                    "keyless: this rubric accepts everything; give it `flags` or `least`"
+                )
             if rubric.share < 1:
                 raise ValueError("keyless: this rubric has to rate every response (share: 1)")
         return self

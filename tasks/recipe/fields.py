@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
+from tasks.identity import normalise
+
 Role = Literal[
     "router", "rewriter", "reference", "confirmer", "student", "teacher", "judge", "embedder"
 ]
@@ -24,7 +26,15 @@ def _check_name(name: str) -> str:
     return name
 
 
+def _check_domain(domain: str) -> str:
+    stored = normalise(domain).lower()
+    if not stored or domain != stored:
+        raise ValueError(f"the store has domains in lower case; write `{stored or 'math'}`")
+    return domain
+
+
 Name = Annotated[str, AfterValidator(_check_name)]
+Domain = Annotated[str, AfterValidator(_check_domain)]
 Share = Annotated[float, Field(ge=0, le=1)]
 RecipeFile = Annotated[
     Path,

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from tasks.errors import RecipeError
 from tasks.recipe.domains import DomainSettings
-from tasks.recipe.fields import URI
+from tasks.recipe.fields import URI, Domain
 from tasks.recipe.text import check_values, describe_faults, read_declared
 
 _LONGEST_GUIDELINES = 100_000
@@ -21,7 +21,7 @@ _LONGEST_GUIDELINES = 100_000
 class _Pack(DomainSettings):
     """A pack's file: the domain and what is particular to it."""
 
-    domain: str
+    domain: Domain
 
 
 def put_packs(declared: dict[str, Any], folder: Path) -> None:
@@ -33,7 +33,10 @@ def put_packs(declared: dict[str, Any], folder: Path) -> None:
     packs = declared.pop("packs", None) or []
     if not isinstance(domains, dict) or not isinstance(packs, list):
         raise RecipeError("packs is a list of files, domains a mapping of settings by domain")
-    domains = {name: _with_guidelines(own, folder, name) for name, own in domains.items()}
+    domains = {
+        name: _with_guidelines(own, folder, f"domains.{name}.guidelines")
+        for name, own in domains.items()
+    }
     read: set[str] = set()
     for file in packs:
         if not isinstance(file, str):
@@ -61,26 +64,27 @@ def _read_pack(file: Path) -> tuple[str, dict[str, Any]]:
     except ValueError as error:
         raise RecipeError(f"{file}: {error}") from None
     settings.pop("domain")
-    return pack.domain, _with_guidelines(settings, file.parent, None)
+    return pack.domain, _with_guidelines(settings, file.parent, f"{file}: guidelines")
 
 
-def _with_guidelines(settings: Any, folder: Path, domain: str | None) -> Any:
+def _with_guidelines(settings: Any, folder: Path, where: str) -> Any:
     """Return a domain's settings with the text of its guidelines instead of their file."""
     name = settings.get("guidelines") if isinstance(settings, dict) else None
     if not isinstance(name, str):
         return settings
     file = folder / name
-    where = f"domains.{domain}.guidelines: " if domain else "guidelines: "
     if URI.match(name) or "\n" in name:
-        raise RecipeError(f"{where}expected the path of a text file beside the recipe or pack")
+        raise RecipeError(f"{where}: expected the path of a text file beside the recipe or pack")
+    if not file.is_file():
+        raise RecipeError(f"{where}: {file}: there is no such file; write it, or name another one")
     try:
         with file.open(encoding="utf-8-sig") as opened:
             text = opened.read(_LONGEST_GUIDELINES + 1).strip()
     except (OSError, UnicodeDecodeError, ValueError) as error:
-        raise RecipeError(f"{where}{file}: cannot be read as UTF-8 text: {error}") from None
+        raise RecipeError(f"{where}: {file}: cannot be read as UTF-8 text: {error}") from None
     if not text or len(text) > _LONGEST_GUIDELINES:
         raise RecipeError(
-            f"{where}{file}: expected a text of 1 to {_LONGEST_GUIDELINES:,} characters"
+            f"{where}: {file}: expected a text of 1 to {_LONGEST_GUIDELINES:,} characters"
         )
     return {**settings, "guidelines": text}
 

@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 
 from tasks.identity import content_id, settings_digest
 from tasks.recipe.domains import DomainSettings
-from tasks.recipe.fields import Name, Section
+from tasks.recipe.fields import Domain, Name, Section
 from tasks.recipe.models import Budget, Models, SimulatorSettings
 from tasks.recipe.policies import PRESETS
 from tasks.recipe.select import SelectSettings
@@ -45,7 +45,7 @@ class Recipe(Section):
         default=(),
         description="Files of domains' settings, e.g. packs/safety.yaml; read with the recipe.",
     )
-    domains: dict[str, DomainSettings] = Field(
+    domains: dict[Domain, DomainSettings] = Field(
         default_factory=dict, description="What is particular to a domain; goes before its pack."
     )
     rewrite: RewriteSettings = RewriteSettings()

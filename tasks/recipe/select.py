@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import Field, model_validator
 
-from tasks.recipe.fields import AnswerType, Name, Section, Share
+from tasks.recipe.fields import AnswerType, Domain, Name, Section, Share
 from tasks.recipe.overlap import ContaminationSettings, DuplicateSettings
 from tasks.recipe.policies import PRESETS
 
@@ -69,7 +69,7 @@ class SelectSettings(Section):
     contamination: ContaminationSettings = ContaminationSettings()
     licences: LicenceSettings = LicenceSettings()
     band: Band = Band()
-    domains: dict[str, Band] = Field(
+    domains: dict[Domain, Band] = Field(
         default_factory=dict, description="A band of its own for a domain, instead of `band`."
     )
     min_samples: int = Field(
@@ -104,10 +104,10 @@ class SelectSettings(Section):
     easy_share: Share = Field(
         default=0, description="At most this share of a domain may be prompts above the band."
     )
-    targets: dict[str, int] = Field(
+    targets: dict[Domain, int] = Field(
         default_factory=dict, description="At most so many prompts of a domain."
     )
-    mixture: dict[str, Share] = Field(
+    mixture: dict[Domain, Share] = Field(
         default_factory=dict,
         description="The share of each domain in the release, summing to 1; empty keeps all.",
     )
@@ -122,7 +122,7 @@ class SelectSettings(Section):
         default=0,
         description="At least this share of what a domain keeps are seeds, not rewrites.",
     )
-    freeze: tuple[str, ...] = Field(
+    freeze: tuple[Domain, ...] = Field(
         default=(),
         description=(
             "Domains whose rows stay as the newest release has them: nothing more is asked or "

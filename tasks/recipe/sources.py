@@ -69,6 +69,13 @@ class Constants(Section):
     answer_type: AnswerType | None = None
 
 
+def _check_header(header: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    names = [name for name in header or () if name]
+    if repeated := sorted(name for name in set(names) if names.count(name) > 1):
+        raise ValueError(f"two columns are called {repeated[0]!r}; give each a name of its own")
+    return header
+
+
 class Delimited(Section):
     """How a CSV or TSV file is written, where it differs from the usual."""
 
@@ -81,9 +88,17 @@ class Delimited(Section):
         max_length=1,
         description="Comma for CSV, tab for TSV if absent.",
     )
-    header: tuple[str, ...] | None = Field(
+    header: Annotated[tuple[str, ...] | None, AfterValidator(_check_header)] = Field(
         default=None, description="Names of the columns of a file without a header row."
     )
+
+    @model_validator(mode="after")
+    def _check_signs(self) -> Self:
+        if self.quote and self.quote == self.delimiter:
+            raise ValueError(f"`quote` and `delimiter` are both {self.quote!r}; they must differ")
+        if "\n" in (self.quote, self.delimiter) or "\r" in (self.quote, self.delimiter):
+            raise ValueError("a line's end can be neither `quote` nor `delimiter`")
+        return self
 
 
 class SeedSource(Section):

@@ -4,7 +4,7 @@ from typing import Annotated, Literal, Self, get_args
 
 from pydantic import Field, model_validator
 
-from tasks.recipe.fields import Section, Share
+from tasks.recipe.fields import Domain, Section, Share
 from tasks.recipe.targets import PublishTarget
 
 Phase = Literal["explore", "scale"]
@@ -241,7 +241,7 @@ class WeightSettings(Section):
     Fewer of a domain is the mixture's business (`select.mixture`).
     """
 
-    domains: dict[str, Epochs] = Field(default_factory=dict)
+    domains: dict[Domain, Epochs] = Field(default_factory=dict)
     sources: dict[str, Epochs] = Field(
         default_factory=dict, description="Times the domain's; the largest, if a pair has several."
     )

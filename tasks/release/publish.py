@@ -155,10 +155,10 @@ def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Publis
         docs = staging / DATA_DOCS
         gate = pass_gate(store, recipe, staged.gated, release_id, run_id, known=found, docs=docs)
     if not found:
-        if staged.gated != staging:
-            shutil.rmtree(staged.gated)  # It was there for the gate only.
         _write_json(staging / GATE, gate)
         (staging / REPORT).write_text(write_report(story, gate, DATA_DOCS), encoding="utf-8")
+        if staged.gated != staging:
+            shutil.rmtree(staged.gated)  # It was there for the gate, and for what the report shows.
         origin = describe_origin(recipe, facts, release_id, staging, run_id=run_id, version=version)
         (staging / ORIGIN).write_bytes(origin)
         _make_visible(staging, target)

@@ -8,18 +8,25 @@ import polars as pl
 
 from tasks.recipe import LicenceSettings
 
+_NAMES = pl.List(pl.String)
+
 
 def find_refused(licences: pl.Expr, settings: LicenceSettings) -> pl.Expr:
     """Return the first licence of a list that is refused or not allowed, else null.
 
     A seed that came with several licences needs every one of them: nobody knows which set copied
-    from which. A seed without any source has the licence `unknown`.
+    from which. A source may name several itself, with commas between them. A seed without any
+    source has the licence `unknown`.
     """
     if not settings.allow and not settings.refuse:
         return pl.lit(None, dtype=pl.String)
     name = pl.element().str.strip_chars().str.to_lowercase()
-    forbidden = name.is_in([refused.strip().lower() for refused in settings.refuse])
+    parts = name.str.replace_all(r"\s*,\s*", ",").str.split(",")
+    refused = pl.lit([licence.strip().lower() for licence in settings.refuse], _NAMES)
+    forbidden = name.is_in(refused) | (parts.list.set_intersection(refused).list.len() > 0)
     if settings.allow:
-        forbidden = forbidden | ~name.is_in([allowed.strip().lower() for allowed in settings.allow])
+        allowed = pl.lit([licence.strip().lower() for licence in settings.allow], _NAMES)
+        missing = parts.list.set_difference(allowed).list.len() > 0
+        forbidden = forbidden | (missing & ~name.is_in(allowed))
     known = licences.fill_null(pl.lit(["unknown"]))
     return known.list.eval(pl.element().filter(forbidden)).list.first()
