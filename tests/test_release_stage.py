@@ -106,6 +106,24 @@ def test_where_reasoning_goes(store: Store, make_recipe: MakeRecipe, tmp_path: P
     assert said("field") == {"thought": ("It is 4.", "hm"), "blank": bare, "none": bare}
 
 
+def test_a_line_of_code_keeps_its_indentation(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    body = "    total = sum(items)\n    return total"
+    said = {
+        "code": f"\n  \n{body}\n\n",
+        "space": " It is 4.\n",
+        "tab": "\tx = 4",
+        "bare": "It is 4.",
+    }
+    prompts = [
+        taught(name, teacher=((text, "correct"),), reasoning=None) for name, text in said.items()
+    ]
+    _, pairs = stage(store, make_recipe(models=MODELS), tmp_path / "out", prompts)
+    answers = {pair["prompt_id"]: pair["messages"][-1]["content"] for pair in pairs}
+    assert [answers[identify(name)] for name in said] == [body, "It is 4.", "\tx = 4", "It is 4."]
+
+
 def test_options_and_the_system_prompt_are_part_of_the_messages(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

@@ -86,7 +86,9 @@ def shape_pairs(pairs: pl.DataFrame, name: str, settings: ReleaseSettings) -> pl
 
 def read_answer(content: str, reasoning: str, settings: ReleaseSettings) -> tuple[pl.Expr, pl.Expr]:
     """Return the answer to release, of two columns, and the reasoning behind it."""
-    answer = pl.col(content).str.strip_chars()
+    # A first line that is indented is code that goes on; a single space is a model's habit.
+    begun = pl.col(content).str.replace(r"^(?:[^\S\n]*\n)+", "").str.replace(r"^ (\S)", "${1}")
+    answer = begun.str.strip_chars_end()
     thought = pl.col(reasoning).str.strip_chars().replace("", None)
     if settings.reasoning == "think":
         thinking = pl.format("<think>\n{}\n</think>\n\n{}", thought, answer)
