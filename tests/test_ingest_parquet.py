@@ -1,5 +1,6 @@
 """Parquet as it comes: values that no Python value stands for, names that stand for two columns."""
 
+from datetime import date
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,12 @@ def declared_as_text(*values: bytes) -> pa.Array:
             "byte 1 (0xff) of `source` is not UTF-8",
         ),
         (
+            "prompt",
+            pa.array([b"a", b"caf\xe9", b"c"]),
+            "bad_encoding",
+            "byte 4 (0xe9) of `prompt` is not UTF-8",
+        ),
+        (
             "answer",
             pa.array([None, 10**14, None], pa.timestamp("s")),
             "bad_value",
@@ -76,6 +83,19 @@ def test_a_number_in_four_bytes_is_written_as_it_was_meant(
     load(store, make_recipe, tmp_path / "s.parquet", table)
     found = store.sql("select answer from prompts order by text")["answer"].to_list()
     assert found == ["0.1", "1e+20", "72", None, None]
+
+
+def test_a_day_is_written_out_and_bytes_that_are_text_are_read(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    columns = {
+        "prompt": pa.array([b"When?", "Où ?".encode()], pa.large_binary()),
+        "answer": pa.array([date(2024, 5, 1), None], pa.date32()),
+        "answer_type": pa.array(["date", None]),
+    }
+    load(store, make_recipe, tmp_path / "s.parquet", pa.table(columns))
+    found = store.sql("select text, answer from prompts order by text").rows()
+    assert found == [("Où ?", None), ("When?", "2024-05-01")]
 
 
 def test_decimals_are_numbers_wherever_one_may_stand(

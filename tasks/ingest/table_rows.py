@@ -152,19 +152,27 @@ def read_parquet(path: Path, file: File, wanted: Sequence[str] | None = None) ->
             # Without any column no row would come; the first one tells how many there are.
             number = 1
             for batch in opened.iter_batches(_BATCH_ROWS, columns=needed or names[:1]):
-                yield from _read_batch(file, number, _write_floats(batch))
+                yield from _read_batch(file, number, _as_written(batch))
                 number += batch.num_rows
 
 
-def _write_floats(batch: pa.RecordBatch) -> pa.RecordBatch:
-    """Return the rows with single floats as the doubles that are written alike.
+def _as_written(batch: pa.RecordBatch) -> pa.RecordBatch:
+    """Return the rows with values as a person writes them.
 
-    0.1 in four bytes is 0.10000000149011612 in eight, and that is nobody's answer.
+    0.1 in four bytes is 0.10000000149011612 in eight, and that is nobody's answer; a day is
+    2024-05-01; and older writers do not say of bytes that they are text.
     """
-    for at, field in enumerate(batch.schema):
-        if pa.types.is_float32(field.type):
-            written = batch.column(at).cast(pa.string()).cast(pa.float64())
-            batch = batch.set_column(at, field.name, written)
+    for at, (field, column) in enumerate(zip(batch.schema, batch.columns, strict=True)):
+        kind = field.type
+        if pa.types.is_float32(kind):
+            written = column.cast(pa.string()).cast(pa.float64())
+        elif pa.types.is_date(kind):
+            written = column.cast(pa.string())
+        elif pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+            written = column.cast(pa.string(), safe=False)  # What is no UTF-8 costs its own row.
+        else:
+            continue
+        batch = batch.set_column(at, field.name, written)
     return batch
 
 
