@@ -10,7 +10,14 @@ from tasks.assess.verifiers import math
 from tasks.assess.votes import plurality
 
 ACCEPTED_ONCE = [
-    *(("9", r"4 \quad 5"), ("9", "4 5"), ("9", "4(5)"), ("6", "1 2 3"), ("56", "5~6")),
+    *(
+        ("9", r"4 \quad 5"),
+        ("9", "4 5"),
+        ("9", "4(5)"),
+        (r"50\%", r"\$50"),
+        ("6", "1 2 3"),
+        ("56", "5~6"),
+    ),
     *(("-1<x<1", r"\pm 1"), ("1<x<2", r"\{1,2\}"), (r"\{x \mid x \ge 5\}", "5")),
     *((r"\{1,2\}", "(1,2)"), ("(-1,1)", r"\pm 1"), ("(1,2)", "y=1,x=2")),
     *((r"x \equiv 1 \pmod 3", r"x \equiv 2 \pmod 3"), ("1:2:3", r"\frac16")),

@@ -133,6 +133,8 @@ def _compare_numbers(wanted: Number, found: Number) -> Outcome | None:
             return Outcome("wrong", "other_currency")
         wanted, found = _in_whole_money(wanted), _in_whole_money(found)
     if wanted.percent != found.percent:
+        if wanted.currency or found.currency:
+            return Outcome("wrong", "other_unit")
         # `50%` and `0.5` are one only if the key is the percentage; the rest is math-verify's.
         if wanted.percent and wanted.value == found.value * 100:
             return Outcome("correct", "numeric")
