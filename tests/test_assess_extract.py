@@ -44,6 +44,8 @@ from tasks.assess.extract import extract_answer, extract_boxed
         (r'{"answer": "so \\boxed{3}"}', "3"),
         ("<think>The answer is 7.</think>The answer is 8.", "8"),
         ("The answer is 7. Wait, the answer is 8.", "8"),
+        ("The answer is 7. This answer is correct, as was shown.", "7"),
+        ("The answer is 7.\nThe answer is 8. The answer is clear.", "8"),
         ("The answer is 3 + 4 = 7 apples for her and for him.", "7"),
         ("4 and 4.\n<answer> 8 </answer>", "8"),
         ("The answer is 12 (twelve) apples for her and for him.", "12"),

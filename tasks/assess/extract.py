@@ -31,6 +31,10 @@ _STATED = re.compile(
     r")(?P<answer>[^\n]+)",
     re.IGNORECASE,
 )
+_PLAINLY = re.compile(
+    r"[\s*_$(\\\[]{0,9}(?:[-+\u2212]?\.?\d|d?frac|sqrt|pi\b"
+    r"|(?:(?i:option|choice)\s+)?\(?[A-HJ-Z](?=[\s.,;:)*]|$))"
+)
 _MARKED = re.compile(r"^[ \t]{0,9}(?:####|A:)[ \t]{0,9}(?P<answer>[^\n]+)", re.MULTILINE)
 # The form that Minerva's prompts ask for; boxes before it hold steps.
 _FINAL = re.compile(
@@ -271,8 +275,10 @@ def _find_statements(content: str) -> list[re.Match[str]]:
     if "answer" in lowered or "correct" in lowered:
         position = 0
         while match := _STATED.search(content, position):
-            found.append(match)
-            # "The answer is 5. Wait, the answer is 6.": the next sentence may state another.
+            # "The answer is 5. Wait, the answer is 6." states another, "The answer is clear." none.
+            before = content[position : match.start("answer")]
+            if not found or "\n" in before or _PLAINLY.match(match["answer"]):
+                found.append(match)
             position = match.start("answer") + len(_cut_sentence(match["answer"]))
     if "####" in content or "A:" in content:
         found = sorted([*found, *_MARKED.finditer(content)], key=re.Match.end)
