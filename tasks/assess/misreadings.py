@@ -12,6 +12,7 @@ What is decided here is decided by what is written; all else is left alone.
 """
 
 import re
+from functools import lru_cache
 
 from tasks.assess.algebra import read_set, read_value, same_value
 from tasks.assess.extract import strip_wrappers
@@ -75,6 +76,7 @@ def decide_misread(key: str, answer: str) -> Outcome | None:
     return None
 
 
+@lru_cache(maxsize=16_384)
 def stand_side_by_side(text: str) -> bool:
     r"""Tell whether numbers stand beside each other with nothing between: `4 \quad 5`, `1 2 3`.
 
@@ -97,6 +99,7 @@ def leaves_order_open(left: str, right: str) -> bool:
     return any(_find_pair(one) is not None and _is_set(other) for one, other in sides)
 
 
+@lru_cache(maxsize=16_384)
 def _find_pair(text: str) -> re.Match[str] | None:
     return _IN_BRACKETS.fullmatch(normalise_latex(text).replace("\\infty", "0"))
 
@@ -192,6 +195,7 @@ def _order_by_name(text: str) -> str | None:
     return f"({', '.join(value for _, value in sorted(named))})"
 
 
+@lru_cache(maxsize=16_384)
 def _is_set(text: str) -> bool:
     r"""Tell `1, 2`, `\{1, 2\}`, `x=1 \text{ or } x=2` and `\pm 1`."""
     plain = normalise_latex(text)
