@@ -43,6 +43,12 @@ from tasks.assess.extract import extract_answer, extract_boxed
         (r'{"answer": "\sqrt{2}"}', r"\sqrt{2}"),
         (r'{"answer": "so \\boxed{3}"}', "3"),
         ("<think>The answer is 7.</think>The answer is 8.", "8"),
+        ("The answer is 7. Wait, the answer is 8.", "8"),
+        ("The answer is 7. This answer is correct, as was shown.", "7"),
+        ("The answer is 7.\nThe answer is 8. The answer is clear.", "8"),
+        ("The answer is 3 + 4 = 7 apples for her and for him.", "7"),
+        ("4 and 4.\n<answer> 8 </answer>", "8"),
+        ("The answer is 12 (twelve) apples for her and for him.", "12"),
         (
             r"\boxed{255} more. Final Answer: The final answer is $10,455$. I hope it is correct.",
             "10,455",
@@ -71,6 +77,16 @@ def test_the_stated_answer_is_found(content: str, answer: str) -> None:
         '{"answer": {"value": 18}}',
         '{"a": ' * 2_000 + "1" + "}" * 2_000,
         '{"' * 4_000 + "}",
+        r"The answer is 2 \times 10^5 in the notation that is asked for.",
+        r"The answer is 2 \sqrt{3} which is about three point four six.",
+        "The answer is 1 1/2 hours which is the total time taken.",
+        "The answer is 5, 6, and 7 as all of them are solutions.",
+        "The answer is 5 feet 3 inches as the height of the boy.",
+        "The answer is 2:3 which is the ratio of boys to girls.",
+        "The answer is 5 + 3i as the complex root that was wanted.",
+        "The answer is 5 ≤ x which is the set of all the values.",
+        "The answer is 5! which is a factorial of five, you know.",
+        "The answer is 5 out of 8 balls that are in the urn now.",
     ],
 )
 def test_no_number_is_taken_from_a_chain_of_thought(content: str) -> None:
@@ -180,6 +196,8 @@ def test_any_blocks_are_read_without_an_error(text: str, finished: bool) -> None
 def test_a_cut_off_response_answers_only_with_a_closed_box_or_block() -> None:
     assert extract_answer(r"so \boxed{12} and to verify", "number", finished=False) == "12"
     assert extract_answer("The final answer is 12", "number", finished=False) is None
+    assert extract_answer(r"<think>Try \boxed{12}. No,", "number", finished=False) is None
+    assert extract_answer(r"<think>a</think>\boxed{12} is", "number", finished=False) == "12"
     assert extract_answer(r"so \boxed{12", "number", finished=False) is None
     assert extract_answer(r"so \boxed 12", "number", finished=False) is None
     assert extract_answer(r"so \boxed 12 and", "number", finished=False) == "12"

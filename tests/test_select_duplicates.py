@@ -249,6 +249,46 @@ def test_near_duplicates_are_found_numbers_apart_and_settings_apply_anew(store: 
     assert store.sql(TWINS).is_empty()
 
 
+SHEEP = (
+    "A farmer keeps 40 sheep and 3 dogs on the green hills behind his old stone house. Every spring"
+    " he takes the wool to the market in the next town, where a merchant pays a fair price for it. "
+)
+
+
+def test_near_duplicates_have_no_other_answer_if_both_have_one(store: Store) -> None:
+    fill(
+        store,
+        taught("a", text=SHEEP + "Find the largest number of bags.", answer="12"),
+        taught("b", text=SHEEP + "Find the smallest number of bags.", answer="7"),
+        taught("c", text=SHEEP + "Find a number of bags.", answer=None),
+        taught("d", text=SHEEP + "Find the largest count of bags.", answer="12.0"),
+    )
+    find_duplicates(store, MINHASH, RUN)
+    twins = dict(store.sql(TWINS)["prompt_id", "representative_id"].iter_rows())
+    assert twins.get(identify("a"), identify("a")) == twins.get(identify("d"), identify("d"))
+    assert identify("b") not in twins and identify("b") not in {
+        standing for twin, standing in twins.items() if twin != identify("c")
+    }
+    find_duplicates(store, DuplicateSettings(numbers="ignore"), "run-2")
+    assert identify("b") in store.sql(TWINS).to_series().to_list() + list(
+        store.sql(TWINS)["representative_id"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("sixth", "seventh"), ("first", "second"), ("eleventh", "twelfth"), ("zero", "one")],
+)
+def test_ordinals_are_numbers(store: Store, one: str, other: str) -> None:
+    fill(
+        store,
+        taught("one", text=f"{SHEEP}What is the price in the {one} of all these years?"),
+        taught("other", text=f"{SHEEP}What is the price in the {other} of all these years?"),
+    )
+    find_duplicates(store, MINHASH, RUN)
+    assert store.sql(TWINS).is_empty()
+
+
 def test_the_answered_stand_first_then_seeds_then_the_smaller_id() -> None:
     texts = [LONG.format(40, 3), NEAR.format(40, 3), NEAR.format(40, 3) + " Say so."]
     rows = pl.DataFrame(
@@ -272,6 +312,7 @@ def cluster_rows(rows: pl.DataFrame) -> pl.DataFrame:
         "prompt_id",
         (~pl.col("has_answer")).alias("lacks_answer"),
         (pl.col("kind") != "seed").alias("is_rewrite"),
+        pl.lit(None, pl.UInt64).alias("answer_mark"),
     )
     batches = signed.join(flags, on="prompt_id", maintain_order="left").iter_slices(3)
     return cluster(gather_signed(batches, 112), MINHASH)
@@ -304,6 +345,7 @@ def test_clusters_do_not_depend_on_order(seed: int, data: st.DataObject) -> None
             "prompt_id": [f"{number:02d}" for number in range(prompts)],
             "lacks_answer": random.random(prompts) < 0.5,
             "is_rewrite": random.random(prompts) < 0.5,
+            "answer_mark": pl.Series(random.integers(0, 3, size=prompts), dtype=pl.UInt64),
             "numbers": pl.Series(random.integers(0, 2, size=prompts), dtype=pl.UInt64),
             "signature": pl.Series([row.tobytes() for row in signatures], dtype=pl.Binary),
         }
@@ -316,7 +358,6 @@ def test_clusters_do_not_depend_on_order(seed: int, data: st.DataObject) -> None
 
 def test_no_prompts_are_no_duplicates(store: Store) -> None:
     assert find_duplicates(store, MINHASH, RUN) == 0
-    nothing = Signed(
-        pl.Series(dtype=pl.String), np.empty(0, np.uint64), np.empty((0, 112), np.uint8)
-    )
+    hashes = np.empty(0, np.uint64)
+    nothing = Signed(pl.Series(dtype=pl.String), hashes, hashes, np.empty((0, 112), np.uint8))
     assert cluster(nothing, MINHASH).is_empty()

@@ -15,6 +15,7 @@ from tasks.errors import RecipeError
 from tasks.recipe import PRESETS, Recipe, SelectSettings
 from tasks.select.compare import compare_policies, with_policy
 from tasks.select.decide import decide_prompts
+from tasks.select.dropping import rank_open
 from tasks.select.limits import count_anchors
 from tasks.select.names import find_unknown_names
 from tasks.store import Store, close_stores
@@ -42,6 +43,24 @@ def test_a_preset_begins_a_policy_and_what_is_set_beside_it_goes_before() -> Non
     assert (changed.band.low, changed.band.high) == (0.2, 0.9)
     mine = SelectSettings.model_validate({"policy": "mine", "band": {"low": 0.3}})
     assert (mine.band.low, mine.band.high) == (0.3, 0.75)
+
+
+@pytest.mark.parametrize(("low", "high"), [(1 / 3, 2 / 3), (1 / 5, 4 / 5), (3 / 10, 7 / 10)])
+def test_rates_as_far_from_the_middle_are_equals_and_ids_decide(low: float, high: float) -> None:
+    for rates in ([low, high], [high, low]):
+        prompts = pl.DataFrame(
+            {
+                "prompt_id": ["a", "b"],
+                "root_id": ["root", "root"],
+                "kind": ["seed", "seed"],
+                "frozen": [False, False],
+                "pass_rate": rates,
+                "anchor": pl.Series([None, None], dtype=pl.String),
+                "reason": pl.Series([None, None], dtype=pl.String),
+            }
+        )
+        ranks = rank_open(prompts, "root_id", ["distance", "prompt_id"])["rank"]
+        assert ranks.to_list() == [1, 2]
 
 
 def test_names_that_nothing_answers_to_are_told(make_recipe: MakeRecipe) -> None:

@@ -1,8 +1,21 @@
 -- One row per prompt, not withdrawn, with a signature of this kind, and what decides who stands for whom.
+-- The mark is of a short answer, however its number is typed; letters of options and whole texts have none.
 select
     prompts.prompt_id,
     prompts.answer is null as lacks_answer,
     prompts.kind <> 'seed' as is_rewrite,
+    case
+        when prompts.answer is not null and prompts.answer_type not in ('choice', 'code', 'open')
+            then hash(
+                coalesce(
+                    try_cast(replace(prompts.answer, ',', '') as double)::varchar,
+                    regexp_replace(
+                        replace(lower(prompts.answer), '\dfrac', '\frac'),
+                        '[\s$]|\\left|\\right|\\[,;:! ]|\.$', '', 'g'
+                    )
+                )
+            )
+    end as answer_mark,
     signatures.numbers,
     signatures.signature
 from prompts

@@ -4,8 +4,8 @@ r"""Read an answer as exact algebra, where it plainly is some: sums, products, p
     (True, False)
 
 It spares most wrong answers and most other spellings the milliseconds of the symbolic checker.
-What math-verify reads in a way of its own (`2 3`, `5(2)`, `1/2x`, `5m`, `x(x+1)`, capital letters)
-is not read here, but left to it.
+What math-verify reads in a way of its own (`2 3`, `1/2x`, `5m`, `x(x+1)`, capital letters) is not
+read here, but left to it; `5(2)` and `(5)(2)`, which it adds up, are products here.
 """
 
 import re
@@ -13,7 +13,7 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise
 
-from tasks.assess.numbers import read_number
+from tasks.assess.numbers import close_thin_spaces, read_number
 from tasks.assess.polynomials import (
     TooLargeError,
     Value,
@@ -162,7 +162,7 @@ def _normalise(text: str) -> str:
     plain = plain.replace("\\tfrac", "\\frac")
     if len(plain) > 2 and plain[0] == plain[-1] == "$":
         plain = plain[1:-1]
-    return _DEGREES.sub("", _DROPPED.sub("", plain).strip()).strip()
+    return _DEGREES.sub("", _DROPPED.sub("", close_thin_spaces(plain)).strip()).strip()
 
 
 def _compare_sets(left: tuple[Value, ...], right: tuple[Value, ...]) -> bool | None:
@@ -188,11 +188,12 @@ class _Reader:
             if match.lastgroup:
                 self.tokens.append((match.lastgroup, match[match.lastgroup]))
         for (kind, token), (next_kind, next_token) in pairwise(self.tokens):
-            # math-verify adds the numbers of `2 3` and `5(2)`, and calls x of `x(x+1)` a function.
+            # math-verify adds the numbers of `2 3`, and calls x of `x(x+1)` a function. It adds
+            # those of `5(2)` too, which is a product; `0.1(6)` may be a repeating decimal.
             ended = kind in ("number", "letter") or token in (")", "}", "pi")
             if next_kind == "number" and ended:
                 raise UnreadError
-            if next_token == "(" and (kind in ("number", "letter") or token == "pi"):
+            if next_token == "(" and (kind == "letter" or token == "pi" or "." in token):
                 raise UnreadError
         self.place = 0
 
@@ -240,8 +241,7 @@ class _Reader:
             elif kind == "letter" or token in ("sqrt", "pi", "(", "frac"):
                 # `1/2x` is 1/(2x) to math-verify, and `3\frac12` may be a mixed number.
                 factor = self._power()
-                # So may `(2)(3)`, which it adds up.
-                if divided or token == "frac" or (token == "(" and factor.is_constant()):
+                if divided or token == "frac":
                     raise UnreadError
                 total = total * factor
             else:

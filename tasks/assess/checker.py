@@ -24,6 +24,7 @@ _DELIMITED = re.compile(r"(?<!\\)\$|\\boxed|\\\(|\\\[")
 _COMMANDS = re.compile(r"\\[A-Za-z]+(?:\s*\{[A-Za-z ]*\})?")
 _NAME = re.compile(r"\\?[A-Za-z]+(?:_(?:\w|\{[^{}]{1,20}\}))?(?:\([a-z]\))?")
 _WORDS = re.compile(r"[A-Za-z]{2,}")
+_BOTH_SIGNS = re.compile(r"\\(?:pm|mp)(?![A-Za-z])")
 # What loads most of what sympy loads lazily: a sum of fractions took 1.5 s without them, 1.0 after.
 _FIRST = (
     (r"\frac{x}{2}", "$0.5x$"),
@@ -58,7 +59,7 @@ def compare(request: dict[str, Any], library: Any) -> dict[str, Any]:
         for side, parsed in (("key", key), ("answer", answer))
         if all(isinstance(part, str) for part in parsed)
     ]
-    shorter = {side: right_side(request[side]) for side in unread}
+    shorter = {side: spread_signs(right_side(request[side])) for side in unread}
     if any(shorter[side] != request[side] for side in unread):
         return compare({**request, **shorter}, library)
     return {"equal": False, "unread": unread}
@@ -89,6 +90,13 @@ def right_side(text: str) -> str:
     r"""Return what a name is said to be (`I_{\max} = q/2` is `q/2`), else the text itself."""
     name, equals, value = text.strip().strip("$").partition("=")
     return value.strip() if equals and "=" not in value and _NAME.fullmatch(name.strip()) else text
+
+
+def spread_signs(text: str) -> str:
+    r"""Return `\frac{1+x}{2}, \frac{1-x}{2}` for `\frac{1\pm x}{2}`, which is not read as it is."""
+    if len(_BOTH_SIGNS.findall(text)) != 1 or "," in text:
+        return text
+    return ", ".join(_BOTH_SIGNS.sub(sign, text) for sign in "+-")
 
 
 def serve() -> None:

@@ -1,5 +1,5 @@
 r"""Find the answer in a response: the last box, else a closing JSON object with an answer in it,
-else a "final answer" form, else a short last line.
+else `<answer>`, else a "final answer" form, else a short last line.
 
     >>> extract_answer("She earns 9 * 2 = 18.\nFinal answer: \\boxed{18}", "number")
     '18'
@@ -25,16 +25,22 @@ _BETWEEN_BOXES = re.compile(
     r"|\\(?:text|mbox)\s*\{[^{}]{0,40}\}|[A-Za-z](?:_\{?\d\}?)?\s*=)*"
 )
 _STATED = re.compile(
-    r"(?:\bfinal\s+answer[\s*_#]*\n+\s*|\b(?:final\s+answers?|correct\s+(?:answer|option|choice)|answers?)\b"
+    r"(?:\bfinal\s+answer[\s*_#]*\n+\s*|\b(?:final\s+answers?|correct\s+(?:answer|option|choice)"
+    r"|(?<!other )(?<!wrong )(?<!incorrect )answers?)\b"
     r"(?:\s+(?:to|for|of)\b[^\n.:]{0,80}?)?[\s*_]*(?:\bis\b|\bare\b|:|=)[\s*_:]*"
     r")(?P<answer>[^\n]+)",
     re.IGNORECASE,
+)
+_PLAINLY = re.compile(
+    r"[\s*_$(\\\[]{0,9}(?:[-+\u2212]?\.?\d|d?frac|sqrt|pi\b"
+    r"|(?:(?i:option|choice)\s+)?\(?[A-HJ-Z](?=[\s.,;:)*]|$))"
 )
 _MARKED = re.compile(r"^[ \t]{0,9}(?:####|A:)[ \t]{0,9}(?P<answer>[^\n]+)", re.MULTILINE)
 # The form that Minerva's prompts ask for; boxes before it hold steps.
 _FINAL = re.compile(
     r"\bfinal answer is:?\s*(?P<answer>[^\n]{1,200}?)\.?\s*I hope it is correct", re.IGNORECASE
 )
+_TAGGED = re.compile(r"<answer>\s*(?P<answer>[^<]{1,400}?)\s*</answer>", re.IGNORECASE)
 # A display formula written over several lines is read as one.
 _FLATTENED = re.compile(r"(\\\[|\$\$)[ \t]{0,9}\n\s{0,9}|\n[ \t]{0,9}(\\\]|\$\$)")
 _NUMBER = (
@@ -53,8 +59,15 @@ _SCALE_AFTER = re.compile(
     r"|squared|cubed|factorial)\b)+",
     re.IGNORECASE,
 )
+# What a sentence computes before it says what it comes to: `3 + 4 = 7 apples`.
+_COMPUTED = re.compile(r"[-+*/\u00d7\u00b7\u00f7(){}$\d.,\s]{1,80}\d[)\s]*=\s*(?=[-$]?\d)")
 _MORE_AFTER = re.compile(
-    rf"\s*[-\u2013]\s*\d|\s+(?:[A-Za-z]+\s+)?(?:(?:more|less|fewer|greater)\s+than|{TO}|or|and)\s+"
+    # What goes on with a sign, another number or a second unit is more than its first number.
+    rf"\s*[-\u2013:,;]\s*(?:(?:and|or)\s+)?\$?\d|\s+\d|!\s+[a-z]|\s+[xX]\s*\d"
+    r"|\s*[+*/^<>\u2264\u2265\u2260\u2248\u00b1\u00d7\u00b7\u00f7\u221a\u03c0]|\s+-\s*[(\\]"
+    r"|\s*\\(?!text|mathrm|mbox|quad|qquad|[%,;:! )\]])|\s+[A-Za-z]+,?\s+(?:and\s+)?\d"
+    r"|\s+(?:over|divided|multiplied|raised|mod(?:ulo)?|out\s+of|in\s+\d)\b|,?\s+or\b"
+    rf"|\s+(?:[A-Za-z]+\s+)?(?:(?:more|less|fewer|greater)\s+than|{TO}|or|and)\s+"
     rf"(?:[$\d]|(?:{NUMBER_WORDS}|more|less|fewer)\b)"
     rf"|\s+(?:{TO}|or|plus|minus|times|(?:more|less|fewer|greater)\s+than|below\s+zero"
     r"|and\s+(?:a|an|one|two|three|half))\b",
@@ -90,6 +103,7 @@ _BLOCK = re.compile(
     re.MULTILINE | re.DOTALL,
 )
 _OPENING = re.compile(r"^[\[{]", re.MULTILINE)
+_OPENING_SOMEWHERE = re.compile(r"(?<!\S)[\[{]")
 _JSON_STARTS = ("{", "[")
 _OBJECT = re.compile(r"\{\s{0,40}\"")
 _MOST_OBJECTS = 32
@@ -116,14 +130,16 @@ def extract_answer(
     block counts there, since anything else may be half an answer. `open` answers are never found.
     `names` are those that the tests of code use.
     """
-    if answer_type == "code":
-        return extract_code(content, finished=finished, names=names)
     if answer_type == "open":
         return None
-    if answer_type == "json":
-        return extract_json(content, finished=finished)
     _, _, after = content.rpartition("</think>")
     content = after if after.strip() else content
+    if not finished and content.rfind("<think>") > content.rfind("</think>"):
+        return None  # Cut off while it thought: what it tried there is no answer yet.
+    if answer_type == "code":
+        return extract_code(content, finished=finished, names=names)
+    if answer_type == "json":
+        return extract_json(content, finished=finished)
     boxed = extract_boxed(content, finished=finished)
     content = content[-LONGEST_TAIL:]
     if "$$" in content or "\\[" in content or "\\]" in content:
@@ -135,6 +151,9 @@ def extract_answer(
     if not finished:
         return None
     if said := _find_field(content):
+        return _tidy_choice(said) if answer_type == "choice" else _tidy(said)
+    if tagged := list(_TAGGED.finditer(content)):
+        said = tagged[-1]["answer"]
         return _tidy_choice(said) if answer_type == "choice" else _tidy(said)
     if answer_type == "choice":
         return _find_choice(content)
@@ -170,8 +189,8 @@ def extract_code(
 def extract_json(content: str, *, finished: bool = True) -> str | None:
     """Return the last closed block that is JSON's or nobody's, else a box, else all or the end.
 
-    The end is what begins with a line that opens an object or an array. Whether it is JSON is for
-    the verifier to say.
+    The end is the first object or array that goes to the end, else what begins with the last line
+    that opens one. Whether it is JSON is for the verifier to say.
     """
     blocks = [
         block["body"]
@@ -184,11 +203,14 @@ def extract_json(content: str, *, finished: bool = True) -> str | None:
         return boxed
     if not finished:
         return None
-    openings = [match for match in _OPENING.finditer(content)]
-    if content.lstrip()[:1] in _JSON_STARTS or not openings:
-        bare = content.strip()
-        return bare if bare[:1] in _JSON_STARTS or _SCALAR.fullmatch(bare) else None
-    return content[openings[-1].start() :].strip()
+    bare = content.strip()
+    if bare[:1] in _JSON_STARTS or _SCALAR.fullmatch(bare):
+        return bare
+    for opening in itertools.islice(_OPENING_SOMEWHERE.finditer(bare), _MOST_OBJECTS):
+        if _is_json(bare[opening.start() :]):
+            return bare[opening.start() :]
+    openings = [match for match in _OPENING.finditer(bare)]
+    return bare[openings[-1].start() :] if openings else None
 
 
 def measure_depth(text: str) -> int:
@@ -251,7 +273,13 @@ def _find_statements(content: str) -> list[re.Match[str]]:
     found: list[re.Match[str]] = []
     lowered = content.lower()
     if "answer" in lowered or "correct" in lowered:
-        found = list(_STATED.finditer(content))
+        position = 0
+        while match := _STATED.search(content, position):
+            # "The answer is 5. Wait, the answer is 6." states another, "The answer is clear." none.
+            before = content[position : match.start("answer")]
+            if not found or "\n" in before or _PLAINLY.match(match["answer"]):
+                found.append(match)
+            position = match.start("answer") + len(_cut_sentence(match["answer"]))
     if "####" in content or "A:" in content:
         found = sorted([*found, *_MARKED.finditer(content)], key=re.Match.end)
     return found[::-1]
@@ -263,6 +291,8 @@ def _find_stated(content: str, answer_type: str) -> str | None:
         stated = _tidy(_cut_sentence(match["answer"]))
         if not stated:
             continue
+        if answer_type == "number" and len(_PROSE_WORD.findall(stated)) > 3:
+            stated = _COMPUTED.sub("", stated, 1)
         if answer_type == "number" and (number := _LEADING_NUMBER.match(stated)):
             if len(_PROSE_WORD.findall(stated[number.end() :])) <= 3:
                 return stated
@@ -343,6 +373,14 @@ def _tidy(text: str) -> str:
         if "\\)" not in inner and "\\]" not in inner:
             text = inner.strip()
     return _FORMULA_STOP.sub("", text).strip() if text.endswith(".") else text
+
+
+def _is_json(text: str) -> bool:
+    try:
+        orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return False
+    return True
 
 
 def _is_program(text: str) -> bool:

@@ -11,6 +11,7 @@ below its false positives or above its recall counts as a rate of 0 or 1.
 """
 
 from collections.abc import Sequence
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +23,7 @@ TAIL = 0.025
 FAULTLESS = VerifierError()
 Floats = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64] | Sequence[int]
+Rate = TypeVar("Rate", float, npt.NDArray[np.float64])
 
 
 def probability_in_band(
@@ -38,7 +40,7 @@ def probability_in_band(
     return np.clip(1 - below - above, 0, 1)
 
 
-def observe(rate: float, error: VerifierError) -> float:
+def observe(rate: Rate, error: VerifierError) -> Rate:
     """Return the rate that a verifier shows for a true one."""
     return error.false_positive + rate * (error.recall - error.false_positive)
 

@@ -39,6 +39,8 @@ _CURRENCY = re.compile(
     r"[-+]?\s*(?:US)?(?P<sign>\\\$|\$(?!.*\$)|[€£¥]|\\(?:euro|pounds)(?![A-Za-z]))"
 )
 _DROPPED = re.compile(r"\\(?:left|right|displaystyle|,|!|;|:| )|~")
+_THIN_SPACES = re.compile(r"(?:\\[,;: ]|~)+")
+_SPACED_DIGITS = re.compile(r"\d[\d.]*(?:(?:\\[,;: ]|~)+\d[\d.]*)+")
 _DECIMAL = r"(?:[1-9]\d{0,2}(?:,\d{3})+|[1-9]\d{0,2}(?: \d{3})+|\d+)(?:\.\d*)?|\.\d+"
 _PLAIN = re.compile(rf"(?P<sign>[-+]?)\s*(?:{_DECIMAL})")
 _SCIENTIFIC = re.compile(r"[-+]?\d+(?:\.\d+)?[eE][-+]?\d{1,3}")
@@ -141,9 +143,24 @@ def normalise_latex(text: str) -> str:
     plain = plain.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac")
     plain = plain.replace("\\varnothing", "\\emptyset")
     plain = plain.replace("\\$", "").strip("$").replace("^{\\circ}", "").replace("^\\circ", "")
-    plain = _DROPPED.sub("", strip_wrappers(plain)).strip()
+    plain = _DROPPED.sub("", close_thin_spaces(strip_wrappers(plain))).strip()
     plain = plain.lstrip("€£¥$").strip()
     return re.sub(r"\s+", " ", re.sub(r"(?<=[^.])\.$", "", plain)).strip()
+
+
+def close_thin_spaces(text: str) -> str:
+    r"""Take thin spaces out of numbers in groups of three: `4\,5` are two numbers, `4\,500` is one.
+
+    Behind a decimal point, as in `6.626\,070\,15`, the last group may be shorter.
+    """
+    return _SPACED_DIGITS.sub(_close_thin_spaces, text)
+
+
+def _close_thin_spaces(match: re.Match[str]) -> str:
+    first, *rest = _THIN_SPACES.split(match[0])
+    wholes = [group.partition(".")[0] for group in rest]
+    grouped = all(len(whole) == 3 for whole in (wholes[:-1] if "." in first else wholes))
+    return ("" if grouped else " ").join((first, *rest))
 
 
 def squeeze(text: str) -> str:

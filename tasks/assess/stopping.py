@@ -16,7 +16,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import bdtr, betaln, gammaln
 
-from tasks.assess.membership import FAULTLESS, Floats, correct_rates, probability_in_band
+from tasks.assess.membership import (
+    FAULTLESS,
+    Floats,
+    correct_rates,
+    observe,
+    probability_in_band,
+)
 from tasks.errors import RecipeError
 from tasks.recipe import AdaptiveReference, AdaptiveStudent, Recipe, VerifierError
 
@@ -25,6 +31,7 @@ _PRIOR = 0.5  # Jeffreys'
 _DEAREST = 0.05  # No sample of a reachable plan is dearer, in shares of misjudged prompts.
 _HALVINGS = 30
 _GRAIN = 1_000  # An error that is the least there is, is rounded up to a thousandth.
+_NODES = 16_384  # True rates that stand for the pool where a verifier errs.
 _MOST_OFFERED = (32, 48, 64, 96, 128, 192, 256)
 Flags = npt.NDArray[np.bool_]
 
@@ -191,7 +198,7 @@ def _evaluate(edges: Edges, settings: AdaptiveStudent, price: float) -> Stopping
     kept: dict[int, Floats] = {}
     for decided in range(most, -1, -1):
         correct = np.arange(decided + 1)
-        inside = probability_in_band(correct, decided - correct, edges.low, edges.high, edges.error)
+        inside = _inside(decided, edges)
         rate = correct_rates(correct / max(decided, 1), edges.error)
         shown = (edges.low <= rate) & (rate <= edges.high)
         losses[decided] = loss = np.where(shown, 1 - inside, inside)
@@ -202,12 +209,12 @@ def _evaluate(edges: Edges, settings: AdaptiveStudent, price: float) -> Stopping
         if more == 0:
             value[decided], settled[decided] = loss, np.ones(decided + 1, dtype=bool)
             continue
-        chances = _chances(decided, more)
+        chances = _chances(decided, more, edges.error)
         reached = value[decided + more][correct[:, None] + np.arange(more + 1)]
         going_on = price * more + (chances * reached).sum(axis=1)
         settled[decided] = (loss <= going_on) & (decided >= settings.start)
         value[decided] = np.where(settled[decided], loss, going_on)
-    return _walk(settings, settled, losses, kept)
+    return _walk(settings, settled, losses, kept, edges.error)
 
 
 def _walk(
@@ -215,10 +222,11 @@ def _walk(
     settled: Mapping[int, Flags],
     losses: Mapping[int, Floats],
     kept: Mapping[int, Floats],
+    verifier: VerifierError = FAULTLESS,
 ) -> StoppingPlan:
     """Return the rule with its exact error and cost, from the first look to the last."""
     decided, error, samples, in_band = settings.start, 0.0, 0.0, 0.0
-    present = _chances(0, decided)[0]
+    present = _chances(0, decided, verifier)[0]
     while True:
         ending = present * settled[decided]
         error += float(ending @ losses[decided])
@@ -227,7 +235,7 @@ def _walk(
         more = min(settings.step, settings.most - decided)
         if more == 0:
             return StoppingPlan(settled, error, samples, in_band)
-        staying = (present - ending)[:, None] * _chances(decided, more)
+        staying = (present - ending)[:, None] * _chances(decided, more, verifier)
         present = np.zeros(decided + more + 1)
         for added in range(more + 1):
             present[added : added + decided + 1] += staying[:, added]
@@ -235,11 +243,52 @@ def _walk(
 
 
 @lru_cache(maxsize=4096)
-def _chances(decided: int, more: int) -> Floats:
+def _chances(decided: int, more: int, verifier: VerifierError = FAULTLESS) -> Floats:
     """Return P(so many of `more` samples are correct), a row for each number of correct ones."""
-    a = np.arange(decided + 1)[:, None] + _PRIOR
-    b = decided - np.arange(decided + 1)[:, None] + _PRIOR
     right = np.arange(more + 1)
     ways = gammaln(more + 1) - gammaln(right + 1) - gammaln(more - right + 1)
-    chances: Floats = np.exp(ways + betaln(a + right, b + more - right) - betaln(a, b))
+    reached = np.arange(decided + 1)[:, None] + right
+    likely, before = _likelihoods(decided + more, verifier), _likelihoods(decided, verifier)
+    chances: Floats = np.exp(ways + likely[reached] - before[:, None])
     return chances
+
+
+@lru_cache(maxsize=4096)
+def _likelihoods(decided: int, verifier: VerifierError) -> Floats:
+    """Return the logarithm of the chance of one order of so many correct answers, by their number.
+
+    Over a pool whose true rates follow Jeffreys' prior, of which a verifier that errs shows others.
+    """
+    correct = np.arange(decided + 1)
+    if verifier == FAULTLESS:
+        exact: Floats = betaln(correct + _PRIOR, decided - correct + _PRIOR)
+        exact -= float(betaln(_PRIOR, _PRIOR))
+        return exact
+    likely: Floats = np.log(_weigh_rates(decided, verifier).mean(axis=1))
+    return likely
+
+
+def _inside(decided: int, edges: Edges) -> Floats:
+    """Return the probability that the true rate is in the band, by the number of correct ones."""
+    correct = np.arange(decided + 1)
+    if edges.error == FAULTLESS:
+        return probability_in_band(correct, decided - correct, edges.low, edges.high)
+    weights, rates = _weigh_rates(decided, edges.error), _true_rates()
+    within = weights[:, (edges.low <= rates) & (rates <= edges.high)].sum(axis=1)
+    inside: Floats = within / weights.sum(axis=1)
+    return inside
+
+
+def _weigh_rates(decided: int, verifier: VerifierError) -> Floats:
+    """Return how likely each number of correct ones is (a row each) at each rate of the pool."""
+    shown: Floats = observe(_true_rates(), verifier)
+    correct = np.arange(decided + 1)[:, None]
+    weights: Floats = shown**correct * (1 - shown) ** (decided - correct)
+    return weights
+
+
+@lru_cache(maxsize=1)
+def _true_rates() -> Floats:
+    """Return rates that stand for equal shares of a pool under Jeffreys' prior, the arcsine law."""
+    rates: Floats = np.sin((np.arange(_NODES) + 0.5) / _NODES * np.pi / 2) ** 2
+    return rates

@@ -37,6 +37,8 @@ _REPEATING = re.compile(
 )
 _SCIENTIFIC = re.compile(r"^([-+]?\d{1,20}(?:\.\d{0,20})?)[eE]([-+]?\d{1,3})$")
 _DEGREE = re.compile(r"\s*[°º˚]")
+# A dash before a number is its sign, unless it stands between two: 2–3.
+_DASH = re.compile(r"(?<![\w)}\]%°])(\s*)[\u2013\ufe63](?=\s*[\d.\\√])")
 _HIDDEN = dict.fromkeys(map(ord, "\u00ad\u200b\u200c\u200d\u2060\ufeff"))
 _SPACES = dict.fromkeys(map(ord, "\u00a0\u2007\u2009\u202f\u3000"), " ")
 _PLAINER = str.maketrans({"\u2212": "-", "⋅": "·", "∙": "·", "÷": "/", "∣": "|", "′": "'"})
@@ -53,6 +55,7 @@ def to_latex(text: str) -> str:
             return _REPEATING.sub(_as_fraction, text)
         return _SCIENTIFIC.sub(r"\1\\times 10^{\2}", text) if "e" in text or "E" in text else text
     plain = text.translate(_HIDDEN).translate(_SPACES).translate(_PLAINER)
+    plain = _DASH.sub(r"\1-", plain)
     plain = _VULGAR.sub(_as_vulgar, _RAISED.sub(_raise, plain))
     plain = _LOWERED.sub(lambda low: f"_{{{_spell(low[0], _SUBSCRIPTS)}}}", plain)
     plain = _DEGREE.sub(r"^\\circ", _ROOT.sub(_take_root, plain))

@@ -4,10 +4,12 @@
     7c1e…      03ab…              minhash  0.88    estimated Jaccard similarity of the two
 
 A cluster is a connected component, so neither the order of the rows nor when they came in matters.
+Two prompts whose answers are known and differ ask two things, however alike they are, unless other
+numbers are to make no other prompt.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -33,6 +35,7 @@ class Signed:
 
     prompt_ids: pl.Series
     numbers: NDArray[np.uint64]
+    answers: NDArray[np.uint64]  # hashed, 0 where none is known
     signatures: Signatures
 
 
@@ -47,22 +50,28 @@ def gather_signed(batches: Iterable[pl.DataFrame], permutations: int) -> Signed:
         frames.append(batch.drop("signature"))
         signatures.append(as_signatures(batch["signature"], permutations))
     if not frames:
-        return Signed(pl.Series(dtype=pl.String), np.empty(0, np.uint64), signatures[0])
+        nothing = np.empty(0, np.uint64)
+        return Signed(pl.Series(dtype=pl.String), nothing, nothing, signatures[0])
     ordered = (
         pl.concat(frames).with_row_index("row").sort("lacks_answer", "is_rewrite", "prompt_id")
     )
     rows = as_array(ordered["row"])
     stacked = np.concatenate(signatures)
     signatures.clear()
-    return Signed(ordered["prompt_id"], as_array(ordered["numbers"]), stacked[rows])
+    answers = as_array(ordered["answer_mark"].fill_null(0))
+    return Signed(ordered["prompt_id"], as_array(ordered["numbers"]), answers, stacked[rows])
 
 
 def cluster(signed: Signed, settings: DuplicateSettings) -> pl.DataFrame:
     """Return a row for every prompt that another one of its cluster stands for."""
+    if settings.numbers == "ignore":
+        signed = replace(signed, answers=np.zeros_like(signed.answers))
     firsts, others = find_pairs(signed, settings)
     count = len(signed.numbers)
     standing_for = _stand_for(firsts, others, count)
-    rows = np.flatnonzero(standing_for != np.arange(count))
+    # A prompt without an answer may have joined two that have different ones.
+    alike = _may_be_one(signed.answers, standing_for, np.arange(count))
+    rows = np.flatnonzero((standing_for != np.arange(count)) & alike)
     scores = _estimate(signed.signatures, rows, standing_for[rows])
     return pl.DataFrame(
         {
@@ -114,17 +123,25 @@ def cluster_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
 def find_pairs(signed: Signed, settings: DuplicateSettings) -> tuple[Numbers, Numbers]:
     """Return pairs that share a band, their numbers and enough of their signatures.
 
-    In a band's bucket everyone is compared with the one who stands first and with the one before.
+    Pairs whose answers differ are left out. In a band's bucket everyone is compared with the one
+    who stands first and with the one before.
     """
     bands = _as_bands(signed.signatures, settings.bands, settings.rows)
 
     def match_band(band: int) -> Numbers:
         pairs = _meet(_hash_band(signed.numbers, bands[:, band]))
         similar = _estimate(signed.signatures, pairs[0], pairs[1]) >= settings.threshold
-        return pairs[:, similar]
+        return pairs[:, similar & _may_be_one(signed.answers, pairs[0], pairs[1])]
 
     firsts, others = np.concatenate([*map_chunks(match_band, range(settings.bands))], axis=1)
     return firsts, others
+
+
+def _may_be_one(answers: NDArray[np.uint64], firsts: Numbers, others: Numbers) -> NDArray[np.bool_]:
+    """Tell of pairs whether their answers are the same, or one of them is not known."""
+    one, other = answers[firsts], answers[others]
+    alike: NDArray[np.bool_] = (one == other) | (one == 0) | (other == 0)
+    return alike
 
 
 def _meet(keys: NDArray[np.uint64]) -> Numbers:

@@ -37,6 +37,8 @@ def rank_open(prompts: pl.DataFrame, group: str, order: list[str]) -> pl.DataFra
     """
     rated = pl.col("rubric") if "rubric" in prompts.columns else pl.lit(None, dtype=pl.Float64)
     *first, last = order
+    # Rounded, or 2 of 3 were nearer to the middle than 1 of 3 by the last bit.
+    distance = (pl.col("pass_rate") - MIDDLE).abs().round(9)
     ranks = (
         prompts.filter(pl.col("reason").is_null() & pl.col(group).is_not_null())
         .select(
@@ -44,7 +46,7 @@ def rank_open(prompts: pl.DataFrame, group: str, order: list[str]) -> pl.DataFra
             group,
             "frozen",
             (pl.col("kind") != "seed").alias("is_rewrite"),
-            (pl.col("pass_rate") - MIDDLE).abs().fill_null(1.0).alias("distance"),
+            distance.fill_null(1.0).alias("distance"),
             (-rated).fill_null(0.0).alias("unrated"),
             pl.col("anchor").is_not_null().alias("is_anchor"),
         )

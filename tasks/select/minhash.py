@@ -28,7 +28,7 @@ from tasks.select.words import (
 
 RUN = 5  # words in a row, as FineWeb has it (arXiv 2406.17557)
 CHANCE = 1 / 256  # two bytes agree by chance
-_VERSION = 3
+_VERSION = 4
 _SEED = 14 * 8
 _MIX = np.uint32(0x2C1B3C6D)
 _RUNS_AT_A_TIME = 64_000  # as many numbers as the processor's cache holds
@@ -36,7 +36,8 @@ Signatures = NDArray[np.uint8]
 _NUMBER_WORDS = (
     "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen"
     "|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred"
-    "|thousand|million|billion|dozen|half|twice|double|thrice|triple|third|quarter|fifth|tenth"
+    "|thousand|million|billion|dozen|half|once|twice|double|thrice|triple|quarter|zero|first|second"
+    "|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|hundredth|thousandth"
 )
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _NUMERALS = "[零〇一二两兩三四五六七八九十百千万萬亿億半]"

@@ -11,7 +11,7 @@ from tasks.assess.verifiers import Outcome
 from tasks.assess.verifiers.text import is_same_text
 
 NAME = "choice"
-VERSION = 3
+VERSION = 4
 _LETTER = re.compile(r"[(\[]?\s*([A-Za-z])\s*[)\]]?[.:]?")
 
 

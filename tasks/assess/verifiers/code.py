@@ -16,7 +16,7 @@ from tasks.assess.sandbox import CaseResult, run_cases, run_tests, sandbox_works
 from tasks.assess.verifiers import Outcome
 
 NAME = "code"
-VERSION = 3
+VERSION = 4
 LONGEST = 100_000
 _ENDINGS = frozenset({"raised", "memory", "time_limit", "output_limit", "ended_early"})
 _CHOKED = (

@@ -20,7 +20,7 @@ from tasks.assess.extract import strip_wrappers
 from tasks.assess.verifiers import Outcome
 
 NAME = "date"
-VERSION = 3
+VERSION = 4
 LONGEST = 60
 _MONTHS = {
     name.lower(): number

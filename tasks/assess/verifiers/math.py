@@ -11,6 +11,7 @@ from typing import Any
 
 from tasks.assess.algebra import same_value
 from tasks.assess.extract import measure_depth
+from tasks.assess.misreadings import decide_misread, leaves_order_open
 from tasks.assess.numbers import (
     Number,
     normalise_latex,
@@ -24,7 +25,7 @@ from tasks.assess.verifiers import Outcome, quantity
 from tasks.assess.wording import is_same_numeral, is_same_time, qualifies, split_relation
 
 NAME = "math"
-VERSION = 5
+VERSION = 6
 LONGEST = 2_000
 DEEPEST = 60
 # math-verify rounds to six places where a side is a decimal; closer than this is left to it. It
@@ -54,7 +55,7 @@ def decide_fast(key: str, answer: str) -> Outcome | None:
         return Outcome("unverifiable", "too_long")
     if not _SIGN.search(answer):
         # Content-free answers (":", "…") are never put to a checker that might be talked into it.
-        return None if "\\" in answer else Outcome("wrong", "no_content")
+        return None if "\\" in to_latex(answer) else Outcome("wrong", "no_content")
     if _is_too_deep(key) or _is_too_deep(answer):
         return Outcome("unverifiable", "too_complex")
     key, answer = to_latex(key), to_latex(answer)
@@ -74,6 +75,8 @@ def decide_fast(key: str, answer: str) -> Outcome | None:
         return _compare_numbers(wanted, found)
     if squeeze(key) == squeeze(answer):
         return Outcome("correct", "normalised")
+    if misread := decide_misread(key, answer):
+        return misread
     if (same := same_value(key, answer)) is not None:
         return Outcome("correct" if same else "wrong", "algebraic")
     return None
@@ -97,8 +100,11 @@ def is_same(left: str, right: str) -> bool:
     """Tell whether two answers are one answer, whichever of them is the key.
 
     A percentage is its share alone here: to a key of 50 and to one of 0.5 the checker takes 50% for
-    right, and a vote would join 50 and 0.5 through it.
+    right, and a vote would join 50 and 0.5 through it. So would a list without brackets, which both
+    (1,2) and (2,1) may have meant, join these two.
     """
+    if leaves_order_open(to_latex(left), to_latex(right)):
+        return False
     numbers = [read_number(to_latex(side)) for side in (left, right)]
     one, other = (number and (number.percent, number.value) for number in numbers)
     if one and other and one[0] != other[0]:
@@ -127,10 +133,13 @@ def _compare_numbers(wanted: Number, found: Number) -> Outcome | None:
             return Outcome("wrong", "other_currency")
         wanted, found = _in_whole_money(wanted), _in_whole_money(found)
     if wanted.percent != found.percent:
+        if wanted.currency or found.currency:
+            return Outcome("wrong", "other_unit")
         # `50%` and `0.5` are one only if the key is the percentage; the rest is math-verify's.
         if wanted.percent and wanted.value == found.value * 100:
             return Outcome("correct", "numeric")
-        return None
+        # What is above 1 is no share: `12.5` percent are `12.5\%`, as the checker has it of 12.
+        return Outcome("correct", "numeric") if wanted.value == found.value > 1 else None
     if wanted.unit and found.unit and wanted.unit != found.unit:
         return None
     if wanted.value == found.value:

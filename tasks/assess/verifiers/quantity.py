@@ -17,7 +17,7 @@ from tasks.assess.extract import strip_wrappers
 from tasks.assess.verifiers import Outcome
 
 NAME = "quantity"
-VERSION = 3
+VERSION = 4
 LONGEST = 80
 _NOISE = Decimal("1e-20")  # What is left over by dividing with 28 digits, not a tolerance.
 _FEWEST_DIGITS = 3

@@ -14,7 +14,7 @@ from typing import Any
 from tasks.assess.verifiers import Outcome
 
 NAME = "json"
-VERSION = 2
+VERSION = 3
 LONGEST = 100_000
 
 

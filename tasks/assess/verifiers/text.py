@@ -15,7 +15,7 @@ from tasks.assess.symbols import to_signs
 from tasks.assess.verifiers import Outcome, date, quantity
 
 NAME = "text"
-VERSION = 4
+VERSION = 5
 _ARTICLES = re.compile(r"\b(?:a|an|the)\b\s+(?=\w\w)")
 _ALIASES = str.maketrans(
     {"≤": "<=", "≥": ">=", "≠": "!=", "→": "->", "←": "<-", "⇒": "=>", "⋅": "·", "′": "'"}
