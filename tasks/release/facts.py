@@ -38,9 +38,7 @@ class Facts:
     snapshot: Mapping[str, Any]  # of the store: snapshot, taken_at
 
 
-def gather_facts(
-    store: Store, recipe: Recipe, run_id: str, teachers: Iterable[str] = ()
-) -> Facts:
+def gather_facts(store: Store, recipe: Recipe, run_id: str, teachers: Iterable[str] = ()) -> Facts:
     """Read the facts from the store; each is a handful of rows, however large the store is.
 
     `teachers` wrote what is released, also where a domain is frozen and the recipe names another.
