@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from tasks.assess.difficulty import measure_difficulty
-from tasks.assess.judging import warn_of_kinship
+from tasks.assess.judging import warn_of_kinship, withdraw_judgements
 from tasks.assess.keys import derive_recipe_keys
 from tasks.errors import RecipeError
 from tasks.forms import record_forms
@@ -139,6 +139,7 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     record_forms(store, recipe, (*get_args(SampledRole), "teacher"), RUN)
     derive_recipe_keys(store, recipe, RUN)
     give_keys(store, recipe, RUN)
+    withdraw_judgements(store, recipe, ("reference", "student", "teacher"), RUN)
     if recipe.models.router is not None:
         route_seeds(store, RUN)
     measure_difficulty(store, recipe.select, RUN)
