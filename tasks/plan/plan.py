@@ -35,7 +35,7 @@ from tasks.plan.pending import pending_samples
 from tasks.plan.price import Cost, Span, add_costs, price, span_of
 from tasks.plan.ratings import forecast_prompt_ratings, forecast_response_ratings
 from tasks.plan.rewriting import forecast_rewriting, forecast_router
-from tasks.rate.objections import give_keys
+from tasks.rate.objections import give_keys, withdraw_keys
 from tasks.recipe import LocalEmbedder, ModelSettings, Recipe, Role
 from tasks.release.gate import check_gate
 from tasks.rewrite.routes import route_seeds
@@ -138,6 +138,7 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     find_near_items(store, recipe, RUN)
     record_forms(store, recipe, (*get_args(SampledRole), "teacher"), RUN)
     derive_recipe_keys(store, recipe, RUN)
+    withdraw_keys(store, recipe, RUN)
     give_keys(store, recipe, RUN)
     withdraw_judgements(store, recipe, ("reference", "student", "teacher"), RUN)
     if recipe.models.router is not None:
