@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -73,6 +74,23 @@ def test_a_table_of_last_words_keeps_every_change_and_no_repetition(store: Store
         "select prompt_id, answer from current_keys where prompt_id > 'a' order by 1"
     )
     assert current.rows() == [("b", "3"), ("c", "2")]
+
+
+def test_the_last_word_counts_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    store = open_store(_settings(tmp_path))
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    store.begin_after(ahead)  # As of a run whose clock was an hour ahead.
+    store.append("runs", pl.DataFrame({"run_id": ["early"], "started_at": [store.moment()]}))
+    decided = pl.DataFrame({"policy": ["p"], "prompt_id": ["a"], "kept": [True], "stage": "select"})
+    assert store.append("decisions", decided) == 1
+    close_stores()
+
+    again = open_store(_settings(tmp_path))
+    dropped = decided.with_columns(kept=pl.lit(False))
+    assert [again.append("decisions", dropped) for _ in range(3)] == [1, 0, 0]
+    assert again.sql("select kept from current_decisions")["kept"].to_list() == [False]
+    assert ahead < again.moment() < again.moment()
+    close_stores()
 
 
 def test_rows_known_to_be_new_are_not_looked_for(store: Store) -> None:
@@ -369,7 +387,8 @@ def test_closing_lets_go_of_the_catalog(tmp_path: Path) -> None:
 def test_what_breaks_while_rows_are_streamed_is_said_plainly(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store_module, "_read_query", lambda _: "select prompt_id from prompts")
+    of_ours, asked = store_module._read_query, {"all": "select prompt_id from prompts"}
+    monkeypatch.setattr(store_module, "_read_query", lambda name: asked.get(name) or of_ours(name))
     store = open_store(_settings(tmp_path))
     names = [f"{row:032x}" for row in range(50_000)]
     store.append("prompts", _prompts(*names))
