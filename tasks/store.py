@@ -90,6 +90,7 @@ LATEST: Mapping[str, tuple[str, ...]] = {
 BOOKKEEPING = ("run_id", "created_at")
 ROW_GROUP = 20_480
 MOST_RECALLED_BYTES = 8_000_000
+BY_THE_CLOCK = ("batches",)  # Their server's own moments are compared with it.
 
 
 class Store:
@@ -199,7 +200,9 @@ class Store:
         )
         if unknown := [name for name in rows.columns if name not in columns]:
             raise ValueError(f"{table} has no column {unknown[0]}")
-        stamps: dict[str, Any] = {"created_at": self.moment()}
+        stamps: dict[str, Any] = {
+            "created_at": datetime.now(UTC) if table in BY_THE_CLOCK else self.moment()
+        }
         if run_id is not None:
             stamps["run_id"] = run_id
         rows = rows.with_columns(

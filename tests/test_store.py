@@ -90,6 +90,9 @@ def test_the_last_word_counts_though_the_clock_was_set_back(tmp_path: Path) -> N
     assert [again.append("decisions", dropped) for _ in range(3)] == [1, 0, 0]
     assert again.sql("select kept from current_decisions")["kept"].to_list() == [False]
     assert ahead < again.moment() < again.moment()
+    # A batch is looked for at its server by the time at which it was made.
+    again.append("batches", pl.DataFrame({"batch_id": ["b"]}))
+    assert again.sql("select created_at from batches").item() < ahead
     close_stores()
 
 
