@@ -16,6 +16,7 @@ from tasks.errors import RecipeError
 from tasks.forms import record_forms
 from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, ingest_seeds
 from tasks.llm.local import open_model
+from tasks.llm.money import prices_of
 from tasks.llm.spent import load_spent
 from tasks.plan.budget import Verdict, judge_budget
 from tasks.plan.embeddings import forecast_comparisons, forecast_embeddings
@@ -283,7 +284,7 @@ def _write_warnings(recipe: Recipe, planned: Sequence[tuple[Recipe, StagePlan]])
         name = settings.api_key_env
         if settings.base_url and name and not os.environ.get(name, "").strip():
             warnings.append(f"{place}: the environment variable {name} is not set")
-        prices = settings.prices
+        prices = prices_of(settings)
         if recipe.budget.usd is not None and None in (prices.input, prices.output):
             warnings.append(
                 f"{place}: {settings.model} has no prices, so budget.usd cannot be kept and "
