@@ -88,7 +88,8 @@ def describe_outcome(
             f"release {release['version']} ({'new' if fresh else 'unchanged'}{simulated}): "
             f"{release['pairs']:,} pairs, {release['validation_pairs']:,} of them for validation"
         )
-        lines += [f"  {shorten(place)}" for place in (release["folder"], *places)]
+        folder = find_folder(recipe, release["folder"])
+        lines += [f"  {shorten(place)}" for place in (folder, *places)]
     if run is not None:
         failed = f", {run['failed_calls']:,} of them failed" if run["failed_calls"] else ""
         lines.append(
@@ -97,6 +98,12 @@ def describe_outcome(
         )
     lines.append(f"store: {shorten(recipe.store.catalog)}")
     return lines
+
+
+def find_folder(recipe: Recipe, recorded: str) -> str:
+    """Return where a release lies: where it was made, unless the project was moved since."""
+    here = Path(recipe.release.folder, Path(recorded).name)
+    return str(here) if here.is_dir() else recorded
 
 
 def describe_tainted(tainted: list[Row]) -> list[str]:

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from importlib.metadata import version
 
@@ -135,7 +134,7 @@ def _begin(store: Store, recipe: Recipe, flow: str, run_id: str) -> None:
         "host": socket.gethostname(),
         "process_id": os.getpid(),
         "state": "running",
-        "started_at": datetime.now(UTC),
+        "started_at": store.moment(),
     }
     if store.append("runs", pl.DataFrame([row])) == 0:
         store.execute(

@@ -14,7 +14,7 @@ import os
 import threading
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -90,6 +90,7 @@ LATEST: Mapping[str, tuple[str, ...]] = {
 BOOKKEEPING = ("run_id", "created_at")
 ROW_GROUP = 20_480
 MOST_RECALLED_BYTES = 8_000_000
+BY_THE_CLOCK = ("batches",)  # Their server's own moments are compared with it.
 
 
 class Store:
@@ -111,6 +112,8 @@ class Store:
         self._connection = connection
         self._local = threading.local()
         self._writing = threading.RLock()
+        self._telling = threading.Lock()
+        self._newest: datetime | None = None
         self._columns: dict[str, dict[str, str]] = {}
         self._recalled: dict[str, tuple[int, Mapping[str, Any], pl.DataFrame]] = {}
         self._noted: dict[int, set[str]] = {}
@@ -197,7 +200,9 @@ class Store:
         )
         if unknown := [name for name in rows.columns if name not in columns]:
             raise ValueError(f"{table} has no column {unknown[0]}")
-        stamps: dict[str, Any] = {"created_at": datetime.now(UTC)}
+        stamps: dict[str, Any] = {
+            "created_at": datetime.now(UTC) if table in BY_THE_CLOCK else self.moment()
+        }
         if run_id is not None:
             stamps["run_id"] = run_id
         rows = rows.with_columns(
@@ -225,6 +230,29 @@ class Store:
         return self._insert(
             f"insert into {into} by name select {names} from incoming as new{new}", rows
         )
+
+    def moment(self) -> datetime:
+        """Return now or, where a clock was set back or another host's is ahead, a later moment.
+
+        Of two words on a thing the later one counts, so none may look older than one before it.
+        """
+        with self._telling:
+            if self._newest is None:
+                self._newest = self._read_newest()
+            self._newest = max(datetime.now(UTC), self._newest + timedelta(microseconds=1))
+            return self._newest
+
+    def begin_after(self, moment: datetime) -> None:
+        """Let no moment that is given from now on be earlier than this one."""
+        with self._telling:
+            self._newest = moment if self._newest is None else max(self._newest, moment)
+
+    def _read_newest(self) -> datetime:
+        """Return a moment after which the store has nothing; a store without snapshots is told."""
+        newest = None
+        if self._has_snapshots:  # Nobody has asked for it, so no stage is noted to depend on it.
+            newest = self.cursor().execute(_read_query("store_newest_moment")).pl()["newest"][0]
+        return datetime.fromtimestamp(0, UTC) if newest is None else newest.astimezone(UTC)
 
     def execute(self, statement: str, parameters: Mapping[str, Any] | None = None) -> None:
         """Run one statement that changes the store, retrying while another process commits."""

@@ -10,7 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.assess.grade import grade_responses
-from tasks.assess.judging import count_judgements, family_of, judge_range, warn_of_kinship
+from tasks.assess.judging import (
+    count_judgements,
+    family_of,
+    judge_range,
+    warn_of_kinship,
+    withdraw_judgements,
+)
 from tasks.assess.keys import derive_keys
 from tasks.assess.verifiers import judge
 from tasks.errors import BudgetReached, RecipeError
@@ -213,3 +219,42 @@ def test_the_judge_has_the_last_word_where_a_recipe_asks_for_it(
     assert len(store.sql(spent)) == 2
     last = store.sql("select verifier, verdict from current_grades where response_id = 'r0'")
     assert last.rows() == [("judge", "correct")]
+
+
+@pytest.mark.slow
+def test_a_judge_that_was_replaced_or_removed_has_the_last_word_no_more(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    put_answers(store, ("a1", "Shakespeare"), ("a1", "Marlowe"), ("b1", "Solution"))
+
+    def words(recipe: Recipe) -> list[tuple[str, str]]:
+        withdraw_judgements(store, recipe, ROLES, "run")
+        judge_all(store, recipe)
+        return store.sql("select verifier, verdict from current_grades order by response_id").rows()
+
+    first = judged(make_recipe)
+    by_judge = [("judge", "correct"), ("judge", "wrong"), ("judge", "wrong")]
+    assert words(first) == by_judge
+    assert withdraw_judgements(store, first, ROLES, "run") == 0
+    calls = "select model, sum(calls) from spend where role = 'judge' group by model order by all"
+    assert store.sql(calls).rows() == [("sim-judge", 2)]
+
+    off = judged(make_recipe, assess={"judge": []})
+    assert words(off) == [("text", "wrong")] * 3
+    assert withdraw_judgements(store, off, ROLES, "run") == 0
+    # Named again, it has the last word again, and is not asked.
+    assert words(first) == by_judge
+    assert store.sql(calls).rows() == [("sim-judge", 2)]
+
+    # Another judge is asked itself, and so is a frozen domain of nobody.
+    other = {"sim-other": {"skill": 30, "malformed_json": 0}}
+    changed = {"models": {"judge": {"model": "sim-other"}}, "simulator": {"models": other}}
+    frozen = judged(make_recipe, assess={"judge": []}, select={"freeze": ["history"]})
+    assert withdraw_judgements(store, frozen, ROLES, "run") == 0
+    second = judged(make_recipe, **changed)
+    assert withdraw_judgements(store, second, ROLES, "run") == 2
+    assert count_judgements(store, second, ROLES) == 2
+    assert words(second) == by_judge
+    assert store.sql(calls).rows() == [("sim-judge", 2), ("sim-other", 2)]
+    assert words(first) == by_judge
+    assert store.sql(calls).rows() == [("sim-judge", 2), ("sim-other", 2)]

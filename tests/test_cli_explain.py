@@ -305,3 +305,11 @@ def test_end_of_a_run_names_release_calls_dollars_and_paths(project: Path) -> No
         "1,200 model calls, 3 of them failed, $0.50, in 1 min 1 s",
         "store: store/catalog.sqlite",
     ]
+
+
+def test_end_of_a_run_tells_where_the_release_of_a_moved_project_lies_now(project: Path) -> None:
+    recipe = load_recipe("recipe.yaml")
+    recorded = {**ROWS["releases"][0], "folder": "/before/it/was/moved/releases/v1"}
+    assert describe_outcome(recipe, None, recorded, 1.0)[1] == "  /before/it/was/moved/releases/v1"
+    Path(recipe.release.folder, "v1").mkdir(parents=True)
+    assert describe_outcome(recipe, None, recorded, 1.0)[1] == "  releases/v1"

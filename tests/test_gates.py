@@ -221,6 +221,7 @@ def test_a_store_s_rule_that_raises_is_a_broken_gate(store: Store, recipe: Recip
         ([("other", "wrong"), ("other", "unverifiable")], False),  # Its last word counts.
         ([("judge", "wrong")], False),  # It was asked to overrule what a verifier had said …
         ([("judge", "wrong"), ("other", "wrong")], True),  # … and not what one said later.
+        ([("judge", "wrong"), ("number", "correct")], False),  # The judge was taken back.
     ],
 )
 def test_verifiers_contradict_each_other_by_their_last_words(

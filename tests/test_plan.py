@@ -160,6 +160,19 @@ def test_a_project_is_planned_step_by_step_until_nothing_is_left(
     assert teacher.cost.cost_usd.expected == pytest.approx(calls * 0.00064, rel=0.01)
 
 
+def test_what_was_taught_for_another_student_is_not_planned_again(
+    store: Store, recipe: Recipe
+) -> None:
+    """A new checkpoint is measured on all prompts; the lessons on three of them are there."""
+    ingest(store, recipe)
+    answer(store, recipe, "teacher", [TEXTS[0], TEXTS[1], TEXTS[4]], samples=2)
+    teacher = _of(make_plan(recipe), "teacher")
+    # Math has lessons on two of four, science on its only one.
+    assert teacher.prompts.expected == pytest.approx(4 * 116 / 256 / 2)
+    assert teacher.cost.calls.expected == pytest.approx(2 * 2 * 116 / 256)
+    assert teacher.cost.calls.high <= 2 * 2
+
+
 @pytest.mark.slow
 def test_a_prompt_without_an_answer_waits_for_its_key(
     make_recipe: MakeRecipe, store: Store, monkeypatch: pytest.MonkeyPatch

@@ -200,6 +200,13 @@ def test_calls_become_tokens_dollars_and_minutes(make_recipe: MakeRecipe) -> Non
     assert (cost.limit, cost.seen) == ("max_concurrency", 10)
 
 
+def test_a_batch_is_planned_at_its_own_prices(make_recipe: MakeRecipe) -> None:
+    usual = price(_student(make_recipe), "student", [DEMAND], HISTORY).cost_usd
+    batch = price(_student(make_recipe, mode="batch"), "student", [DEMAND], HISTORY).cost_usd
+    assert usual is not None and batch is not None
+    assert batch.expected == pytest.approx(usual.expected / 2)
+
+
 def test_the_slowest_limit_makes_the_minutes(make_recipe: MakeRecipe) -> None:
     requests = _student(make_recipe, requests_per_minute=50, max_concurrency=64)
     cost = price(requests, "student", [DEMAND], HISTORY)

@@ -16,7 +16,13 @@ from tasks.llm.servers import stop_simulators
 from tasks.plan.pending import pending_ratings
 from tasks.progress import track
 from tasks.rate.guidelines import scan_responses, split_passages
-from tasks.rate.objections import give_keys, grade_by_rubric, object_to, withdraw_outdated
+from tasks.rate.objections import (
+    give_keys,
+    grade_by_rubric,
+    object_to,
+    withdraw_keys,
+    withdraw_outdated,
+)
 from tasks.rate.ratings import Subject, count_ratings, rate_range
 from tasks.rate.rubrics import ask, mean_score, read_scores, rubrics_of, screen, weigh
 from tasks.recipe import Recipe, Rubric
@@ -244,6 +250,31 @@ def test_a_safety_pack_from_prompts_without_answers_to_decisions(
     reasons = set(store.sql("select reason from current_decisions where not kept")["reason"])
     assert reasons == {"low_quality"}
     assert store.sql(spent).row(0) == paid
+
+
+def test_a_rubric_that_was_taken_out_of_a_recipe_is_no_key_any_more(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    """Else the teacher would be paid for prompts whose responses nobody tells good from bad."""
+    domain = {"keyless": "conduct", "rubrics": {"conduct": CONDUCT}}
+    recipe, without = rated(make_recipe, domain), rated(make_recipe, {})
+    put_prompts(store, *OPEN)
+    give_keys(store, recipe, "run")
+    assert withdraw_keys(store, recipe, "run") == 0
+    assert decide_prompts(store, recipe, "run").kept == 2
+    frozen = without.model_copy(
+        update={"select": without.select.model_copy(update={"freeze": ("safety",)})}
+    )
+    assert withdraw_keys(store, frozen, "run") == 0
+
+    assert withdraw_keys(store, without, "run") == 2
+    assert withdraw_keys(store, without, "run") == 0
+    assert decide_prompts(store, without, "run").kept == 0
+    assert count_wanted(store, without).calls == 0
+    assert set(store.sql("select reason from current_decisions")["reason"]) == {"no_key"}
+    # Back again, it is the key again.
+    assert give_keys(store, recipe, "run") == 2
+    assert decide_prompts(store, recipe, "run").kept == 2
 
 
 @pytest.mark.slow

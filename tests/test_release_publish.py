@@ -134,6 +134,30 @@ def test_a_release_and_the_same_again(store: Store, recipe: Recipe) -> None:
     assert (count(store, "releases"), count(store, "release_pairs")) == (1, 8)
 
 
+def test_models_asked_on_the_side_make_no_new_release(
+    store: Store, recipe: Recipe, make_recipe: MakeRecipe
+) -> None:
+    """As `teachset reprofile` asks, or a student and a teacher that were tried and taken back."""
+    first = release(store, recipe, RUN)
+    aside = {"response_id": ["s9", "t9"], "prompt_id": identify("p1"), "sample_index": 0,
+             "role": ["student", "teacher"], "model": ["qwen-step-400", "other"],
+             "server": "http://127.0.0.1:9/v1", "content": "It is 4.", "finish_reason": "stop",
+             "simulated": True}  # fmt: skip
+    store.append("responses", pl.DataFrame(aside), run_id=RUN)
+    assert release(store, recipe, "run-2").release_id == first.release_id
+    assert count(store, "releases") == 1
+    # Who wrote what a frozen domain keeps is told, also where another one teaches by now.
+    frozen = make_recipe(
+        models={"student": {"model": STUDENT}, "teacher": {"model": "other"}},
+        release={"validation_share": 0.3},
+        select={"freeze": ["math"]},
+    )
+    decide_after_teach(store, frozen, RUN)
+    manifest = json.loads((release(store, frozen, RUN).folder / "manifest.json").read_text())
+    told = {(row["role"], row["model"]) for row in manifest["models"]}
+    assert told == {("teacher", TEACHER), ("teacher", "other")}
+
+
 def test_what_the_manifest_and_the_card_say(store: Store, recipe: Recipe) -> None:
     done = release(store, recipe, RUN)
     text = (done.folder / "manifest.json").read_text()

@@ -3,6 +3,7 @@
 import subprocess
 import sys
 import threading
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import duckdb
@@ -73,6 +74,26 @@ def test_a_table_of_last_words_keeps_every_change_and_no_repetition(store: Store
         "select prompt_id, answer from current_keys where prompt_id > 'a' order by 1"
     )
     assert current.rows() == [("b", "3"), ("c", "2")]
+
+
+def test_the_last_word_counts_though_the_clock_was_set_back(tmp_path: Path) -> None:
+    store = open_store(_settings(tmp_path))
+    ahead = datetime.now(UTC) + timedelta(hours=1)
+    store.begin_after(ahead)  # As of a run whose clock was an hour ahead.
+    store.append("runs", pl.DataFrame({"run_id": ["early"], "started_at": [store.moment()]}))
+    decided = pl.DataFrame({"policy": ["p"], "prompt_id": ["a"], "kept": [True], "stage": "select"})
+    assert store.append("decisions", decided) == 1
+    close_stores()
+
+    again = open_store(_settings(tmp_path))
+    dropped = decided.with_columns(kept=pl.lit(False))
+    assert [again.append("decisions", dropped) for _ in range(3)] == [1, 0, 0]
+    assert again.sql("select kept from current_decisions")["kept"].to_list() == [False]
+    assert ahead < again.moment() < again.moment()
+    # A batch is looked for at its server by the time at which it was made.
+    again.append("batches", pl.DataFrame({"batch_id": ["b"]}))
+    assert again.sql("select created_at from batches").item() < ahead
+    close_stores()
 
 
 def test_rows_known_to_be_new_are_not_looked_for(store: Store) -> None:

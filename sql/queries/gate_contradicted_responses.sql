@@ -1,5 +1,6 @@
 -- One row per teacher response that two verifiers, each in its newest version, disagree about. A
--- judge is asked to overrule another: where the last word is its own, it is no disagreement.
+-- judge is asked to overrule another: where the last word is its own, it is no disagreement, and
+-- where it is not, the judge was taken back or has to speak again.
 with newest as (
     select grades.response_id, grades.verifier, grades.verdict, grades.created_at
     from grades
@@ -17,5 +18,7 @@ select response_id
 from newest
 where verdict in ('correct', 'wrong')
 group by response_id
-having count(distinct verdict) > 1 and arg_max(verifier, created_at) <> 'judge'
+having
+    count(distinct verdict) filter (where verifier <> 'judge') > 1
+    and arg_max(verifier, created_at) <> 'judge'
 order by response_id

@@ -5,7 +5,8 @@ c2aa…        text      2        wrong    Shakespeare  not_equal
 c2aa…        judge     1        correct  Shakespeare  judged
 
 One call a prompt and distinct answer, made through the engine and paid once. The verifiers' grade
-stays beside the judge's; the later one counts.
+stays beside the judge's; the later one counts. Where the recipe has another judge by now, or none,
+the verifier's word is given once more and so is the last one.
 """
 
 import logging
@@ -23,7 +24,7 @@ from tasks.llm.chunks import calls_per_range, interruptible, run_ranges
 from tasks.llm.drawing import draw
 from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Endpoint, Request, identify
-from tasks.llm.servers import endpoint_of
+from tasks.llm.servers import endpoint_of, identify_server
 from tasks.progress import active
 from tasks.recipe import ModelSettings, Recipe
 from tasks.simulator.settings import read_settings
@@ -60,6 +61,45 @@ def pending_judgements(
             low=part.low,
             high=part.high,
         )
+
+
+def withdraw_judgements(store: Store, recipe: Recipe, roles: Sequence[str], run_id: str) -> int:
+    """Let the verifiers' word count again where the judge of the recipe did not give the last one.
+
+    Returns how many grades were added. What a judge has said stays: named again, it is not paid
+    again.
+    """
+    given = store.query("judge_given", roles=list(roles), frozen=list(recipe.select.freeze))
+    if given.is_empty():
+        return 0
+    asked = [
+        row for row in given.to_dicts() if _is_judged(recipe, row["domain"], row["answer_type"])
+    ]
+    settings = recipe.models.judge
+    said: dict[tuple[str, str, str], Outcome] = {}
+    if settings is not None and asked:
+        endpoint = Endpoint(settings, "", identify_server(recipe, settings), "")
+        said = _read_words(store, endpoint, asked)
+    stands = [
+        row["response_id"]
+        for row in asked
+        if (outcome := said.get(_question(row))) is not None and outcome.verdict == row["said"]
+    ]
+    outdated = given.filter(~pl.col("response_id").is_in(stands))
+    return store.append(
+        "grades",
+        outdated.select(
+            *("response_id", "key_id", "verifier", "version", "verdict", "reason", "attempt"),
+            *PLACE,
+            extracted="own_extracted",
+        ),
+        run_id=run_id,
+    )
+
+
+def _is_judged(recipe: Recipe, domain: str | None, answer_type: str) -> bool:
+    """Say whether the recipe has a judge look at such answers."""
+    return answer_type in (*recipe.assess.judge, *recipe.domain(domain).judge)
 
 
 def count_judgements(store: Store, recipe: Recipe, roles: Sequence[str]) -> int:
@@ -171,9 +211,11 @@ def judge_chunk(recipe: Recipe, run_id: str, roles: Sequence[str], asked: Range)
 def judge_all(recipe: Recipe, run_id: str, roles: Sequence[str]) -> None:
     """Have the judge look at every answer of these roles that waits for it, inside a flow.
 
-    Nothing is done where the recipe has no judge look at answers.
+    Nobody is asked where the recipe has no judge look at answers.
     """
-    calls = count_judgements(open_store(recipe.store), recipe, roles)
+    store = open_store(recipe.store)
+    withdraw_judgements(store, recipe, roles, run_id)
+    calls = count_judgements(store, recipe, roles)
     if calls:
         run_ranges(
             "judge",

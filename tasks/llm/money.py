@@ -224,6 +224,11 @@ def batch_prices(settings: ModelSettings) -> Prices:
     return Prices(**{name: None if each is None else each * factor for name, each in usual.items()})
 
 
+def prices_of(settings: ModelSettings) -> Prices:
+    """Return what a model's calls cost in the way that it is asked."""
+    return batch_prices(settings) if settings.mode == "batch" else settings.prices
+
+
 def check_budget(budget: Budget, settings: ModelSettings) -> None:
     """Refuse a cap in dollars over a model whose prices are unknown: it could not be kept."""
     if budget.usd is not None and (settings.prices.input is None or settings.prices.output is None):

@@ -16,8 +16,8 @@ from tasks.llm.money import (
     UNBOUNDED_COMPLETION,
     Amount,
     add_amounts,
-    batch_prices,
     most_usd,
+    prices_of,
 )
 from tasks.recipe import ModelSettings, Prices, Recipe
 from tasks.store import Store
@@ -62,6 +62,4 @@ def _ceiling_of(settings: ModelSettings | None) -> int:
 
 
 def _prices_of(settings: ModelSettings | None) -> Prices:
-    if settings is None:
-        return Prices()
-    return batch_prices(settings) if settings.mode == "batch" else settings.prices
+    return Prices() if settings is None else prices_of(settings)

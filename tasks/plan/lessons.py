@@ -1,7 +1,8 @@
 """Lessons: what the teacher will be asked, on what is kept now and on what will be.
 
 A prompt whose samples are drawn and graded is decided on by the policy itself; of the others as
-many are expected in the band as of those, by domain.
+many are expected in the band as of those, by domain. What the teacher has answered for another
+student is there already, whoever is measured now.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -53,8 +54,9 @@ def forecast_teacher(
     ids = kept["prompt_id"].to_list()
     lessons = pending.pending_lessons(store, recipe, _read(store, ids))
     open_now = _count(lessons.join(prompts, on="prompt_id"))
+    left = _share_untaught(store, recipe, prompts, undecided, coming)
     future = Coming(
-        prompts={name: scale(count, taken[name]) for name, count in likely.items()},
+        prompts={name: scale(count, taken[name] * left[name]) for name, count in likely.items()},
         sizes=_sizes(asked, prompts, coming),
     )
     return Forecast(
@@ -73,6 +75,29 @@ def forecast_teacher(
         ),
         shares_from=decided.height,
     )
+
+
+def _share_untaught(
+    store: Store, recipe: Recipe, prompts: pl.DataFrame, undecided: pl.DataFrame, coming: Coming
+) -> dict[str, float]:
+    """Return the share of the lessons on undecided prompts that is still to be drawn, by domain.
+
+    It is 1 where there are none. Prompts that are yet to come have had no lesson.
+    """
+    waiting = prompts.join(undecided, on="prompt_id", how="semi")
+    taught = store.query("plan_taught", model=recipe.models.teacher and recipe.models.teacher.model)
+    begun = waiting.join(taught, on="prompt_id", how="semi")
+    lessons = pending.pending_lessons(store, recipe, _read(store, begun["prompt_id"].to_list()))
+    open_calls = lessons.join(begun, on="prompt_id").group_by("domain").agg(pl.col("calls").sum())
+    still = dict(open_calls.iter_rows())
+    all_prompts, some = _count(waiting), _count(begun)
+    shares = {}
+    for name in {*all_prompts, *coming.prompts}:
+        expected = coming.prompts[name].expected if name in coming.prompts else 0.0
+        total = (all_prompts.get(name, 0) + expected) * recipe.teach.samples
+        done = some.get(name, 0) * recipe.teach.samples - still.get(name, 0)
+        shares[name] = 1.0 - done / total if total else 1.0
+    return shares
 
 
 def share_of_mixture(

@@ -12,6 +12,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
@@ -62,6 +63,7 @@ def open_overlay(settings: StoreSettings) -> Iterator[Overlay]:
             apply_migrations(store)
             if not is_new:
                 instead.update(_lay_over(store.cursor()))
+                store.begin_after(_newest_moment(store.cursor()))
                 _read_journal(store)
             yield Overlay(store, is_new)
         finally:
@@ -120,6 +122,15 @@ def _lay_over(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
         cursor.execute(f"create view {table} as {both}")
     cursor.execute("commit")
     return instead
+
+
+def _newest_moment(cursor: duckdb.DuckDBPyConnection) -> datetime:
+    """Return a moment that no row of the past is later than, as store_newest_moment.sql does."""
+    newest: datetime = cursor.execute(
+        f"select greatest((select max(snapshot_time) from ducklake_snapshots('{_PAST}')), "
+        f"(select max(started_at) + interval 1 second from {_PAST}.runs)) as newest"
+    ).pl()["newest"][0]
+    return newest.astimezone(UTC)
 
 
 def _read_journal(store: Store) -> None:

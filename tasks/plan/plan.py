@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from typing import get_args
 
 from tasks.assess.difficulty import measure_difficulty
-from tasks.assess.judging import warn_of_kinship
+from tasks.assess.judging import warn_of_kinship, withdraw_judgements
 from tasks.assess.keys import derive_recipe_keys
 from tasks.errors import RecipeError
 from tasks.forms import record_forms
 from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, ingest_seeds
 from tasks.llm.local import open_model
+from tasks.llm.money import prices_of
 from tasks.llm.spent import load_spent
 from tasks.plan.budget import Verdict, judge_budget
 from tasks.plan.embeddings import forecast_comparisons, forecast_embeddings
@@ -35,7 +36,7 @@ from tasks.plan.pending import pending_samples
 from tasks.plan.price import Cost, Span, add_costs, price, span_of
 from tasks.plan.ratings import forecast_prompt_ratings, forecast_response_ratings
 from tasks.plan.rewriting import forecast_rewriting, forecast_router
-from tasks.rate.objections import give_keys
+from tasks.rate.objections import give_keys, withdraw_keys
 from tasks.recipe import LocalEmbedder, ModelSettings, Recipe, Role
 from tasks.release.gate import check_gate
 from tasks.rewrite.routes import route_seeds
@@ -138,7 +139,9 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     find_near_items(store, recipe, RUN)
     record_forms(store, recipe, (*get_args(SampledRole), "teacher"), RUN)
     derive_recipe_keys(store, recipe, RUN)
+    withdraw_keys(store, recipe, RUN)
     give_keys(store, recipe, RUN)
+    withdraw_judgements(store, recipe, ("reference", "student", "teacher"), RUN)
     if recipe.models.router is not None:
         route_seeds(store, RUN)
     measure_difficulty(store, recipe.select, RUN)
@@ -281,7 +284,7 @@ def _write_warnings(recipe: Recipe, planned: Sequence[tuple[Recipe, StagePlan]])
         name = settings.api_key_env
         if settings.base_url and name and not os.environ.get(name, "").strip():
             warnings.append(f"{place}: the environment variable {name} is not set")
-        prices = settings.prices
+        prices = prices_of(settings)
         if recipe.budget.usd is not None and None in (prices.input, prices.output):
             warnings.append(
                 f"{place}: {settings.model} has no prices, so budget.usd cannot be kept and "

@@ -11,7 +11,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from tasks.llm.money import reserve_for
+from tasks.llm.money import prices_of, reserve_for
 from tasks.plan import history as past
 from tasks.plan.assumed import Assumed, assume
 from tasks.plan.estimate import Estimate, add, scale, spread
@@ -131,9 +131,10 @@ def _price_one(
     completion: past.PerCall,
 ) -> Estimate | None:
     """Return what the calls of one demand cost; a million are priced so that no token is lost."""
-    mean = past.dollars(calls, settings.prices, prompt.mean * _MANY, completion.mean * _MANY)
-    of_prompt = past.dollars(calls, settings.prices, _MANY, 0)
-    of_completion = past.dollars(calls, settings.prices, 0, _MANY)
+    prices = prices_of(settings)
+    mean = past.dollars(calls, prices, prompt.mean * _MANY, completion.mean * _MANY)
+    of_prompt = past.dollars(calls, prices, _MANY, 0)
+    of_completion = past.dollars(calls, prices, 0, _MANY)
     if mean is None or of_prompt is None or of_completion is None:
         return None
     of_prompt, of_completion = of_prompt / _MANY, of_completion / _MANY

@@ -68,6 +68,13 @@ def give_keys(store: Store, recipe: Recipe, run_id: str) -> int:
     return given
 
 
+def withdraw_keys(store: Store, recipe: Recipe, run_id: str) -> int:
+    """Believe no rubric as a key whose domain names none any more; return how many there were."""
+    keyed = [each.domain for each in rubrics_of(recipe, "response") if _is_key(recipe, each)]
+    withdrawn = store.query("rate_withdrawn_keys", domains=keyed, frozen=list(recipe.select.freeze))
+    return store.append("keys", withdrawn, run_id=run_id)
+
+
 def grade_by_rubric(store: Store, recipe: Recipe, run_id: str) -> int:
     """Grade the responses whose key is a rubric: `correct` is what it does not object to."""
     graded = 0

@@ -10,7 +10,13 @@ from prefect.cache_policies import NO_CACHE
 from tasks.llm.chunks import calls_per_range, interruptible, run_ranges
 from tasks.llm.pending import Range
 from tasks.rate.guidelines import scan_responses
-from tasks.rate.objections import give_keys, grade_by_rubric, object_to, withdraw_outdated
+from tasks.rate.objections import (
+    give_keys,
+    grade_by_rubric,
+    object_to,
+    withdraw_keys,
+    withdraw_outdated,
+)
 from tasks.rate.ratings import Subject, count_ratings, rate_range
 from tasks.recipe import Recipe
 from tasks.store import open_store
@@ -35,8 +41,9 @@ def rate_all(recipe: Recipe, run_id: str, rates: Subject) -> None:
 
 @task(task_run_name="withdraw-objections", cache_policy=NO_CACHE)
 def prepare_ratings(recipe: Recipe, run_id: str) -> int:
-    """Take back objections of rubrics that are not in force any more."""
-    return withdraw_outdated(open_store(recipe.store), recipe, run_id)
+    """Take back objections of rubrics that are not in force any more, and keys that were one."""
+    store = open_store(recipe.store)
+    return withdraw_outdated(store, recipe, run_id) + withdraw_keys(store, recipe, run_id)
 
 
 @task(task_run_name="weigh-prompts", cache_policy=NO_CACHE)

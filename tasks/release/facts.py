@@ -4,7 +4,7 @@ funnel: domain  kind  kept   stage   reason    prompts
         math    seed  false  select  too_easy       70
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +22,7 @@ class Facts:
     """Aggregates of the store as it is when a release is made."""
 
     funnel: pl.DataFrame  # domain, kind, kept, stage, reason, prompts
-    models: pl.DataFrame  # role, model, simulated
+    models: pl.DataFrame  # role, model, simulated: of those that had a part in it
     refused: pl.DataFrame  # source, licence, prompts
     spend: pl.DataFrame  # role, model, calls, failed, tokens, cost_usd
     difficulty: pl.DataFrame  # domain, pass_rate, kept, prompts, likely, doubt
@@ -38,8 +38,11 @@ class Facts:
     snapshot: Mapping[str, Any]  # of the store: snapshot, taken_at
 
 
-def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
-    """Read the facts from the store; each is a handful of rows, however large the store is."""
+def gather_facts(store: Store, recipe: Recipe, run_id: str, teachers: Iterable[str] = ()) -> Facts:
+    """Read the facts from the store; each is a handful of rows, however large the store is.
+
+    `teachers` wrote what is released, also where a domain is frozen and the recipe names another.
+    """
     names = [benchmark.name for benchmark in recipe.benchmarks]
     contamination = recipe.select.contamination
     items = store.query("select_benchmark_texts", benchmarks=names)
@@ -48,7 +51,12 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str) -> Facts:
     templates = [applied.template for applied in rubrics]
     return Facts(
         funnel=store.recall("funnel_of_policy", policy=policy),
-        models=store.query("release_models"),
+        models=store.query(
+            "release_models",
+            roles=[role.partition(" ")[0] for role, _ in recipe.models.each()],
+            models=[model.model for _, model in recipe.models.each()],
+            teachers=sorted(teachers),
+        ),
         refused=store.query("release_refused", policy=policy),
         spend=store.recall("spend_by_role", run_id=run_id),
         difficulty=store.recall("report_difficulty", policy=policy, student=student),

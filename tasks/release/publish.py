@@ -141,7 +141,7 @@ def publish_release(recipe: Recipe, run_id: str) -> Published:
 def _publish(store: Store, recipe: Recipe, run_id: str, staging: Path) -> Published:
     record_kin(store, run_id)
     staged = stage_pairs(store, recipe, staging, run_id)
-    facts = gather_facts(store, recipe, run_id)
+    facts = gather_facts(store, recipe, run_id, staged.facts["teacher"].unique())
     write_cards(recipe, staged, facts, staging)
     manifest = build_manifest(recipe, staged, staging, facts)
     release_id = identify_release(manifest)

@@ -230,7 +230,8 @@ def _drop_unassessed(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Data
         "truncated",
         "unverifiable",
     )
-    by_rubric = (pl.col("key_source") == "rubric").fill_null(False)  # No rate can be measured.
+    by_rubric = (pl.col("key_source") == "rubric") & pl.col("trusted")
+    by_rubric = by_rubric.fill_null(False)  # No rate can be measured.
     few = (pl.col("correct") + pl.col("wrong") < settings.min_samples) & ~by_rubric
     checkable = ((pl.col("answer_type") != "open") | by_rubric) & ~(
         (pl.col("answer_type") == "code") & pl.col("trusted").is_null()
