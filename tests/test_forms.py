@@ -278,6 +278,26 @@ def test_frozen_domains_keep_the_votes_of_a_reference_that_was_replaced(
     assert derived(store, strong) == {"a": ("41", 16, 16), "b": ("42", 4, 4)}
 
 
+def test_a_form_that_a_frozen_domain_keeps_is_left_by_the_others(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    """Domains without instructions of their own ask in one form; freezing one must part them."""
+    weak = refer_to(make_recipe, "weak")
+    add_problems(store, a="math", b="science")
+    assert form_in(make_recipe, "weak") == form_in(make_recipe, "weak", "science")
+    for prompt in ("a", "b"):
+        answer(store, prompt, "weak", ["41"] * 16, form=form_in(make_recipe, "weak"))
+    derived(store, weak)
+    answer(store, "b", "strong", ["42"] * 4, form=form_in(make_recipe, "strong"))
+    strong = refer_to(make_recipe, "strong", select={"freeze": ["math"]})
+    assert derived(store, strong) == {"a": ("41", 16, 16), "b": ("42", 4, 4)}
+    # Thawed, the frozen one is asked anew as well.
+    thawed = refer_to(make_recipe, "strong")
+    assert derived(store, thawed) == {"a": ("41", 16, 16), "b": ("42", 4, 4)}
+    wanted = read_page(store, thawed, "reference", EVERYTHING)
+    assert dict(wanted.select("prompt_id", "wanted").iter_rows()) == {"a": 4}
+
+
 def test_the_rate_of_the_reference_is_of_the_one_that_is_asked(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
