@@ -167,6 +167,7 @@ def test_a_plurality_is_trusted_from_its_share_and_three_samples(store: Store) -
     assert derive_keys(store, SelectSettings(), "run") == 0
 
 
+@pytest.mark.slow
 def test_trust_follows_the_settings_and_the_samples_there_and_back(store: Store) -> None:
     add_prompts(store, {"prompt_id": "a"})
     add_responses(store, "reference", "a", *[r"\boxed{7}"] * 3, r"\boxed{8}")

@@ -142,6 +142,7 @@ def test_a_whole_store_is_found_whole_in_a_folder_named_like_a_pattern(
     assert found == {"files": "ok", "orphans": "ok", "size": "ok"}
 
 
+@pytest.mark.slow
 def test_tallies_that_somebody_has_made_wrong_are_found_and_mended(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

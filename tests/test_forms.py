@@ -224,6 +224,7 @@ def test_people_are_shown_what_the_reference_of_today_said(
     assert {vote["answer"]: vote["votes"] for vote in asked["votes"]} == {"42": 2, "43": 1, "44": 1}
 
 
+@pytest.mark.slow
 def test_failures_of_a_new_reference_are_not_settled_by_the_former_ones_votes(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -248,6 +249,7 @@ def test_failures_of_a_new_reference_are_not_settled_by_the_former_ones_votes(
     assert read_page(store, strong, "reference", EVERYTHING)["wanted"].to_list() == [6]
 
 
+@pytest.mark.slow
 def test_votes_made_elsewhere_stay_whichever_model_is_asked(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -259,6 +261,7 @@ def test_votes_made_elsewhere_stay_whichever_model_is_asked(
     assert derived(store, refer_to(make_recipe, "strong")) == {"a": ("41", 9, 9)}
 
 
+@pytest.mark.slow
 def test_frozen_domains_keep_the_votes_of_a_reference_that_was_replaced(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -298,6 +301,7 @@ def test_a_form_that_a_frozen_domain_keeps_is_left_by_the_others(
     assert dict(wanted.select("prompt_id", "wanted").iter_rows()) == {"a": 4}
 
 
+@pytest.mark.slow
 def test_the_rate_of_the_reference_is_of_the_one_that_is_asked(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -181,6 +181,7 @@ def test_what_was_answered_is_judged(store: Store, recipe: Recipe) -> None:
     assert verdict["missing_samples"][1] == f"prompt {identify('unasked')}: 0 of 2"
 
 
+@pytest.mark.slow
 def test_samples_are_missing_of_those_that_every_prompt_gets(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

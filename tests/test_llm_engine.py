@@ -101,6 +101,7 @@ def test_what_is_there_is_not_asked_again(store: Store, simulator: RunningSimula
     assert [request.sample_index for request in left] == [5, 6, 7]
 
 
+@pytest.mark.slow
 def test_a_higher_ceiling_asks_again_only_for_what_ran_into_the_lower(
     store: Store, simulator: RunningSimulator
 ) -> None:

@@ -434,6 +434,7 @@ def test_a_malformed_structure_is_corrected_in_one_round(store: Store, items: Pa
     assert set(failures["attempts"]) <= {3} and set(failures["failure"]) <= {"malformed"}
 
 
+@pytest.mark.slow
 def test_every_slot_has_a_connection(store: Store, items: Path) -> None:
     with start_simulator([items], {"latency": {"kind": "fixed", "seconds": 1.5}}) as running:
         endpoint = _endpoint(running.base_url, max_concurrency=180, adaptive_concurrency=False)

@@ -80,6 +80,7 @@ def test_a_larger_sample_contains_the_smaller_one_in_every_domain(
     assert seeds == [1, 3, 8, 12, 12]
 
 
+@pytest.mark.slow
 def test_a_rewrite_is_explored_with_its_seed(pool: Store, make_recipe: MakeRecipe) -> None:
     recipe = make_recipe(models=MODELS)
     decide_prompts(pool, recipe, "run")
@@ -113,6 +114,7 @@ def test_scaling_asks_about_everything_without_a_look_at_the_store(
     assert scope_of(store, make_recipe()) == Scope((), EVERYTHING)
 
 
+@pytest.mark.slow
 def test_what_is_not_explored_has_a_decision_that_says_so(
     pool: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -235,6 +237,7 @@ def test_a_frozen_domain_sets_the_size_of_the_mixture() -> None:
     assert code.whole.expected == 2
 
 
+@pytest.mark.slow
 def test_what_is_told_rests_on_the_seeds_that_were_decided_on(
     pool: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -247,6 +250,7 @@ def test_what_is_told_rests_on_the_seeds_that_were_decided_on(
     assert rows["teachable"].to_list()[:2] == [1, 1]
 
 
+@pytest.mark.slow
 def test_a_plan_of_exploring_is_of_the_sample_and_ends_before_teaching(
     make_recipe: MakeRecipe,
 ) -> None:

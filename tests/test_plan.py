@@ -473,6 +473,7 @@ def test_samples_in_rounds_are_planned_to_their_likely_end(make_recipe: MakeReci
     assert 5 * 4 < calls.low < calls.expected < calls.high <= 5 * 24
 
 
+@pytest.mark.slow
 def test_the_share_in_the_band_is_what_the_samples_of_the_recipe_will_show(
     make_recipe: MakeRecipe,
 ) -> None:

@@ -129,6 +129,7 @@ def test_a_new_benchmark_says_which_releases_it_taints(store: Store) -> None:
 SAID = f"It says: {BENCHMARK_TEXT}"
 
 
+@pytest.mark.slow
 def test_a_new_benchmark_taints_what_students_said_in_preference_pairs(store: Store) -> None:
     """Of all that a student said only what was released is looked at."""
     said = ((SAID, "correct"), ("It is 5", "wrong"), (f"{SAID} Or not.", "wrong"))

@@ -383,6 +383,7 @@ def test_a_preference_pair_holds_no_benchmark_item_and_no_secret(
     assert store.sql("from screened").height == looked_at
 
 
+@pytest.mark.slow
 def test_the_index_names_every_pair(store: Store, make_recipe: MakeRecipe, tmp_path: Path) -> None:
     recipe = make_recipe(models=MODELS, release={"fields": [], "validation_share": 0})
     staged = stage(store, recipe, tmp_path / "out", [taught("a")])

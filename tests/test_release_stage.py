@@ -229,6 +229,7 @@ def test_a_number_that_is_none_is_null_in_json() -> None:
     assert len(lines) == 4
 
 
+@pytest.mark.slow
 def test_what_went_wrong_is_what_is_told_and_nothing_is_left_open(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -135,6 +135,7 @@ def test_what_the_router_says_decides_the_strategies(store: Store, make_recipe: 
     assert "proof_to_answer@1" in strategies()
 
 
+@pytest.mark.slow
 def test_newer_rules_read_the_replies_again_and_ask_nothing(
     store: Store, make_recipe: MakeRecipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -149,6 +150,7 @@ def test_newer_rules_read_the_replies_again_and_ask_nothing(
     assert sorted(decided.rows()) == [(4, "model", 2), (4, "rule", 1)]
 
 
+@pytest.mark.slow
 def test_a_call_without_a_reply_leaves_the_guess_and_is_accounted_for(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

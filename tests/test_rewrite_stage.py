@@ -213,6 +213,7 @@ def test_sound_rewrites_become_prompts_and_a_second_run_does_nothing(
     )
 
 
+@pytest.mark.slow
 def test_every_fault_of_a_rewriter_is_refused(store: Store, make_recipe: MakeRecipe) -> None:
     texts = [BAKER.replace("baker", cook) for cook in ("cook", "man", "woman", "firm", "shop")]
     texts += [text.replace("rolls", "buns") for text in texts]

@@ -265,6 +265,7 @@ def test_evidence_is_incremental_and_a_benchmark_given_up_taints_no_more(store: 
     assert spendable(store) == {identify("a"), identify("b")}
 
 
+@pytest.mark.slow
 def test_what_other_settings_took_back_returns_with_the_settings_and_what_they_found_goes(
     store: Store,
 ) -> None:

@@ -103,6 +103,7 @@ def test_every_reason_with_its_detail(store: Store, make_recipe: MakeRecipe) -> 
     assert [found[identify(f"p{row}")] for row in range(len(CASES))] == [case[1] for case in CASES]
 
 
+@pytest.mark.slow
 def test_wrong_responses_are_kept_where_the_recipe_says_so(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -232,6 +233,7 @@ def test_mixture_never_takes_more_than_there_is_and_uses_up_one_domain(
     assert all(abs(counts[domain] - total * share) < 1 for domain, share in mixture.items())
 
 
+@pytest.mark.slow
 def test_two_passes_do_not_undo_each_other(store: Store, make_recipe: MakeRecipe) -> None:
     recipe = make_recipe(models=MODELS)
     fill(

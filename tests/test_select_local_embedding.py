@@ -131,6 +131,7 @@ def test_a_long_text_is_read_to_its_end(model: Path) -> None:
     assert opened.encode([long, "ducks"]).tolist() == [[0.0, 2.5, 2.5], [0.0, 5.0, 0.0]]
 
 
+@pytest.mark.slow
 def test_only_what_is_new_is_embedded_and_a_range_after_the_other(
     store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

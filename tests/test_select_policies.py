@@ -180,6 +180,7 @@ def test_limits_of_a_source_and_targets_of_a_domain(store: Store, make_recipe: M
     assert sure[identify("edge")][1] == "uncertain"
 
 
+@pytest.mark.slow
 def test_a_domain_decides_alone(store: Store, make_recipe: MakeRecipe) -> None:
     recipe = make_recipe(models=MODELS, select={"easy_share": 0.3, "max_per_root": 1})
     fill(store, *(taught(f"m{n}", correct=4 + n, wrong=4 - n) for n in range(5)))

@@ -103,6 +103,7 @@ def test_what_another_thread_asks_for_a_stage_is_noted(store: Store, recipe: Rec
         assert stage.times(recipe) == 2
 
 
+@pytest.mark.slow
 def test_rows_of_another_process_and_rows_that_went_are_changes(
     store: Store, recipe: Recipe
 ) -> None:
@@ -118,6 +119,7 @@ def test_rows_of_another_process_and_rows_that_went_are_changes(
     assert [stage.times(recipe), stage.times(recipe)] == [3, 3]
 
 
+@pytest.mark.slow
 def test_another_recipe_other_code_and_other_libraries_do_it_again_and_a_budget_does_not(
     store: Store, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -166,6 +168,7 @@ def test_a_stage_that_does_not_say_that_it_is_through_is_not(store: Store, recip
     assert find_settled(store, recipe, "another stage") is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("store_folder")
 def test_tidying_is_a_change_and_an_expired_snapshot_says_nothing(
     make_recipe: MakeRecipe,
@@ -260,6 +263,7 @@ def test_a_night_decides_as_if_nothing_had_been_settled(
     assert not store.sql("from difficulty where run_id = 'five'").height
 
 
+@pytest.mark.slow
 def test_a_release_of_the_same_rows_is_not_staged_again_as_long_as_it_lies_there_whole(
     store: Store, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -301,6 +301,7 @@ def test_a_store_may_be_moved(tmp_path: Path) -> None:
     assert not (tmp_path / "here").exists()
 
 
+@pytest.mark.slow
 def test_another_folder_for_the_data_is_refused(tmp_path: Path) -> None:
     open_store(_settings(tmp_path, data=str(tmp_path / "one"))).append("prompts", _prompts("a"))
     close_stores()
@@ -308,12 +309,11 @@ def test_another_folder_for_the_data_is_refused(tmp_path: Path) -> None:
         open_store(_settings(tmp_path, data=str(tmp_path / "two")))
 
 
-def test_a_folder_holds_one_store(tmp_path: Path) -> None:
-    open_store(StoreSettings(catalog=str(tmp_path / "one.sqlite")))
-    with pytest.raises(StoreError, match=r"two\.sqlite: one\.sqlite in this folder is the catalog"):
-        open_store(StoreSettings(catalog=str(tmp_path / "two.sqlite")))
-    assert not (tmp_path / "two.sqlite").exists()
-    open_store(StoreSettings(catalog=str(tmp_path / "beside" / "two.sqlite")))
+def test_a_folder_holds_one_store(store_folder: Path) -> None:
+    with pytest.raises(StoreError, match=r"two\.sqlite: catalog\.sqlite in this folder is the cat"):
+        open_store(StoreSettings(catalog=str(store_folder / "two.sqlite")))
+    assert not (store_folder / "two.sqlite").exists()
+    open_store(StoreSettings(catalog=str(store_folder / "beside" / "two.sqlite")))
 
 
 def test_a_new_store_is_empty_and_its_catalog_knows_how_much_is_in_every_table(
@@ -420,6 +420,7 @@ def test_what_breaks_while_rows_are_streamed_is_said_plainly(
     close_stores()
 
 
+@pytest.mark.slow
 def test_a_store_is_open_with_one_set_of_settings(store_folder: Path) -> None:
     store = open_store(_settings(store_folder))
     assert open_store(_settings(store_folder)) is store

@@ -214,6 +214,7 @@ def test_a_full_file_system_is_a_store_error_and_loses_nothing(tmp_path: Path) -
         assert len(_ids(open_store(settings))) == 200
 
 
+@pytest.mark.slow
 def test_a_read_only_folder_is_a_store_error(tmp_path: Path) -> None:
     with _mounted(tmp_path / "frozen", "size=8m"):
         settings = StoreSettings(catalog=str(tmp_path / "frozen" / "store" / "catalog.sqlite"))

@@ -94,6 +94,7 @@ def test_the_funnel_is_the_count_of_the_last_decisions(pool: Store, appends: Any
     assert pool.sql("from latest_policy")["policy"].to_list() == [policy]
 
 
+@pytest.mark.slow
 @_on_one_store
 @given(appends=_measures)
 def test_the_difficulty_of_a_domain_is_that_of_the_last_measures(pool: Store, appends: Any) -> None:
