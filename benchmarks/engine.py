@@ -72,6 +72,8 @@ def main(names: Sequence[str]) -> None:
         "kills": measure_kills,
         "budget": measure_budget,
     }
+    if unknown := [name for name in names if name not in groups]:
+        sys.exit(f"no measures {unknown[0]!r}; there are: {', '.join(groups)}")
     for name in names or groups:
         for line in groups[name]():
             print(json.dumps({"bench": "engine", **line}), flush=True)
