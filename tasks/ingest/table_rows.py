@@ -22,6 +22,7 @@ from tasks.ingest.files import File, Line, explain_damage, open_bytes, read_line
 from tasks.ingest.json_rows import describe_encoding, parse_line
 from tasks.ingest.rows import LINE_LIMIT, RAW_LIMIT, Fault, RawRow
 from tasks.recipe import Delimited
+from tasks.recipe.sources import find_repeated
 
 _BATCH_ROWS = 1_000
 # A text that is not UTF-8, a time that Python has no word for.
@@ -51,13 +52,9 @@ def _read_header(records: Iterator[_Record], file: File) -> list[str]:
     names = [name.strip() for name in cells]
     if problem or not any(names):
         raise InputError(f"{file.uri}: the header row cannot be read: {problem or 'it is blank'}")
-    if repeated := _find_repeated(names):
+    if repeated := find_repeated(names):
         raise InputError(f"{file.uri}: {_describe_repeated(repeated)}")
     return names
-
-
-def _find_repeated(names: Sequence[str]) -> str | None:
-    return min((name for name in names if name and names.count(name) > 1), default=None)
 
 
 def _describe_repeated(name: str) -> str:
@@ -147,7 +144,7 @@ def read_parquet(path: Path, file: File, wanted: Sequence[str] | None = None) ->
         with opened:
             names = opened.schema_arrow.names
             needed = [name for name in names if wanted is None or _is_needed(name, wanted)]
-            if wanted is not None and (repeated := _find_repeated(needed)):
+            if wanted is not None and (repeated := find_repeated(needed)):
                 raise InputError(f"{file.uri}: {_describe_repeated(repeated)}")
             # Without any column no row would come; the first one tells how many there are.
             number = 1

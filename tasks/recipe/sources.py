@@ -1,6 +1,7 @@
 """Sources: where the store is and what is read into it."""
 
 import re
+from collections.abc import Sequence
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
@@ -69,10 +70,14 @@ class Constants(Section):
     answer_type: AnswerType | None = None
 
 
+def find_repeated(names: Sequence[str]) -> str | None:
+    """Return a column's name that is another's, too; columns without a name are not read."""
+    return min((name for name in names if name and names.count(name) > 1), default=None)
+
+
 def _check_header(header: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    names = [name for name in header or () if name]
-    if repeated := sorted(name for name in set(names) if names.count(name) > 1):
-        raise ValueError(f"two columns are called {repeated[0]!r}; give each a name of its own")
+    if repeated := find_repeated(header or ()):
+        raise ValueError(f"two columns are called {repeated!r}; give each a name of its own")
     return header
 
 
