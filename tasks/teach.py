@@ -20,10 +20,17 @@ from tasks.scope import scope_of
 from tasks.store import Store, open_store
 
 
+def is_taught_elsewhere(recipe: Recipe) -> bool:
+    """Say whether a recipe without a teacher brings a teacher's responses, and none is drawn."""
+    brought = any(source.role == "teacher" for source in recipe.responses)
+    return recipe.models.teacher is None and brought
+
+
 def count_wanted(store: Store, recipe: Recipe) -> Wanted:
     """Count the prompts to teach, and about how many calls that still takes."""
-    model = recipe.models.teacher.model if recipe.models.teacher else None
-    asked_of = pupils(store, recipe)
+    if is_taught_elsewhere(recipe):
+        return Wanted(0, 0)
+    model, asked_of = recipe.models.name_of("teacher"), pupils(store, recipe)
     counted = (
         store.query(
             "teach_counts",
@@ -40,8 +47,16 @@ def count_wanted(store: Store, recipe: Recipe) -> Wanted:
 
 def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Completion:
     """Draw the teacher responses that are missing on the kept prompts of a range."""
+    if is_taught_elsewhere(recipe):
+        return Completion()
     pages = (
-        store.query("teach_prompts", low=part.low, high=part.high, **pupils(store, recipe))
+        store.query(
+            "teach_prompts",
+            low=part.low,
+            high=part.high,
+            samples=recipe.teach.samples,
+            **pupils(store, recipe),
+        )
         for part in asked.parts()
     )
     return draw(

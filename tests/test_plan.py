@@ -15,6 +15,7 @@ from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys
 from tasks.assess.stopping import Edges, expect_votes, plan_stopping
 from tasks.errors import StoreError
+from tasks.ingest import import_responses
 from tasks.llm.money import Amount
 from tasks.llm.pending import EVERYTHING
 from tasks.llm.servers import stop_simulators
@@ -23,7 +24,7 @@ from tasks.plan.estimate import share_in_band
 from tasks.plan.plan import Plan, StagePlan, make_plan
 from tasks.plan.price import Span
 from tasks.progress import active
-from tasks.recipe import AdaptiveStudent, Band, Recipe, VerifierError
+from tasks.recipe import AdaptiveStudent, Band, Recipe, ResponseSource, VerifierError
 from tasks.rewrite.stage import rewrite_range
 from tasks.sample import sample_range
 from tasks.select.decide import decide_after_teach, decide_prompts
@@ -94,6 +95,27 @@ def test_without_a_store_the_seeds_are_counted_and_no_store_is_made(
     # Each takes 1 s and 25 tokens at 50 a second; four at a time: 16 calls in 4 x 1.5 s.
     assert student.cost.minutes.expected == pytest.approx(6 / 60)
     assert plan.budget.fits == "no budget"
+
+
+def test_lessons_that_were_made_elsewhere_are_not_planned(
+    store: Store, recipe: Recipe, tmp_path: Path
+) -> None:
+    ingest(store, recipe)
+    answer(store, recipe, "student", TEXTS, samples=4)
+    grade(store, CORRECT)
+    teacher = _of(make_plan(recipe), "teacher")
+    assert (teacher.prompts.expected, teacher.cost.calls.expected) == (3, 6)
+
+    rows = [{"prompt": TEXTS[place], "response": said} for place, said in ((0, "2"), (1, "3"))]
+    lines = [*rows, {"prompt": TEXTS[1], "response": "4"}]
+    (tmp_path / "lessons.jsonl").write_text("".join(json.dumps(row) + "\n" for row in lines))
+    brought = ResponseSource(
+        path=str(tmp_path / "lessons.jsonl"), role="teacher", model="their-teacher"
+    )
+    recipe = recipe.model_copy(update={"responses": (brought,)})
+    import_responses(store, recipe, RUN)
+    teacher = _of(make_plan(recipe), "teacher")
+    assert (teacher.prompts.expected, teacher.cost.calls.expected) == (2, 1 + 2)
 
 
 @pytest.mark.slow

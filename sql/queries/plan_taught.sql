@@ -1,4 +1,5 @@
--- One row per prompt that a teacher of this name has answered, in whatever way it was asked.
+-- One row per prompt that a teacher of this name has answered, in whatever way it was asked, or that
+-- was answered elsewhere.
 select distinct prompt_id
 from responses
-where role = 'teacher' and model = $model and server <> 'import'
+where role = 'teacher' and (model = $model or server = 'import')

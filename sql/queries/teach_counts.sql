@@ -1,5 +1,5 @@
 -- One row: how many prompts in a range of ids the teacher is to answer, and how many calls that
--- still takes.
+-- still takes. Responses made elsewhere are there already.
 with drawn as (
     select
         prompt_id,
@@ -21,13 +21,21 @@ with drawn as (
 
 select
     count(*)::bigint as prompts,
-    coalesce(sum($samples - coalesce(drawn.samples, 0)), 0)::bigint as calls
+    coalesce(
+        sum(greatest(
+            $samples - coalesce(imported.samples, 0) - coalesce(drawn.samples, 0), 0
+        )),
+        0
+    )::bigint as calls
 from current_decisions
 semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_otherwise) as scoped
     on current_decisions.prompt_id = scoped.prompt_id
 left join drawn on current_decisions.prompt_id = drawn.prompt_id
+left join imported_samples('teacher', null, $low, $high) as imported
+    on current_decisions.prompt_id = imported.prompt_id
 where
     current_decisions.policy = $policy
     and current_decisions.prompt_id >= $low
     and current_decisions.prompt_id < $high
     and (current_decisions.kept or current_decisions.stage = 'teach')
+    and coalesce(imported.samples, 0) < $samples

@@ -52,7 +52,7 @@ def forecast_teacher(
     kept = decided.filter("kept")
     taken = share_of_mixture(recipe.select, _count(kept), likely)
     ids = kept["prompt_id"].to_list()
-    lessons = pending.pending_lessons(store, recipe, _read(store, ids))
+    lessons = pending.pending_lessons(store, recipe, _read(store, recipe, ids))
     open_now = _count(lessons.join(prompts, on="prompt_id"))
     left = _share_untaught(store, recipe, prompts, undecided, coming)
     future = Coming(
@@ -85,9 +85,10 @@ def _share_untaught(
     It is 1 where there are none. Prompts that are yet to come have had no lesson.
     """
     waiting = prompts.join(undecided, on="prompt_id", how="semi")
-    taught = store.query("plan_taught", model=recipe.models.teacher and recipe.models.teacher.model)
+    taught = store.query("plan_taught", model=recipe.models.name_of("teacher"))
     begun = waiting.join(taught, on="prompt_id", how="semi")
-    lessons = pending.pending_lessons(store, recipe, _read(store, begun["prompt_id"].to_list()))
+    pages = _read(store, recipe, begun["prompt_id"].to_list())
+    lessons = pending.pending_lessons(store, recipe, pages)
     open_calls = lessons.join(begun, on="prompt_id").group_by("domain").agg(pl.col("calls").sum())
     still = dict(open_calls.iter_rows())
     all_prompts, some = _count(waiting), _count(begun)
@@ -124,7 +125,14 @@ def share_of_mixture(
 def _count_lessons(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Forecast:
     """Count the calls where every sample is drawn and graded, as the stages would."""
     decide_prompts(store, recipe, RUN)
-    rows = store.stream("teach_prompts", _ROWS_AT_A_TIME, low="", high="g", **pupils(store, recipe))
+    rows = store.stream(
+        "teach_prompts",
+        _ROWS_AT_A_TIME,
+        low="",
+        high="g",
+        samples=recipe.teach.samples,
+        **pupils(store, recipe),
+    )
     lessons = pending.pending_lessons(store, recipe, rows)
     return Forecast(exact(lessons["prompt_id"].n_unique()), count_demands(lessons, prompts))
 
@@ -169,6 +177,14 @@ def _count(rows: pl.DataFrame) -> dict[str, int]:
     return dict(rows.group_by("domain").agg(pl.len()).iter_rows())
 
 
-def _read(store: Store, prompt_ids: Sequence[str]) -> Iterator[pl.DataFrame]:
-    for start in range(0, len(prompt_ids), _ROWS_AT_A_TIME):
-        yield store.query("plan_lessons", prompt_ids=prompt_ids[start : start + _ROWS_AT_A_TIME])
+def _read(store: Store, recipe: Recipe, prompt_ids: Sequence[str]) -> Iterator[pl.DataFrame]:
+    ids = sorted(prompt_ids)
+    for start in range(0, len(ids), _ROWS_AT_A_TIME):
+        page = ids[start : start + _ROWS_AT_A_TIME]
+        yield store.query(
+            "plan_lessons",
+            prompt_ids=page,
+            low=page[0],
+            high=page[-1] + "g",
+            samples=recipe.teach.samples,
+        )

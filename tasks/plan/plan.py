@@ -48,6 +48,7 @@ from tasks.select.meaning import find_neighbours
 from tasks.select.names import read_unknown_names
 from tasks.select.reworded import find_near_items
 from tasks.store import Store
+from tasks.teach import is_taught_elsewhere
 
 _HERE = "this machine"
 
@@ -298,7 +299,12 @@ def _write_warnings(recipe: Recipe, planned: Sequence[tuple[Recipe, StagePlan]])
             warnings.append(str(error))
     if kinship := warn_of_kinship(recipe):
         warnings.append(kinship)
-    if recipe.models.teacher is None:
+    if is_taught_elsewhere(recipe):
+        warnings.append(
+            "models.teacher: nobody plays the teacher; prompts without a response of `responses` "
+            "are set aside"
+        )
+    elif recipe.models.teacher is None:
         warnings.append("models.teacher: nobody plays the teacher; the run ends before teaching")
     return warnings
 

@@ -50,7 +50,7 @@ def scan_version(recipe: Recipe) -> str | None:
 def scan_responses(store: Store, recipe: Recipe, run_id: str) -> int:
     """Object to what gives guidelines away; return how many words were new. Asks nobody."""
     version = scan_version(recipe)
-    if version is None or recipe.models.teacher is None:
+    if version is None:
         return 0
     statement = (RULES / "scanned_responses.sql").read_text(encoding="utf-8")
     for place, rule in zip(("{repeated}", "{told}"), _read_statements(), strict=True):
@@ -58,8 +58,8 @@ def scan_responses(store: Store, recipe: Recipe, run_id: str) -> int:
     passages = split_passages(recipe.guidelines())
     for name, value in (("told_in_private", passages), ("guidelines", [])):
         store.cursor().execute(f"set variable {name} = $value", {"value": value})
-    teacher = recipe.models.teacher.model
-    found = store.sql(statement, {"teacher": teacher, "version": version})
+    asked = {"teacher": recipe.models.name_of("teacher"), "version": version}
+    found = store.sql(statement, asked)
     detail = pl.coalesce("repeated", "told")
     scanned = found.select(
         "prompt_id",

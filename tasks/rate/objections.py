@@ -101,12 +101,11 @@ def _weigh_all(store: Store, recipe: Recipe, applied: Applied) -> Iterator[dict[
     votes = store.query("rate_votes", **asked).iter_rows()
     for subject, cast in groupby(votes, key=lambda row: (row[0], row[1])):
         yield _row(applied, subject, *_weigh_one(applied, [row[2:] for row in cast]))
-    waited_for = applied.rubric.rates == "response" and applied.rubric.objects()
-    if waited_for and recipe.models.teacher is not None:
+    if applied.rubric.rates == "response" and applied.rubric.objects():
         unrated = store.query(
             "rate_unrated",
             **asked,
-            teacher=recipe.models.teacher.model,
+            teacher=recipe.models.name_of("teacher"),
             domain=applied.domain,
             share_below=share_bound(applied.rubric.share),
         )

@@ -54,8 +54,8 @@ def pending_subjects(
     if applied.rubric.rates == "prompt":
         asked["keyless"] = applied.rubric.only == "keyless"
         yield from store.stream("rate_prompts", _ROWS_AT_A_TIME, **asked)
-    elif recipe.models.teacher is not None:
-        asked["teacher"] = recipe.models.teacher.model
+    else:
+        asked["teacher"] = recipe.models.name_of("teacher")
         yield from store.stream("rate_responses", _ROWS_AT_A_TIME, **asked)
 
 

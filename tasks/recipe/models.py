@@ -17,7 +17,7 @@ from pydantic import (
 from pydantic_core import InitErrorDetails, PydanticCustomError
 
 from tasks.errors import RecipeError
-from tasks.recipe.fields import Name, Section
+from tasks.recipe.fields import Name, Role, Section
 from tasks.simulator.settings import read_settings
 
 
@@ -265,6 +265,11 @@ class Models(Section):
             "`local`, in a folder of this machine."
         ),
     )
+
+    def name_of(self, role: Role) -> str | None:
+        """Return the name of the model in a role; None if nobody plays it."""
+        played = getattr(self, role)
+        return None if played is None else str(played.model)
 
     def each(self) -> Iterator[tuple[str, ModelSettings]]:
         """Yield every model that is asked by its role; further ones are `student 2`, `judge 2`, …

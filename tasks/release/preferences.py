@@ -30,11 +30,11 @@ class FitPairs:
         self._tainted = store.recall("tainted_by_release")
         benchmarks = [benchmark.name for benchmark in recipe.benchmarks]
         self._quotations = Quotations(store, recipe.select.contamination, benchmarks, run_id)
-        settings, teacher = recipe.release, recipe.models.teacher
+        settings = recipe.release
         self._asked: dict[str, Any] = {
             "policy": recipe.policy_version(),
             "student": recipe.models.student.model,
-            "teacher": teacher.model if teacher else None,
+            "teacher": recipe.models.name_of("teacher"),
             "roles": list(settings.preference.roles),
             "with_reasoning": settings.reasoning != "drop",
             "max_length_ratio": settings.preference.max_length_ratio,

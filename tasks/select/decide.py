@@ -151,7 +151,7 @@ def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
 
     Rates are measured anew from the counts: another policy may correct them otherwise.
     """
-    teacher = recipe.models.teacher.model if recipe.models.teacher else None
+    teacher = recipe.models.name_of("teacher")
     student = recipe.models.student.model
     evidence = store.recall(
         "select_evidence",

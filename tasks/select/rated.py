@@ -30,7 +30,7 @@ def add_ratings(store: Store, recipe: Recipe, evidence: pl.DataFrame) -> pl.Data
         votes=[applied.rubric.votes for applied in ranking],
         judges=judges_of(recipe),
     )
-    teacher = recipe.models.teacher.model if recipe.models.teacher else None
+    teacher = recipe.models.name_of("teacher")
     return (
         evidence.join(ranks, on="prompt_id", how="left")
         .join(store.recall("select_objections"), on="prompt_id", how="left")

@@ -68,7 +68,7 @@ def write_report(story: Story, gate: Mapping[str, Any], docs: str) -> str:
         passed=bool(gate["passed"]),
         simulated=bool(staged.facts["simulated"].any()),
         student=recipe.models.student.model,
-        teacher=recipe.models.teacher.model if recipe.models.teacher else None,
+        teacher=recipe.models.name_of("teacher"),
         band=recipe.select.band,
         pairs=staged.links.height,
         validation=staged.count("validation"),
