@@ -53,7 +53,7 @@ def _endpoint(base_url: str) -> Endpoint:
         (
             400,
             {"error": {"message": HALF}},
-            ("rejected", f"status 400: Error code: 400 - {KEPT}"),
+            ("retryable", f"status 400: Error code: 400 - {KEPT}"),
         ),
         (
             503,

@@ -18,12 +18,13 @@ import openai
 import pytest
 
 from tasks import defects
-from tasks.errors import RunInterrupted
+from tasks.errors import ModelServerError, RunInterrupted
 from tasks.llm.engine import Completion, complete, stop_calling
 from tasks.llm.failures import CallFailed, classify
 from tasks.llm.http_client import HttpClient
 from tasks.llm.limiter import Limiter
 from tasks.llm.money import Amount, Purse
+from tasks.llm.pending import leave_out_known
 from tasks.recipe import Budget
 from tasks.store import Store
 from tests.conftest import about
@@ -228,7 +229,14 @@ def test_a_long_body_is_searched_for_secrets_in_part_alone() -> None:
 
 def _row_of(store: Store, status: int, headers: Mapping[str, str], number: int) -> tuple[str, str]:
     prompt_id = f"p{number}"
-    make_calls(store, (status, headers, b"no"), changes={"prompt_id": prompt_id})
+    make_calls(
+        store,
+        (200, JSON, dump(GOOD)),
+        (status, headers, b"no"),
+        count=2,
+        changes={"prompt_id": prompt_id},
+        max_concurrency=1,
+    )
     query = f"select failure, message from failures where prompt_id = '{prompt_id}'"
     (row,) = store.sql(query).rows()
     return row[0], row[1]
@@ -239,6 +247,78 @@ def test_what_is_amiss_on_the_way_is_tried_again(store: Store) -> None:
         assert _row_of(store, status, {}, status)[0] == "retryable", status
     for status in (400, 413, 422, 451):
         assert _row_of(store, status, {}, status)[0] == "rejected", status
+
+
+class _Newer(QuietHandler):
+    """A model that is told in `max_completion_tokens` how long its answer may be, or refuses."""
+
+    asked: ClassVar[list[dict[str, Any]]] = []
+
+    def answer(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        self.asked.append(body)
+        if "max_tokens" not in body:
+            return self.send(200, dump(GOOD), JSON)
+        error = {
+            "message": "Unsupported parameter: 'max_tokens' is not supported with this model. "
+            "Use 'max_completion_tokens' instead.",
+            "type": "invalid_request_error",
+            "param": "max_tokens",
+            "code": "unsupported_parameter",
+        }
+        return self.send(400, dump({"error": error}), JSON)
+
+
+def test_a_model_that_wants_the_ceiling_in_another_field_gets_it(store: Store) -> None:
+    with serve(_Newer) as address:
+        endpoint = endpoint_at(address, max_concurrency=2)
+        done = complete(store, endpoint, samples(8), run_id="r", purse=Purse(Budget()))
+        again = complete(store, endpoint, samples(8)[4:], run_id="r", purse=Purse(Budget()))
+    assert (done.completed, done.failed, again.completed) == (8, 0, 4)
+    refused = [body for body in _Newer.asked if "max_tokens" in body]
+    assert len(refused) <= 2  # Of those that were under way together.
+    answered = [body for body in _Newer.asked if "max_tokens" not in body]
+    assert {body["max_completion_tokens"] for body in answered} == {50}
+    assert store.sql("select * from failures").is_empty()
+
+
+REJECTED = (400, JSON, dump({"error": {"message": "the chat template is broken"}}))
+
+
+def _asked_again(store: Store, address: str) -> int:
+    endpoint = endpoint_at(address)
+    return len(list(leave_out_known(store, endpoint, "student", ["p"], samples(30))))
+
+
+def _make(store: Store, address: str, low: int, high: int) -> Completion:
+    endpoint = endpoint_at(address, max_concurrency=1, max_attempts=1)
+    return complete(store, endpoint, samples(30)[low:high], run_id="r", purse=Purse(Budget()))
+
+
+def test_what_a_server_rejects_that_answers_nothing_is_asked_again(store: Store) -> None:
+    with serve(whole(REJECTED)) as address:
+        assert _make(store, address, 0, 8).failed == 8
+        said = store.sql("select distinct failure, message from failures").rows()
+        assert said == [("retryable", "status 400: Error code: 400 - the chat template is broken")]
+        assert _asked_again(store, address) == 30
+
+
+def test_what_is_rejected_beside_an_answer_is_not_asked_again(store: Store) -> None:
+    with serve(whole(REJECTED, (200, JSON, dump(GOOD)), REJECTED)) as address:
+        assert _make(store, address, 0, 3) == Completion(1, 2, about(0.00012))
+        assert _asked_again(store, address) == 27
+        assert _make(store, address, 3, 5).failed == 2  # It has answered, though not this time.
+        assert _asked_again(store, address) == 25
+        assert store.sql("select distinct failure from failures").rows() == [("rejected",)]
+
+
+def test_a_run_that_ends_as_all_was_rejected_blames_no_row(store: Store) -> None:
+    with serve(whole((200, JSON, dump(GOOD)), REJECTED)) as address:
+        assert _make(store, address, 0, 1).completed == 1
+        with pytest.raises(ModelServerError, match="answered none of the first 20 calls"):
+            _make(store, address, 1, 30)
+        assert store.sql("select distinct failure from failures").rows() == [("retryable",)]
+        assert _asked_again(store, address) == 29
 
 
 def test_a_question_goes_to_no_other_origin(store: Store) -> None:

@@ -93,9 +93,9 @@ def test_a_key_that_is_repeated_is_blanked(store: Store, parrot: str) -> None:
         _ask(store, parrot, "is absent")
     (answer,) = store.sql("select content, reasoning, raw_body from responses").rows()
     assert answer[:2] == ("your key is [hidden]", "[hidden]?")
-    failures = store.sql("select failure, message, raw_body from failures order by failure").rows()
-    assert [failure for failure, _, _ in failures] == ["rejected", "retryable"]
-    for _, message, _ in failures:
+    failures = store.sql("select message, raw_body from failures").rows()
+    assert len(failures) == 2
+    for message, _ in failures:
         assert message.endswith("I do not like [hidden]")
     assert KEY not in repr((answer, failures))
 

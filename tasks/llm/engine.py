@@ -125,6 +125,7 @@ class _Job:
     writer: Writer
     progress: _Progress
     advance: Advance
+    rejected: list[tuple[_Call, CallFailed]] = field(default_factory=list)  # Before any answer.
 
 
 def complete(
@@ -157,6 +158,7 @@ def complete(
             advance=advance,
         )
         run_on_loop(_work_all(job), lambda: _tell(job, tick))
+        _record_rejected(job, are_at_fault=progress.stop is None and _has_answered(store, endpoint))
         tick(progress.totals())
     if progress.stop is not None:
         raise progress.stop
@@ -239,7 +241,11 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
     except CallFailed as failure:
         if _is_cut_short(job, failure, call):
             failure = _not_tried_again(job.progress.stop)
-        _record_failure(job, call, failure)
+        if failure.failure == "rejected" and not job.progress.completed:
+            job.rejected.append((call, failure))
+            _count_failure(job, call)
+        else:
+            _record_failure(job, call, failure)
         _give_up_if_hopeless(job, failure)
         return None
     except BaseException as error:
@@ -252,6 +258,7 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
         raise
     row = response_row(job.endpoint, request, call.keys, answer, bill)
     job.writer.put("responses", row, call.call_id)
+    _record_rejected(job, are_at_fault=True)
     ceiling = ceiling_of(job.endpoint, request)
     raised = None
     if answer.finish_reason == "length" and ceiling is not None:
@@ -297,9 +304,31 @@ def _not_tried_again(error: BaseException | None) -> CallFailed:
 def _record_failure(job: _Job, call: _Call, failure: CallFailed) -> None:
     """Write a call down that has no answer, with what all its attempts cost."""
     job.writer.put("failures", _failure_row(job, call, failure, call.bill), call.call_id)
+    _count_failure(job, call)
+
+
+def _count_failure(job: _Job, call: _Call) -> None:
     _measure(job, call.request, "failed", call.bill)
     job.progress.count(call.bill.cost_usd, failed=1)
     job.advance(0, 1, call.bill.cost_usd)
+
+
+def _record_rejected(job: _Job, *, are_at_fault: bool) -> None:
+    """Write down what was rejected before anything was answered, once the fault is known.
+
+    Of a server that answers nothing it is the settings, the model or the server that will be
+    mended: such calls are asked again by the next run, others never.
+    """
+    for call, failure in job.rejected:
+        failure.failure = "rejected" if are_at_fault else "retryable"
+        job.writer.put("failures", _failure_row(job, call, failure, call.bill), call.call_id)
+    job.rejected.clear()
+
+
+def _has_answered(store: Store, endpoint: Endpoint) -> bool:
+    """Say whether the store has an answer of this model at this server."""
+    asked = {"model": endpoint.settings.model, "server": endpoint.server}
+    return not store.query("known_model", **asked).is_empty()
 
 
 def _failure_row(job: _Job, call: _Call, failure: CallFailed, bill: Bill) -> dict[str, Any]:

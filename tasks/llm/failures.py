@@ -5,11 +5,13 @@
 | retryable    | timeout, dropped connection, 408/409/5xx,     | tried again with backoff or     |
 |              | a redirect, what is amiss on the way there    | after `Retry-After`, and again  |
 |              | (405/407/421/425/426), an answer that is no   | in the next run                 |
-|              | chat completion or of no end                  |                                 |
+|              | chat completion or of no end, the ceiling in  |                                 |
+|              | the wrong field                               |                                 |
 | rate_limited | 429                                           | tried again after `Retry-After` |
 | malformed    | not the asked structure                       | corrected once, tried once more |
 | refused      | content filter, refusal                       | recorded, never asked again     |
-| rejected     | another 4xx: this request can't work          | recorded, never asked again     |
+| rejected     | another 4xx of a server that has answered     | recorded, never asked again     |
+|              | others: this request can't work               |                                 |
 | fatal        | wrong key, unknown model, no quota, no server | the run stops                   |
 """
 
@@ -26,6 +28,7 @@ import httpx2 as httpx  # The client library that openai 3 is built on.
 import openai
 
 from tasks.errors import ModelServerError
+from tasks.llm.ceiling_field import note_wanted_field
 from tasks.llm.http_client import AnswerTooLarge
 from tasks.llm.money import Usage
 from tasks.llm.request import Endpoint
@@ -210,7 +213,10 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
     if status < 400 and "location" in headers:
         place = hide_key(headers["location"], endpoint)
         message = f"it points to {place!r}, where nothing is sent; set `base_url` if it has moved"
-    if status < 400 or status in _AMISS_ON_THE_WAY or status >= 500:
+    is_amiss = status < 400 or status in _AMISS_ON_THE_WAY or status >= 500
+    if not is_amiss and status == 400:
+        is_amiss = note_wanted_field(endpoint.base_url, endpoint.settings, message)
+    if is_amiss:
         return CallFailed(
             "retryable",
             f"status {status}: {message}",

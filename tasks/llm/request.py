@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 
 from tasks.identity import content_id
+from tasks.llm.ceiling_field import ceiling_field_of
 from tasks.recipe import ModelSettings, Role
 
 _LONGEST_SPOILT = 8_000
@@ -147,7 +148,7 @@ def render_body(endpoint: Endpoint, request: Request, spoilt: Sequence[str] = ()
         **parameters_of(settings),
     }
     if (ceiling := ceiling_of(endpoint, request)) is not None:
-        body[settings.max_tokens_field] = ceiling
+        body[ceiling_field_of(endpoint.base_url, settings)] = ceiling
     if settings.send_seed:
         body["seed"] = request.sample_index + len(spoilt) * _SEED_STEP
     if request.schema is not None:
