@@ -26,7 +26,7 @@ from tasks.rewrite.program import (
     written_forms,
 )
 
-VERSION = 4  # Raise it with any change in what is refused: stored replies are decided again.
+VERSION = 5  # Raise it with any change in what is refused: stored replies are decided again.
 NOT_DECIDED = 0  # The version of a verdict that is none: the reply is looked at again next time.
 NOT_DECIDED_REASONS = frozenset({"no_sandbox"})
 LONGEST_ANSWER = 100  # characters; a longer answer cannot be compared as text

@@ -11,7 +11,7 @@ from fractions import Fraction
 
 from tasks.rewrite import acceptance, same_task, soundness
 from tasks.rewrite.acceptance import LONGEST_ANSWER, Gate
-from tasks.rewrite.answers import numbers_said, read_number, show_number
+from tasks.rewrite.answers import FORMULA, numbers_said, read_number, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.program import ProgramError, find_numbers, steps_of, written_forms
 
@@ -19,7 +19,6 @@ LEAST_COMMON_WORDS = 0.25  # of the rewrite's words, or of the parent's, that th
 _LARGEST_CONSTANT = 12  # a formula's own numbers: halves, squares, months
 _CONSTANTS = frozenset(map(Fraction, (24, 60, 90, 100, 180, 360, 1000)))
 _FEWEST_STEMS = 4  # in a parent with fewer its formulas are looked at as well
-_FORMULA = re.compile(r"\$[^$]+\$|\\\[.+?\\\]|\\\(.+?\\\)", re.DOTALL)
 _STEM = 5  # letters: "diagonals" and "diagonal" are the same word
 _LOST_REFERENCE = re.compile(
     r"\b(?:part|question|step|exercise) (?:\(?[a-h1-8]\)|[A-H]\b|[1-8]\b|one|two|three)"
@@ -141,7 +140,7 @@ def refuse_unrelated(candidate: Candidate, parent: Parent) -> Refusal | None:
     """
     asked = _STILL_OPEN.sub(" ", parent.text)
     own, theirs = _stems(candidate.text), _stems(asked)
-    if len(_stems(_FORMULA.sub(" ", asked))) < _FEWEST_STEMS:
+    if len(_stems(FORMULA.sub(" ", asked))) < _FEWEST_STEMS:
         own, theirs = own | _symbols(candidate.text), theirs | _symbols(asked)
     common = len(own & theirs)
     if common >= LEAST_COMMON_WORDS * min(len(own), len(theirs)) and common:
@@ -168,7 +167,7 @@ def _symbols(text: str) -> set[str]:
     """Return the numbers, names and commands of a text's formulas: {"60", "x", "binom"}."""
     return {
         symbol
-        for formula in _FORMULA.findall(text)
+        for formula in FORMULA.findall(text)
         for symbol in re.findall(r"[0-9]+|[^\W\d_]+", formula)
     }
 

@@ -13,11 +13,10 @@ from itertools import pairwise
 
 from tasks.identity import normalise
 from tasks.rewrite.acceptance import CODE_BLOCK, MEASURE, OPTION_PHRASE
-from tasks.rewrite.answers import numbers_said, show_number
+from tasks.rewrite.answers import FORMULA, numbers_said, show_number
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 
 MOST_KEPT_PAIRS = 0.8  # of the parent's neighbouring words; above it the rewrite is a near-copy
-_FORMULA = re.compile(r"\$[^$]+\$")
 # x^2, 3x, H2O, 1:25,000 and such: what has a digit and is no plain number.
 _SYMBOL = re.compile(r"[\w^{}\\+*/=<>:%°²³-]*\d[\w^{}\\+*/=<>:%°²³-]*")
 _PLAIN_NUMBER = re.compile(r"[0-9]+(?:[.,][0-9]+)*")
@@ -121,7 +120,7 @@ def refuse_growth(candidate: Candidate, parent: Parent) -> Refusal | None:
 
 
 def _pairs(text: str) -> Counter[tuple[str, str]]:
-    plain = _SHORTENED.sub(r"\1 is", _FORMULA.sub(" ", normalise(text).casefold()))
+    plain = _SHORTENED.sub(r"\1 is", FORMULA.sub(" ", normalise(text).casefold()))
     words = re.findall(r"[^\W_]+", plain)
     return Counter(pairwise(words))
 
@@ -131,8 +130,8 @@ def _numbers(text: str) -> Counter[str]:
 
 
 def _formulas(text: str) -> Counter[str]:
-    formulas = Counter("".join(formula.split()) for formula in _FORMULA.findall(text))
-    symbols = (found.strip(":-") for found in _SYMBOL.findall(_FORMULA.sub(" ", text)))
+    formulas = Counter("".join(formula.split()) for formula in FORMULA.findall(text))
+    symbols = (found.strip(":-") for found in _SYMBOL.findall(FORMULA.sub(" ", text)))
     return formulas + Counter(
         symbol for symbol in symbols if symbol and not _PLAIN_NUMBER.fullmatch(symbol)
     )
@@ -151,7 +150,7 @@ def _conditions(text: str) -> Counter[str]:
 
 
 def _condition_words(text: str) -> Iterator[str]:
-    plain = OPTION_PHRASE.sub(" ", _FORMULA.sub(" ", CODE_BLOCK.sub(" ", text)))
+    plain = OPTION_PHRASE.sub(" ", FORMULA.sub(" ", CODE_BLOCK.sub(" ", text)))
     for found in _CONDITION_WORD.findall(plain):
         yield _CONDITION[found.casefold()]
 
