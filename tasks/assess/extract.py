@@ -15,6 +15,7 @@ import orjson
 
 from tasks.assess.code_blocks import extract_program
 from tasks.boxes import find_boxes
+from tasks.number_words import SMALL, TENS
 from tasks.python_source import UNREADABLE, parse_module
 
 LONGEST_LINE = 120
@@ -47,10 +48,7 @@ _NUMBER = (
     r"[-+\u2212]?(?:\d{1,3}(?:(?:,|\{,\}|\\,|\\!)\d{3})+|\d+)?(?:\.\d+|(?<=\d))(?:\s*/\s*\d+)?"
 )
 _LEADING_NUMBER = re.compile(rf"(?:\\?\$)?\s*(?P<number>{_NUMBER})\s*(?:\\?%)?(?=[\s.,;:!?)]|$)")
-NUMBER_WORDS = (
-    r"(?:zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|(?:thir|four|fif|six"
-    r"|seven|eigh|nine)teen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|half|a|an)"
-)
+NUMBER_WORDS = "(?:" + "|".join((*SMALL, *TENS, "half", "a", "an")) + ")"
 # `3.14 to two decimal places` is rounded and not a range.
 TO = r"to(?!\s+(?:the\s+nearest|\w+\s+(?:decimal|significant|sig|places|digits|figures|d\.?p)))"
 _SCALE_AFTER = re.compile(

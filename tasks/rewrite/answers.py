@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 
 from tasks.identity import normalise
+from tasks.number_words import COMPOUNDS, SCALES, TENS, UNMISTAKABLE
 
 MAX_CHARACTERS = 200  # of a number
 MOST_DECIMALS = 6
@@ -22,20 +23,8 @@ _COMMA = re.compile(r"(?<=[0-9]),(?=[0-9]{3}(?![0-9]))")
 _SAID = re.compile(
     r"(?:(?<![\w.)\]}])[-−])?(?<![\w.])[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?:\s?/\s?[0-9]+)?"
 )
-# "one" is left out: it is a pronoun more often than a number.
-_WORDS = {
-    "two": Fraction(2),
-    "three": Fraction(3),
-    "four": Fraction(4),
-    "five": Fraction(5),
-    "six": Fraction(6),
-    "seven": Fraction(7),
-    "eight": Fraction(8),
-    "nine": Fraction(9),
-    "ten": Fraction(10),
-    "eleven": Fraction(11),
-    "twelve": Fraction(12),
-}
+# The longer ones first: "forty" is the beginning of "forty-two".
+_WORDS = {**COMPOUNDS, **UNMISTAKABLE, **TENS, "dozen": SCALES["dozen"]}
 _WORD = re.compile(r"\b(?:" + "|".join(_WORDS) + r")\b", re.IGNORECASE)
 
 
@@ -90,7 +79,7 @@ def numbers_said(text: str) -> Iterator[Fraction]:
         if whole is not None:
             yield whole
     for match in _WORD.finditer(plain):
-        yield _WORDS[match.group().lower()]
+        yield Fraction(_WORDS[match.group().lower()])
 
 
 def _loosen(text: str) -> str:

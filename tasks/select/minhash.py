@@ -14,6 +14,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from tasks.identity import content_id
+from tasks.number_words import SCALES, TENS, UNMISTAKABLE
 from tasks.recipe import DuplicateSettings
 from tasks.select.words import (
     UNSPACED,
@@ -33,12 +34,11 @@ _SEED = 14 * 8
 _MIX = np.uint32(0x2C1B3C6D)
 _RUNS_AT_A_TIME = 64_000  # as many numbers as the processor's cache holds
 Signatures = NDArray[np.uint8]
-_NUMBER_WORDS = (
-    "two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|thirteen|fourteen|fifteen|sixteen"
-    "|seventeen|eighteen|nineteen|twenty|thirty|forty|fifty|sixty|seventy|eighty|ninety|hundred"
-    "|thousand|million|billion|dozen|half|once|twice|double|thrice|triple|quarter|zero|first|second"
-    "|third|fourth|fifth|sixth|seventh|eighth|ninth|tenth|eleventh|twelfth|hundredth|thousandth"
+_OTHER_WORDS = (
+    "billion half once twice double thrice triple quarter first second third fourth fifth sixth "
+    "seventh eighth ninth tenth eleventh twelfth hundredth thousandth"
 )
+_NUMBER_WORDS = "|".join((*UNMISTAKABLE, *TENS, *SCALES, *_OTHER_WORDS.split()))
 _NUMBER = r"\d+(?:[.,]\d+)*"
 _NUMERALS = "[零〇一二两兩三四五六七八九十百千万萬亿億半]"
 _NUMBERS = rf"{_NUMBER}|\b(?:{_NUMBER_WORDS})\b|{_NUMERALS}"

@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 import polars as pl
 
+from tasks.number_words import SCALES, TENS, UNMISTAKABLE
 from tasks.select.words import Words, as_array, read_words, split_words
 
 _ENDINGS = ("ings", "ing", "edly", "ed", "es", "s", "ly", "e", "al", "ment")
@@ -19,13 +20,7 @@ _DRAWING = r"(?s)\[asy\].*?\[/asy\]"
 _MARKUP = r"\\(?:begin|end)\s*\{[^{}]*\}|\\[\p{L}]+"
 _MOST_KEPT = 4_000_000  # words; then it begins anew, for there is no end of misspellings
 _MOST_OF_ONE = 4  # a number written more often counts so often
-_UNITS = (
-    "zero . two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen "
-    "sixteen seventeen eighteen nineteen"
-)
-_TENS = ". . twenty thirty forty fifty sixty seventy eighty ninety"
 _OTHERS = {
-    **{"hundred": 100.0, "thousand": 1_000.0, "million": 1_000_000.0, "dozen": 12.0},
     **{"half": 0.5, "halves": 0.5, "quarter": 0.25, "quarters": 0.25},
     **{"once": 1.0, "single": 1.0, "first": 1.0, "second": 2.0, "twice": 2.0, "pair": 2.0},
     **{"couple": 2.0, "double": 2.0, "doubled": 2.0, "doubles": 2.0, "third": 3.0, "thirds": 3.0},
@@ -33,9 +28,7 @@ _OTHERS = {
     **{"fourths": 4.0, "fifth": 5.0, "fifths": 5.0, "sixth": 6.0},
 }
 NUMBER_WORDS = {
-    **{word: float(value) for value, word in enumerate(_UNITS.split()) if word != "."},
-    **{word: 10.0 * value for value, word in enumerate(_TENS.split()) if word != "."},
-    **_OTHERS,
+    word: float(value) for word, value in {**UNMISTAKABLE, **TENS, **SCALES, **_OTHERS}.items()
 }
 _FILLERS = (
     "a about after all also an and any are as at be been before both but by can did do "
