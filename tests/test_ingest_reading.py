@@ -1,19 +1,34 @@
 """A file that was read to its end is not parsed again, whatever that may save; else it is."""
 
+import ast
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tasks.ingest import IngestCounts, import_responses, ingest_seeds, load, reading
+from tasks import ingest
+from tasks.ingest import IngestCounts, import_responses, ingest_seeds, load
+from tasks.ingest.files import find_files
 from tasks.ingest.read import read_fetched
+from tasks.ingest.reading import digest_readers, find_readers, find_reading, identify_reading
 from tasks.recipe import Recipe
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 
 ROWS: list[dict[str, Any]] = [{"prompt": f"What is {n} + 1?", "answer": n + 1} for n in range(1, 4)]
 BAD = {"answer": "no prompt"}
+# Where rows are kept, how far a run is, and what the recipe says of anything but a file: that is
+# in a reading as its settings.
+DECIDE_NO_ROW = {
+    *("lake.py", "migrations.py", "store.py", "store_errors.py", "tallies.py", "threads.py"),
+    *("errors.py", "metrics.py", "progress.py", "without_pandas.py", "llm/money.py"),
+    *("recipe/__init__.py", "recipe/domains.py", "recipe/loading.py", "recipe/models.py"),
+    *("recipe/overlap.py", "recipe/packs.py", "recipe/policies.py", "recipe/recipe.py"),
+    *("recipe/select.py", "recipe/stages.py", "recipe/targets.py", "recipe/text.py"),
+}
 
 
 @pytest.fixture
@@ -47,8 +62,8 @@ def test_the_same_bytes_are_parsed_once_and_counted_every_night(
     assert sorted(loads.rows()) == [("r1", 4, 3, 0, 1), ("r2", 4, 0, 3, 1)]
 
 
-def test_other_bytes_other_settings_or_another_reader_are_parsed(
-    store: Store, make_recipe: MakeRecipe, parsed: list[str], monkeypatch: pytest.MonkeyPatch
+def test_other_bytes_or_other_settings_are_parsed(
+    store: Store, make_recipe: MakeRecipe, parsed: list[str]
 ) -> None:
     def ingest(rows: list[dict[str, Any]], **source: Any) -> IngestCounts:
         return ingest_seeds(
@@ -61,9 +76,64 @@ def test_other_bytes_other_settings_or_another_reader_are_parsed(
     assert len(parsed) == 3
     assert ingest(ROWS) == IngestCounts(3, 0, 3, 0)  # As at first.
     assert len(parsed) == 3
-    monkeypatch.setattr(reading, "_digest_readers", lambda: "a later version")
-    assert ingest(ROWS) == IngestCounts(3, 0, 3, 0)
-    assert len(parsed) == 4
+
+
+def test_what_other_code_has_read_is_not_known(store: Store, make_recipe: MakeRecipe) -> None:
+    recipe = make_recipe(ROWS)
+    ingest_seeds(store, recipe, "r")
+    source = recipe.seeds[0]
+    file = find_files(source)[0]
+    read = identify_reading(Path(file.path), file, source, "seed")
+    assert find_reading(store, read) == IngestCounts(3, 0, 3, 0)
+    assert find_reading(store, replace(read, readers="a later version")) is None
+
+
+@pytest.mark.parametrize("name", ["ingest/seeds.py", "boxes.py", "llm/reasoning.py"])
+def test_code_that_decides_rows_is_other_code_with_any_change_in_it(
+    tmp_path: Path, name: str
+) -> None:
+    for folder, text in (("one", "a"), ("same", "a"), ("other", "b")):
+        file = tmp_path / folder / name
+        file.parent.mkdir(parents=True)
+        file.write_text(text)
+    one, same, other = (digest_readers(tmp_path / folder) for folder in ("one", "same", "other"))
+    assert (one == same, one == other) == (True, False)
+
+
+def test_all_that_reading_imports_decides_rows_or_is_known_not_to() -> None:
+    tasks = Path(ingest.__file__).parents[1]
+    readers = {file.relative_to(tasks).as_posix() for file in find_readers()}
+    imported = find_imported(tasks, "ingest")
+    # The simulator is there because a recipe has settings of it.
+    beside = {name for name in imported - readers if not name.startswith("simulator/")}
+    assert beside == DECIDE_NO_ROW
+    assert {file for file in readers if not file.startswith("ingest/")} <= imported
+
+
+def find_imported(tasks: Path, package: str) -> set[str]:
+    """The files below `tasks` that a package's modules import, and what those import, and so on."""
+    found: set[str] = set()
+    files = [*(tasks / package).rglob("*.py")]
+    while files:
+        file = files.pop()
+        if (name := file.relative_to(tasks).as_posix()) in found:
+            continue
+        found.add(name)
+        for module in modules_in(file):
+            place = tasks.joinpath(*module.split(".")[1:])
+            beside = (place.with_suffix(".py"), place / "__init__.py")
+            files += [each for each in beside if module.startswith("tasks.") and each.exists()]
+    return found
+
+
+def modules_in(file: Path) -> Iterator[str]:
+    """The names of what may be the modules that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def test_a_load_that_was_cut_short_is_begun_again(

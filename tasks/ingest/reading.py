@@ -25,7 +25,10 @@ from tasks.store import Store
 
 _TASKS = Path(__file__).resolve().parents[1]
 # Whoever changes one of these may change what a row becomes: every file is read once more.
-_READERS = ("ingest/*.py", "identity.py", "assess/code_tests.py")
+_READERS = (
+    *("ingest/*.py", "identity.py", "boxes.py", "python_source.py", "llm/reasoning.py"),
+    *("assess/code_tests.py", "assess/code_blocks.py", "recipe/sources.py", "recipe/fields.py"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +53,12 @@ class Reading:
     settings: str
     digest: str
     beside: tuple[str, ...]
+    readers: str
 
     @property
     def file_id(self) -> str:
         parts = (self.purpose, self.uri, self.settings, self.digest, *self.beside)
-        return content_id("reading", _digest_readers(), *parts)
+        return content_id("reading", self.readers, *parts)
 
 
 def add_counts(one: IngestCounts, other: IngestCounts) -> IngestCounts:
@@ -103,6 +107,7 @@ def identify_reading(
         settings=settings_digest({**settings, "format": file.format}),
         digest=digest,
         beside=tuple(beside),
+        readers=digest_readers(),
     )
 
 
@@ -138,7 +143,13 @@ def look_at(path: Path) -> tuple[int, int]:
     return (seen.st_size, seen.st_mtime_ns)
 
 
+def find_readers(folder: Path = _TASKS) -> list[Path]:
+    """Return the files of the code that decides what a row becomes, wherever it lies."""
+    return sorted(file for pattern in _READERS for file in folder.glob(pattern))
+
+
 @cache
-def _digest_readers() -> str:
-    files = sorted(file for pattern in _READERS for file in _TASKS.glob(pattern))
-    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
+def digest_readers(folder: Path = _TASKS) -> str:
+    """Return a hash of that code."""
+    code = b"\0".join(file.read_bytes() for file in find_readers(folder))
+    return hashlib.sha256(code).hexdigest()

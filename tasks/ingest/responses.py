@@ -27,6 +27,7 @@ from tasks.ingest.rows import (
     read_text,
 )
 from tasks.ingest.seeds import read_prompt
+from tasks.llm.reasoning import split_reasoning
 from tasks.recipe import ResponseSource
 
 _MOST_INDEX, _MOST_TOKENS = 2**31 - 1, 2**63 - 1  # What their columns hold.
@@ -234,8 +235,6 @@ def _find_prompt(values: Mapping[str, Any], column: str, prompts: PromptIndex) -
 
 def _split(text: str, reasoning: Any) -> tuple[str, str | None]:
     """Return content and reasoning, from a column of its own or from `<think>` in the text."""
-    from tasks.llm.reasoning import split_reasoning
-
     if isinstance(reasoning, str) and reasoning.strip():
         return text, reasoning
     found, content = split_reasoning(text)
