@@ -141,7 +141,7 @@ def test_a_load_that_was_cut_short_is_begun_again(
 ) -> None:
     recipe = make_recipe(ROWS)
     monkeypatch.setattr(load, "CHUNK_ROWS", 2)
-    counts = load._load_seeds(store, recipe, "r1")
+    counts = load.load_seeds(store, recipe, "r1")
     assert next(counts) == IngestCounts(2, 2, 0, 0)
     counts.close()  # type: ignore[attr-defined]
     assert ingest_seeds(store, recipe, "r2") == IngestCounts(3, 1, 2, 0)
@@ -152,7 +152,7 @@ def test_a_file_that_changes_while_it_is_read_is_read_again(
     store: Store, make_recipe: MakeRecipe, parsed: list[str], tmp_path: Path
 ) -> None:
     recipe = make_recipe(ROWS)
-    counts = load._load_seeds(store, recipe, "r1")
+    counts = load.load_seeds(store, recipe, "r1")
     next(counts)
     write(tmp_path / "seeds.jsonl", [*ROWS, BAD])
     assert list(counts) == []
@@ -189,7 +189,7 @@ def test_responses_that_change_while_they_are_read_are_read_again(
     recipe = answers(make_recipe, tmp_path, ROWS)
     ingest_seeds(store, recipe, "r1")
     whole = (tmp_path / "b.jsonl").read_text()
-    counts = load._load_responses(store, recipe, "r1")
+    counts = load.load_responses(store, recipe, "r1")
     next(counts)
     (tmp_path / "b.jsonl").write_text(whole.partition("\n")[0])  # It is being written anew.
     list(counts)

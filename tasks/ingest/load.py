@@ -57,19 +57,19 @@ CHUNK_CHARACTERS = 64_000_000  # a chunk of long rows ends earlier, so that memo
 
 def ingest_seeds(store: Store, recipe: Recipe, run_id: str) -> IngestCounts:
     """Read every seed source into `prompts` and `prompt_sources`."""
-    counts = _count("ingest seeds", _load_seeds(store, recipe, run_id))
+    counts = _count("ingest seeds", load_seeds(store, recipe, run_id))
     return _record(store, run_id, "seed", counts)
 
 
 def ingest_benchmarks(store: Store, recipe: Recipe, run_id: str) -> IngestCounts:
     """Read every benchmark into `benchmark_items`."""
-    counts = _count("ingest benchmarks", _load_benchmarks(store, recipe, run_id))
+    counts = _count("ingest benchmarks", load_benchmarks(store, recipe, run_id))
     return _record(store, run_id, "benchmark", counts)
 
 
 def import_responses(store: Store, recipe: Recipe, run_id: str) -> IngestCounts:
     """Read every response made elsewhere into `responses`; their prompts must be in the store."""
-    counts = _count("import responses", _load_responses(store, recipe, run_id))
+    counts = _count("import responses", load_responses(store, recipe, run_id))
     return _record(store, run_id, "response", counts)
 
 
@@ -87,7 +87,8 @@ def chunk_rows(rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:
         yield chunk
 
 
-def _load_seeds(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
+def load_seeds(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
+    """Load every seed source, and yield what became of each chunk once it is committed."""
     for source, file in _find_all(recipe.seeds):
         load = partial(_load_seed_file, store, run_id, source, file)
         yield from read_once(store, run_id, "seed", (source, file), load)
@@ -108,7 +109,8 @@ def _load_seed_file(
         yield _settle(store, run_id, new, parsed)
 
 
-def _load_benchmarks(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
+def load_benchmarks(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
+    """Load every benchmark, as `load_seeds` does seeds."""
     for source, file in _find_all(recipe.benchmarks):
         load = partial(_load_benchmark_file, store, run_id, source, file)
         yield from read_once(store, run_id, "benchmark", (source, file), load)
@@ -125,7 +127,7 @@ def _load_benchmark_file(
         yield _settle(store, run_id, new, parsed)
 
 
-def _load_responses(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
+def load_responses(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
     """Load all files or, if none of them and no prompt is new, none.
 
     Which sample of its prompt a row is depends on the files before, and a new prompt may be what a
