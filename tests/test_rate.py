@@ -177,6 +177,26 @@ def test_whoever_repeats_eleven_words_repeats_a_passage(words: list[str], data: 
     assert any(passage in quoted for passage in passages)
 
 
+def test_what_is_shorter_than_a_passage_is_nothing_to_look_for() -> None:
+    assert split_passages(["Be kind.", "Say no more than you know.", "…"]) == []
+    eight = "Say no more than you know, and why."
+    assert split_passages([eight]) == [" say no more than you know and why "]
+
+
+def test_words_that_anybody_says_are_no_guideline_given_away(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    recipe = rated(make_recipe, {"guidelines": "Be kind."})
+    fill(
+        store,
+        taught("ordinary", teacher=(("Be kind to the cat.", "correct"),)),
+        taught("telling", teacher=(("The given guidelines clearly say no.", "correct"),)),
+    )
+    assert scan_responses(store, recipe, "run") == 2
+    found = store.sql("select response_id from current_objections where reason is not null")
+    assert found["response_id"].to_list() == [response_of("telling")]
+
+
 def test_a_response_that_gives_guidelines_away_is_objected_to(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

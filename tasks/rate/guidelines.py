@@ -27,24 +27,25 @@ _RULES = ("pair_repeated_guidelines", "pair_leaked_guideline")
 def split_passages(texts: Sequence[str]) -> list[str]:
     """Return what a text that repeats the guidelines holds, in its words alone, spaces around.
 
+    A text with fewer words than a passage has none: "be kind" is said by whoever was not told.
+
     >>> split_passages(["Refuse what would hurt others; help with the rest, and say why."])
-    [' help with the rest and say why ', ' hurt others help with the rest and say ', …]
+    [' others help with the rest and say why ', ' refuse what would hurt others help with the ']
     """
     passages = set()
-    for text in texts:
-        words = re.findall(r"[^\W_]+", text.lower())
-        for start in range(0, max(1, len(words) - _STEP), _STEP):
-            window = words[start : start + _WINDOW]
-            if len(window) == _WINDOW or start == 0:
-                passages.add(f" {' '.join(window)} ")
-        passages.add(f" {' '.join(words[-_WINDOW:])} ")
-    return sorted(passages)
+    for words in map(_words_of, texts):
+        starts = range(0, len(words) - _WINDOW + 1, _STEP)
+        passages |= {" ".join(words[start : start + _WINDOW]) for start in starts}
+        if starts:
+            passages.add(" ".join(words[-_WINDOW:]))
+    return sorted(f" {passage} " for passage in passages)
 
 
 def scan_version(recipe: Recipe) -> str | None:
     """Name what a scan looks for and by which rules; None without guidelines."""
     texts = recipe.guidelines()
-    return content_id(SOURCE, texts, _read_statements())[:12] if texts else None
+    looked_for = [text for text in texts if len(_words_of(text)) >= _WINDOW]
+    return content_id(SOURCE, looked_for, _read_statements())[:12] if texts else None
 
 
 def scan_responses(store: Store, recipe: Recipe, run_id: str) -> int:
@@ -70,6 +71,10 @@ def scan_responses(store: Store, recipe: Recipe, run_id: str) -> int:
         detail=detail,
     )
     return store.append("objections", scanned, run_id=run_id)
+
+
+def _words_of(text: str) -> list[str]:
+    return re.findall(r"[^\W_]+", text.lower())
 
 
 def _read_statements() -> list[str]:
