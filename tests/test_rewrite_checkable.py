@@ -1,8 +1,10 @@
 """Tasks made checkable: proofs, parts, steps, open tasks and code, and what their gates refuse."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
+from itertools import islice
 
 import orjson
 import pytest
@@ -228,6 +230,27 @@ def test_tests_are_what_the_solution_returns_and_must_notice_small_mistakes() ->
     assert reason_of(code_to_tests, {**reply, "calls": dull}, GAP) in ("weak_tests", "easier")
     assert reason_of(code_to_tests, {**reply, "calls": ["largest_gap(7)"]}, GAP) == "program_failed"
     assert code_to_tests.applies(GAP) and not code_to_tests.applies(TESTED)
+
+
+def test_a_solution_is_spoilt_in_one_place_at_a_time() -> None:
+    code = (
+        "def last(x):\n    if not x or len(x) < 1:\n        return None\n    return x[len(x) - 1]"
+    )
+    assert list(code_to_tests.mutate(code)) == [
+        code.replace("not x", "+x"),
+        code.replace("<", "<="),
+        code.replace("len(x) - 1", "len(x) + 1"),
+        code.replace("< 1", "< 2"),
+        code.replace("- 1", "- 2"),
+    ]
+
+
+def test_the_first_changes_of_a_long_solution_are_made_at_once() -> None:
+    code = "def total(x):\n    return " + " + ".join(f"{number} * x" for number in range(300))
+    began = time.process_time()
+    first = list(islice(code_to_tests.mutate(code), 2))
+    assert time.process_time() - began < 0.5
+    assert first == [code.replace("+ 299 * x", "- 299 * x"), code.replace("+ 298 * x", "- 298 * x")]
 
 
 @needs_sandbox

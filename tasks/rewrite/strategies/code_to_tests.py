@@ -7,8 +7,9 @@
 
 import ast
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from itertools import islice
 from typing import Any, Final
 
 from tasks.assess.sandbox import run_program
@@ -84,7 +85,7 @@ def refuse_few_tests(candidate: Candidate, parent: Parent) -> Refusal | None:
 def refuse_blind_tests(candidate: Candidate, parent: Parent) -> Refusal | None:
     """`weak_tests`: too many small changes of the solution pass them all."""
     noticed = tried = 0
-    for mutant in mutate(tidy_code(parent.reference or ""))[:_MOST_MUTANTS]:
+    for mutant in islice(mutate(tidy_code(parent.reference or "")), _MOST_MUTANTS):
         tried += 1
         noticed += not run_program("\n".join([mutant, *candidate.tests])).passed
     if noticed >= LEAST_KILLED * tried:
@@ -145,16 +146,15 @@ def describe_function(code: str, name: str) -> str:
     return f"Define it as `{name}({', '.join(parameters_of(code, name))})`."
 
 
-def mutate(code: str) -> list[str]:
-    """Return the code with one small mistake each: another comparison, operator or number."""
-    mutants: list[str] = []
-    for place in range(sum(1 for _ in ast.walk(parse_module(code)))):
-        tree = parse_module(code)
-        node = list(ast.walk(tree))[place]
+def mutate(code: str) -> Iterator[str]:
+    """Yield the code with one small mistake each: another comparison, operator or number."""
+    tree = parse_module(code)
+    for node in ast.walk(tree):
+        sound = dict(vars(node))
         if _spoil(node):
             with suppress(RecursionError):
-                mutants.append(ast.unparse(tree))
-    return mutants
+                yield ast.unparse(tree)
+            vars(node).update(sound)
 
 
 def _spoil(node: ast.AST) -> bool:
