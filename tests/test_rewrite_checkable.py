@@ -254,6 +254,29 @@ def test_the_first_changes_of_a_long_solution_are_made_at_once() -> None:
 
 
 @needs_sandbox
+@pytest.mark.parametrize(
+    ("body", "test", "expected"),
+    [
+        ("return s.upper()", "assert loud('a') == 'A'", None),
+        ("return s.upper()", "assert loud('a') != 'b'", "0 of 1 changed solutions fail"),
+        ("if s:\n        return s.upper()\n    return s", "assert loud('a') == 'A'",
+         "1 of 2 changed solutions fail"),
+        ("print(s.upper())", "assert loud('a') is None",
+         "nothing in the solution can be changed to try the tests on"),
+        ("return None", "assert loud('a') is None",
+         "nothing in the solution can be changed to try the tests on"),
+    ],
+)  # fmt: skip
+def test_where_no_small_mistake_can_be_made_tests_notice_what_returns_nothing(
+    body: str, test: str, expected: str | None
+) -> None:
+    parent = replace(GAP, reference=f"def loud(s):\n    {body}")
+    made = Candidate("", "loud", "loud", "code", "execution", tests=(test,))
+    refusal = code_to_tests.refuse_blind_tests(made, parent)
+    assert refusal == (Refusal("weak_tests", expected) if expected else None)
+
+
+@needs_sandbox
 def test_an_instruction_tells_the_name_and_not_the_code() -> None:
     asked = orjson.loads(instruction_reversal.messages(TESTED, 0, MODEL)[1][1])
     assert set(asked) == {"strategy", "code", "function", "variant"}

@@ -7,7 +7,7 @@
 
 import ast
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Final
@@ -39,7 +39,7 @@ SCHEMA = describe_reply(
 )
 FEWEST_TESTS = 4
 MOST_STEPS = 20_000  # lines, in all tests together
-LEAST_KILLED = 0.6  # of the small changes to the solution that run, how many a test must notice
+LEAST_KILLED = 0.6  # of the first small changes to the solution, how many the tests must notice
 _MOST_MUTANTS = 8
 _SYSTEM = """\
 You write tests for coding tasks, for a training set in which a program checks every answer.
@@ -83,14 +83,18 @@ def refuse_few_tests(candidate: Candidate, parent: Parent) -> Refusal | None:
 
 
 def refuse_blind_tests(candidate: Candidate, parent: Parent) -> Refusal | None:
-    """`weak_tests`: too many small changes of the solution pass them all."""
-    noticed = tried = 0
-    for mutant in islice(mutate(tidy_code(parent.reference or "")), _MOST_MUTANTS):
-        tried += 1
-        noticed += not run_program("\n".join([mutant, *candidate.tests])).passed
-    if noticed >= LEAST_KILLED * tried:
+    """`weak_tests`: too many small changes of the solution pass them all, or none can be made."""
+    code = tidy_code(parent.reference or "")
+    mutants = list(islice(mutate(code), _MOST_MUTANTS))
+    mutants = mutants or list(islice(return_nothing(code), _MOST_MUTANTS))
+    if not mutants:
+        detail = "nothing in the solution can be changed to try the tests on"
+        return Refusal("weak_tests", detail)
+    programs = ("\n".join([mutant, *candidate.tests]) for mutant in mutants)
+    noticed = sum(not run_program(program).passed for program in programs)
+    if noticed >= LEAST_KILLED * len(mutants):
         return None
-    return Refusal("weak_tests", f"{noticed} of {tried} changed solutions fail")
+    return Refusal("weak_tests", f"{noticed} of {len(mutants)} changed solutions fail")
 
 
 GATES: Sequence[Gate] = (refuse_few_tests, refuse_blind_tests)
@@ -148,10 +152,19 @@ def describe_function(code: str, name: str) -> str:
 
 def mutate(code: str) -> Iterator[str]:
     """Yield the code with one small mistake each: another comparison, operator or number."""
+    return _change_each(code, _spoil)
+
+
+def return_nothing(code: str) -> Iterator[str]:
+    """Yield the code with one `return` each that gives None; tests that look at it notice that."""
+    return _change_each(code, _empty)
+
+
+def _change_each(code: str, change: Callable[[ast.AST], bool]) -> Iterator[str]:
     tree = parse_module(code)
     for node in ast.walk(tree):
         sound = dict(vars(node))
-        if _spoil(node):
+        if change(node):
             with suppress(RecursionError):
                 yield ast.unparse(tree)
             vars(node).update(sound)
@@ -170,6 +183,16 @@ def _spoil(node: ast.AST) -> bool:
         case _:
             return False
     return True
+
+
+def _empty(node: ast.AST) -> bool:
+    match node:
+        case ast.Return(value=None | ast.Constant(value=None)):
+            return False
+        case ast.Return():
+            node.value = ast.Constant(None)
+            return True
+    return False
 
 
 def _is_plain(line: str) -> bool:
