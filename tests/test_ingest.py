@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import time
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -201,7 +202,15 @@ def test_same_answer_compares_numbers_by_value() -> None:
     assert same_answer("1/2", "0.5")
     assert same_answer("10{,}000", "10000.0")
     assert not same_answer("x", "y")
+    assert same_answer("1 000", "1e3")
+    assert same_answer("- 3 / 6", "-.5")
     assert not same_answer("1/0", "0")
+
+
+def test_a_number_of_millions_of_digits_is_not_written_out_to_be_compared() -> None:
+    began = time.process_time()
+    assert not same_answer("1e3000000", "2")
+    assert time.process_time() - began < 0.1
 
 
 def test_gsm8k_row_becomes_a_seed_with_answer_and_worked_solution() -> None:

@@ -134,10 +134,8 @@ def same_answer(one: str, other: str) -> bool:
     one, other = normalise(tidy_answer(one)), normalise(tidy_answer(other))
     if one == other:
         return True
-    try:
-        return Fraction(one.replace(" ", "")) == Fraction(other.replace(" ", ""))
-    except (ValueError, ZeroDivisionError):
-        return False
+    value = _read_value(one)
+    return value is not None and value == _read_value(other)
 
 
 def read_choices(value: Any) -> Choices | Fault | None:
@@ -227,6 +225,16 @@ def describe_value(value: Any) -> str:
         return f"an object with {', '.join(list(map(str, value))[:5]) or 'nothing in it'}"
     kinds = {str: "a text", bool: "true or false", int: "a number", float: "a number"}
     return kinds.get(type(value), f"a {type(value).__name__}")
+
+
+def _read_value(text: str) -> Fraction | None:
+    plain = text.replace(" ", "")
+    if not (_NUMBER.fullmatch(plain) or _FRACTION.fullmatch(plain)):
+        return None  # Fraction would take 1e3000000 as well, and write it out.
+    try:
+        return Fraction(plain)
+    except (ValueError, ZeroDivisionError):
+        return None
 
 
 def _find_boxed(text: str) -> str | None:
