@@ -6,7 +6,7 @@ plan_rewrites(parents, endpoint, recipe) → Request(template="new_numbers@3", s
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from tasks.identity import content_id
+from tasks.identity import content_id, share_bound
 from tasks.llm.request import Endpoint, Request
 from tasks.recipe import Recipe, StrategyName
 from tasks.rewrite.candidate import Parent, parent_of
@@ -70,9 +70,7 @@ def strategies_for(parent: Parent, recipe: Recipe) -> list[Strategy]:
 
 def is_in_share(parent: Parent, strategy: StrategyName, share: float) -> bool:
     """Say whether a seed is among those that a strategy is tried on; a larger share keeps them."""
-    if share >= 1.0:
-        return True
-    return int(content_id("share", strategy, parent.prompt_id)[:8], 16) < share * 2**32
+    return content_id("share", strategy, parent.prompt_id)[:8] < share_bound(share)
 
 
 def tries_of(recipe: Recipe) -> int:
