@@ -1,5 +1,6 @@
 """Pause, resume and cancel as the buttons of Prefect's UI do it, in the middle of a long stage."""
 
+import signal
 import threading
 import time
 from datetime import UTC, datetime, timedelta
@@ -148,9 +149,20 @@ def test_a_run_that_nobody_could_start_again_ends_as_with_ctrl_c(state: State) -
 
 
 def test_a_cancelled_run_of_a_deployment_is_left_to_its_runner() -> None:
-    steering = steer(deployed=True)
-    steering.heed(Cancelling())
-    steering.check()
+    steering, stopped = steer(deployed=True), RunInterrupted("stopped")
+    signals: list[int] = []
+    handler = signal.signal(signal.SIGINT, lambda number, frame: signals.append(number))
+    try:
+        steering.heed(Cancelling())
+        time.sleep(0.1)
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert signals == []
+    steering.check()  # Nor is a call held back, or an error taken for a pause.
+    with engine.stoppable() as progress:
+        assert progress.stop is None
+    steering.leave_stage(stopped)
+    steering.leave(stopped)
 
 
 @pytest.mark.slow
