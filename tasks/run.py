@@ -122,8 +122,9 @@ def _begin(store: Store, recipe: Recipe, flow: str, run_id: str) -> None:
     One that was paused in Prefect and goes on has its row already.
     """
     store.execute(
-        "update runs set state = 'interrupted', message = 'its process ended', finished_at = now() "
-        "where state = 'running'"
+        "update runs set state = 'interrupted', message = 'its process ended', finished_at = $at "
+        "where state = 'running'",
+        {"at": store.moment()},
     )
     row = {
         "run_id": run_id,
@@ -154,9 +155,9 @@ def _state_after(error: BaseException) -> str:
 def _end(store: Store, run_id: str, state: str, error: BaseException | None) -> None:
     message = f"{type(error).__name__}: {error}"[:2000] if error is not None else None
     store.execute(
-        "update runs set state = $state, message = $message, finished_at = now() "
+        "update runs set state = $state, message = $message, finished_at = $at "
         "where run_id = $run_id",
-        {"state": state, "message": message, "run_id": run_id},
+        {"state": state, "message": message, "at": store.moment(), "run_id": run_id},
     )
 
 

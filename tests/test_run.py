@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -86,6 +87,22 @@ def test_a_run_that_ends_badly_says_how(
     (run,) = _runs(store)
     assert (run["state"], run["message"]) == (state, message)
     assert run["finished_at"] is not None
+
+
+@pytest.mark.parametrize("is_alive_at_its_end", [True, False])
+def test_a_run_ends_after_it_began_though_the_clock_was_set_back(
+    store: Store, make_recipe: MakeRecipe, is_alive_at_its_end: bool
+) -> None:
+    store.begin_after(datetime.now(UTC) + timedelta(hours=1))  # As of a clock an hour ahead.
+    with recorded_run(make_recipe(), "build"):
+        pass
+    if not is_alive_at_its_end:  # The next run closes it.
+        store.execute("update runs set state = 'running', finished_at = null")
+        with recorded_run(make_recipe(), "build"):
+            pass
+    run = _runs(store)[0]
+    assert run["state"] == ("completed" if is_alive_at_its_end else "interrupted")
+    assert run["started_at"] < run["finished_at"]
 
 
 def test_a_flow_inside_a_run_belongs_to_that_run(store: Store, make_recipe: MakeRecipe) -> None:
