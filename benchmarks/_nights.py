@@ -204,7 +204,7 @@ def load(path: Path, *overrides: str) -> Recipe:
 
 def resident_bytes(pid: int) -> int:
     """Return what a process holds in memory."""
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
+    pages = int(Path(f"/proc/{pid}/statm").read_text(encoding="utf-8").split()[1])
     return pages * os.sysconf("SC_PAGE_SIZE")
 
 

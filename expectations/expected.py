@@ -74,5 +74,6 @@ def digest_rules(expected: Expected) -> str:
     suite = [Path(expected.suite)] if expected.suite else []
     for file in (*sorted(RULES.glob("*.sql")), *own, *suite):
         if file.is_file():
-            content.update(json.dumps([file.name, file.read_text(errors="replace")]).encode())
+            text = file.read_text(encoding="utf-8", errors="replace")
+            content.update(json.dumps([file.name, text]).encode())
     return content.hexdigest()[:12]

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from expectations.expected import Limits
-from expectations.rules import RULES, VARIABLES, Rule, adjust, read_rules
+from expectations.measuring import read_rule_text
+from expectations.rules import VARIABLES, Rule, adjust, read_rules
 
 # Rules on single pairs that are about the prompt, its key and its seed, not about what was said.
 _OF_PROMPTS = ("impossible_pass_rate", "missing_key", "unknown_licence", "wrong_verdict")
@@ -45,5 +46,5 @@ class TextRules:
         """Return a digest of everything that a finding depends on."""
         said = {rule.name: rule.statement for rule in (*self.on_pairs(), self.on_length())}
         read = ("measured_pairs", *VARIABLES)
-        told = [said, *((RULES / f"{name}.sql").read_text() for name in read), asdict(self)]
+        told = [said, *(read_rule_text(name) for name in read), asdict(self)]
         return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]

@@ -14,11 +14,12 @@ import pyarrow as pa
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from expectations.measuring import read_rule_text
+from expectations.rules import RULES
 from tasks.artifacts import show_verdict
 from tasks.errors import GateFailed
 from tasks.events import announce_closed_gate
 from tasks.identity import content_id
-from tasks.lake import SQL_FOLDER
 from tasks.recipe import Recipe
 from tasks.release.gate import describe_failures, record_gate
 from tasks.scope import scope_of
@@ -65,7 +66,7 @@ def judge_store(store: Store, recipe: Recipe, run_id: str, suite: Suite) -> dict
 
 def _digest(store: Store, suite: Suite, parameters: Mapping[str, Any]) -> str:
     """Return a digest of what a verdict depends on: the rules, their parameters and the rows."""
-    rules = {file.name: file.read_text() for file in (SQL_FOLDER / "rules").glob(f"{suite}_*.sql")}
+    rules = {file.name: read_rule_text(file.stem) for file in RULES.glob(f"{suite}_*.sql")}
     state = store.query(f"gate_state_{suite}").row(0)
     return content_id("gate", suite, dict(sorted(rules.items())), dict(parameters), list(state))
 

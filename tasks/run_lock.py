@@ -44,7 +44,7 @@ def only_writer(settings: StoreSettings) -> Iterator[None]:
 def _only_on_this_host(settings: StoreSettings) -> Iterator[None]:
     file = _lock_file(settings)
     try:
-        handle = file.open("a+")
+        handle = file.open("a+", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{file}: the store's folder cannot be written: {error}") from error
     with handle:

@@ -155,7 +155,7 @@ def test_checkers_die_with_their_parent() -> None:
 
 def _runs(process_id: int) -> bool:
     try:
-        status = Path(f"/proc/{process_id}/stat").read_text()
+        status = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8")
     except FileNotFoundError:
         return False
     return status.rpartition(")")[2].split()[0] != "Z"

@@ -103,7 +103,7 @@ def is_gone(pid: int, within_s: float) -> bool:
     while time.monotonic() < deadline:
         try:
             os.kill(pid, 0)
-            if "Z" in Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1][:3]:
+            if "Z" in Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rsplit(")", 1)[1][:3]:
                 return True
         except (ProcessLookupError, FileNotFoundError):
             return True
@@ -329,7 +329,8 @@ def wait_for_scheduled_runs(home: Path, within_s: float = 60) -> int:
 
 
 def find_children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="utf-8")
+    return [int(child) for child in children.split()]
 
 
 def test_server_that_is_set_but_not_there_says_how_to_mend_it(

@@ -359,7 +359,7 @@ def test_a_store_of_another_version_is_refused(
 def test_a_catalog_that_is_no_store_is_named(recipe: Recipe) -> None:
     catalog = Path(recipe.store.catalog)
     catalog.parent.mkdir(exist_ok=True)
-    catalog.write_text("not a database")
+    catalog.write_text("not a database", encoding="utf-8")
     with pytest.raises(StoreError, match="this store cannot be read"):
         make_plan(recipe)
     catalog.write_bytes(b"")

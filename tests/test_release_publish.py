@@ -441,7 +441,7 @@ def test_a_folder_without_a_manifest_is_no_release(tmp_path: Path) -> None:
 
 
 def test_a_file_where_the_folder_should_be(store: Store, recipe: Recipe) -> None:
-    Path(recipe.release.folder).write_text("in the way")
+    Path(recipe.release.folder).write_text("in the way", encoding="utf-8")
     with pytest.raises(StoreError, match=r"releases: it cannot be used as the folder of releases"):
         release(store, recipe, RUN)
 

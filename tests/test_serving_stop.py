@@ -15,7 +15,7 @@ STARTS_A_RUN = "sleep 60 & echo $! > run.new && mv run.new run; wait"
 
 def _is_running(process_id: int) -> bool:
     try:
-        state = Path(f"/proc/{process_id}/stat").read_text().rpartition(") ")[2][0]
+        state = Path(f"/proc/{process_id}/stat").read_text(encoding="utf-8").rpartition(") ")[2][0]
     except FileNotFoundError:
         return False
     return state != "Z"

@@ -53,14 +53,14 @@ def loaders(trainers: Path) -> Path:
 def install(python: Path, requirements: Path, mark: Path, *options: str) -> None:
     """Install what a file asks for, unless `mark` says that it is there; else skip the test."""
     asked = hashlib.sha256(requirements.read_bytes()).hexdigest()
-    if mark.is_file() and mark.read_text() == asked:
+    if mark.is_file() and mark.read_text(encoding="utf-8") == asked:
         return
     command = [str(python), "-m", "pip", "install", "-q", "--no-compile", *options]
     command += ["-r", str(requirements)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         pytest.skip(f"the trainers cannot be installed: {done.stderr.strip()[-300:]}")
-    mark.write_text(asked)
+    mark.write_text(asked, encoding="utf-8")
 
 
 @pytest.fixture

@@ -302,7 +302,7 @@ def _sync(path: Path) -> None:
 @contextmanager
 def _alone_in(folder: Path) -> Iterator[None]:
     """Wait until no other process publishes into the folder; a dead process holds no lock."""
-    with (folder / LOCK).open("a") as handle:
+    with (folder / LOCK).open("ab") as handle:
         fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
