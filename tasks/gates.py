@@ -7,7 +7,6 @@ responses  true    5,794  [{"rule": "ungraded", "passed": true, "found": 0, …}
 
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Literal
 
 import pyarrow as pa
@@ -52,7 +51,7 @@ def judge_store(store: Store, recipe: Recipe, run_id: str, suite: Suite) -> dict
         return store.sql(statement, named).to_arrow()
 
     rows = int(store.query(f"{_JUDGED[suite]}_count")["rows"][0])
-    result = replace(run_store_gate(suite, read, rows), digest=digest)
+    result = run_store_gate(suite, read, rows, digest)
     record_gate(store, recipe, run_id, result)
     verdict = result.as_json()
     if not result.passed:
