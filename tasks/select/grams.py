@@ -90,12 +90,10 @@ class Shared:
         return Shared(self.grams[start:stop], self.texts[start:stop], self.places[start:stop])
 
 
-def index_items(
-    rule: GramRule, words: Words, allowed: Hashes, common: Hashes | None = None
-) -> GramIndex:
+def index_items(rule: GramRule, words: Words, allowed: Hashes) -> GramIndex:
     """Index the items' runs but for those that anybody may have."""
     runs = hash_runs(words, rule.size)
-    free = np.isin(runs.hashes, allowed if common is None else np.concatenate([allowed, common]))
+    free = np.isin(runs.hashes, allowed)
     held = pl.DataFrame(
         {
             "gram": runs.hashes[~free],
