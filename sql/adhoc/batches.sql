@@ -1,14 +1,16 @@
 -- Which batches were submitted, and what became of them? One row per batch, the newest first.
 select
-    created_at,
-    role,
-    model,
-    requests,
-    state,
-    ended,
-    completed,
-    failed,
-    provider_batch_id,
-    detail
+    current_batches.created_at,
+    current_batches.role,
+    current_batches.model,
+    current_batches.requests,
+    batches.input_bytes,
+    current_batches.state,
+    current_batches.ended,
+    current_batches.completed,
+    current_batches.failed,
+    current_batches.provider_batch_id,
+    current_batches.detail
 from current_batches
-order by created_at desc, batch_id;
+inner join batches on current_batches.batch_id = batches.batch_id
+order by current_batches.created_at desc, current_batches.batch_id;
