@@ -22,7 +22,6 @@ from tasks.ingest import (
     ingest_seeds,
     json_rows,
     parse_seed,
-    read_rows,
 )
 from tasks.ingest.answers import (
     Choices,
@@ -40,6 +39,7 @@ from tasks.ingest.seeds import Seed
 from tasks.recipe import SeedSource, StoreSettings
 from tasks.store import Store, open_store
 from tests.conftest import MakeRecipe
+from tests.source_rows import read_rows
 
 ROWS: list[dict[str, Any]] = [{"prompt": f"What is {n} + 1?", "answer": n + 1} for n in range(1, 4)]
 

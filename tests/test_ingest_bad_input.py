@@ -19,12 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
-from tasks.ingest import IngestCounts, import_responses, ingest_seeds, parse_seed, read_rows
+from tasks.ingest import IngestCounts, import_responses, ingest_seeds, parse_seed
 from tasks.ingest.rows import QuarantinedRow, RawRow
 from tasks.recipe import Columns, SeedSource
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 from tests.object_store import object_store
+from tests.source_rows import read_rows
 
 GOOD = b'{"prompt": "What is 1 + 1?", "answer": "2"}\n'
 

@@ -1,6 +1,6 @@
 """Ingest: seeds, benchmarks and responses made elsewhere, from any file to rows of the store.
 
-    read.read_rows → seeds.parse_seed → checks → load.ingest_seeds
+    files.fetch → read.read_fetched → seeds.parse_seed → checks → load.ingest_seeds
 
 A row that cannot be used is set aside in `quarantine` with file, row and reason; the load goes on.
 """
@@ -13,7 +13,6 @@ from tasks.ingest.load import (
     ingest_seeds,
     ingest_seeds_task,
 )
-from tasks.ingest.read import read_rows
 from tasks.ingest.reading import IngestCounts
 from tasks.ingest.seeds import parse_seed
 
@@ -26,5 +25,4 @@ __all__ = [
     "ingest_seeds",
     "ingest_seeds_task",
     "parse_seed",
-    "read_rows",
 ]

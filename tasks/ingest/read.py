@@ -1,6 +1,6 @@
-"""Reading a source: every physical row of every file, in order, good or bad.
+"""Reading a file of a source: every physical row, in order, good or bad.
 
-for row in read_rows(SeedSource(path="data/gsm8k_train.jsonl", columns=…)):
+for row in read_fetched(path, file, SeedSource(path="data/gsm8k_train.jsonl", columns=…)):
     RawRow("gsm8k_train.jsonl", 1, {"question": "Natalia sold…", "answer": "… #### 72"})
 """
 
@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 
 from tasks.errors import InputError
-from tasks.ingest.files import File, Source, fetch, find_files
+from tasks.ingest.files import File, Source
 from tasks.ingest.json_rows import read_json, read_json_lines
 from tasks.ingest.rows import RawRow, has_column, list_paths
 from tasks.ingest.table_rows import read_parquet, read_table
@@ -19,15 +19,11 @@ from tasks.ingest.table_rows import read_parquet, read_table
 _LOOK_AHEAD = 1_000  # rows among which a mapped column is looked for before the whole file is
 
 
-def read_rows(source: Source) -> Iterator[RawRow]:
-    """Yield every row of a source. Raises InputError for a file that as a whole cannot be used."""
-    for file in find_files(source):
-        with fetch(file) as path:
-            yield from read_fetched(path, file, source)
-
-
 def read_fetched(path: Path, file: File, source: Source) -> Iterator[RawRow]:
-    """Yield the rows of one file, after checking that the mapped columns are somewhere in it."""
+    """Yield the rows of one file, after checking that the mapped columns are somewhere in it.
+
+    Raises InputError if the file as a whole cannot be used.
+    """
     needed = mapped_columns(source)
     with closing(_open_rows(path, file, source, needed)) as rows:
         first = list(islice(rows, _LOOK_AHEAD))
