@@ -66,7 +66,10 @@ class Expected:
 
 
 def digest_rules(expected: Expected) -> str:
-    """Return a digest of every rule and setting that a verdict depends on."""
+    """Return a digest of the rules and of what the recipe allows.
+
+    What else a verdict depends on is in the release's id or in the store.
+    """
     content = hashlib.sha256(json.dumps(asdict(expected.limits), sort_keys=True).encode())
     if expected.told_in_private:
         content.update(json.dumps(list(expected.told_in_private)).encode())

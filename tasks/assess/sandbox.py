@@ -1,7 +1,7 @@
 """Run a stranger's Python in bubblewrap: no network, no files of the host, hard limits.
 
     >>> run_tests("def double(x): return 2 * x", ["assert double(2) == 4"])
-    Run(passed=True, reason='passed', detail='')
+    Run(passed=True, reason='passed', detail='', printed='', steps=0)
 
 Bubblewrap is the sandbox of Flatpak: one small program that needs no daemon and works for ordinary
 users where user namespaces are allowed. Where it does not work nothing is run at all.

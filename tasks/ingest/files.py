@@ -1,6 +1,6 @@
 """Files: from a path, a glob or a URI to lines of bytes, whatever they are compressed with.
 
-    File(path=Path("/data/gsm8k_train.jsonl.gz"), uri="gsm8k_train.jsonl.gz", format="jsonl")
+    File(path="/data/gsm8k_train.jsonl.gz", uri="gsm8k_train.jsonl.gz", format="jsonl")
 
 A line is never longer in memory than `LINE_LIMIT`. Lines end at a newline and at nothing else:
 U+2028 and its kin are ordinary characters of a text.
