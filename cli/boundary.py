@@ -30,7 +30,7 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2
 
 
 class Place:
-    """Where the log of this call goes; a command sets it once it knows its project."""
+    """Where this command's log goes; it is set once the command knows its project."""
 
     log_folder: Path | None = None
 

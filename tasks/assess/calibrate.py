@@ -18,7 +18,7 @@ from tasks.store import Store
 
 MIN_GOLD = 50
 MIN_VOTES = 3
-LEAST_SHARE = 0.5  # A plurality of less is not the word of a majority.
+LEAST_SHARE = 0.5  # A smaller share is no majority.
 CONFIDENCE = 0.8
 _SCHEMA = {
     "domain": pl.String,

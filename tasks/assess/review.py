@@ -61,7 +61,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a file: rows taken, of them new words, rows left blank, rows set aside."""
+    """What became of a file's rows: taken, how many of those are new, left blank, set aside."""
 
     taken: int
     new: int

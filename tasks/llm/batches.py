@@ -170,8 +170,8 @@ def _look_at(work: Round, record: BatchRecord) -> Folded | None:
     except CallFailed as failure:
         if time.monotonic() - began > _PATIENCE_S:
             raise ModelServerError(
-                f"{record.endpoint.base_url} has not answered for an hour: {failure.message}. "
-                "The batches go on there; run again to continue."
+                f"{record.endpoint.base_url} has not answered for {_PATIENCE_S / 3600:g} h: "
+                f"{failure.message}. The batches go on there; run again to continue."
             ) from failure
         _LOGGER.warning("%s: %s; asking again", record.endpoint.base_url, failure.message)
     else:

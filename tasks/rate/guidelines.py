@@ -49,7 +49,7 @@ def scan_version(recipe: Recipe) -> str | None:
 
 
 def scan_responses(store: Store, recipe: Recipe, run_id: str) -> int:
-    """Object to what gives guidelines away; return how many words were new. Asks nobody."""
+    """Object to what gives guidelines away; return how many objections are new. Asks nobody."""
     version = scan_version(recipe)
     if version is None:
         return 0

@@ -38,7 +38,7 @@ def withdraw_outdated(store: Store, recipe: Recipe, run_id: str) -> int:
 
 
 def object_to(store: Store, recipe: Recipe, run_id: str, rates: Subject) -> int:
-    """Weigh the votes on every subject of the rubrics in force; return how many words are new."""
+    """Weigh the votes on all subjects of rubrics in force; return how many objections are new."""
     return sum(
         store.append("objections", pl.DataFrame(rows, schema=_SCHEMA), run_id=run_id)
         for applied in rubrics_of(recipe, rates)

@@ -117,7 +117,7 @@ def count_doubtful(store: Store, recipe: Recipe) -> int:
 
 
 def place_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> int:
-    """Have the router place the seeds of a range; return how many words of it are new."""
+    """Have the router place the seeds of a range; return how many placements are new."""
     return sum(
         _place(store, recipe, run_id, page)
         for part in asked.parts()
