@@ -23,7 +23,7 @@ from tasks.llm.engine import Completion
 from tasks.llm.money import Amount, Bill, Usage
 from tasks.llm.request import Endpoint, Request, identify
 from tasks.llm.rows import response_row
-from tasks.llm.servers import identify_server
+from tasks.llm.servers import identify_endpoint
 from tasks.recipe import Recipe, Role, load_recipe
 from tasks.store import Store
 
@@ -65,8 +65,7 @@ def answering_at_once() -> Iterator[None]:
     """
 
     def place(store: Store, recipe: Recipe, role: Role) -> Endpoint:
-        settings = getattr(recipe.models, role)
-        return Endpoint(settings, "", identify_server(recipe, settings), "", simulated=True)
+        return identify_endpoint(recipe, getattr(recipe.models, role))
 
     def complete(
         store: Store, endpoint: Endpoint, requests: Iterable[Request], *, run_id: str, **_: Any

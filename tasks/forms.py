@@ -12,8 +12,8 @@ from collections.abc import Iterable
 
 import polars as pl
 
-from tasks.llm.request import Endpoint, form_of
-from tasks.llm.servers import identify_server
+from tasks.llm.request import form_of
+from tasks.llm.servers import identify_endpoint
 from tasks.recipe import ModelSettings, Recipe, Role
 from tasks.sample import plan_samples
 from tasks.store import Store
@@ -26,7 +26,7 @@ def list_forms(recipe: Recipe, role: Role, kinds: Iterable[tuple[str | None, str
     settings: ModelSettings | None = getattr(recipe.models, role)
     if settings is None:
         return pl.DataFrame(schema=_SCHEMA)
-    endpoint = Endpoint(settings, "", identify_server(recipe, settings), "")
+    endpoint = identify_endpoint(recipe, settings)
     rows = []
     for domain, answer_type in kinds:
         asked = {

@@ -14,7 +14,7 @@ from tasks.assess.keys import derive_keys
 from tasks.ingest import ingest_seeds
 from tasks.llm.pending import EVERYTHING
 from tasks.llm.request import identify
-from tasks.plan.pending import endpoint_for
+from tasks.llm.servers import identify_endpoint
 from tasks.recipe import Recipe, SelectSettings
 from tasks.rewrite.openings import plan_rewrites
 from tasks.rewrite.stage import parent_filter
@@ -58,7 +58,7 @@ def answer(
     store: Store, recipe: Recipe, role: Any, prompts: Sequence[str], samples: int, **columns: Any
 ) -> list[str]:
     """Add responses, samples 0 to `samples` of every prompt by its text; return their ids."""
-    endpoint = endpoint_for(recipe, getattr(recipe.models, role))
+    endpoint = identify_endpoint(recipe, getattr(recipe.models, role))
     listed = list(prompts)
     rows = store.sql(
         "select * from prompts where text in (select unnest($texts)) order by text",
@@ -93,7 +93,7 @@ def answer(
 def reply(store: Store, recipe: Recipe, content: Mapping[str, Any]) -> None:
     """Have the rewriter's one request answered."""
     assert recipe.models.rewriter is not None
-    endpoint = endpoint_for(recipe, recipe.models.rewriter)
+    endpoint = identify_endpoint(recipe, recipe.models.rewriter)
     rows = store.query("rewrite_parents", **parent_filter(store, recipe, EVERYTHING)).to_dicts()
     (request,) = plan_rewrites(rows, endpoint, recipe)
     keys = identify(endpoint, request)

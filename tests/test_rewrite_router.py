@@ -12,7 +12,7 @@ from cli.tables import make_console
 from tasks.identity import prompt_id
 from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import EVERYTHING
-from tasks.llm.servers import stop_simulators
+from tasks.llm.servers import identify_endpoint, stop_simulators
 from tasks.plan.plan import make_plan
 from tasks.progress import track
 from tasks.recipe import Recipe
@@ -116,8 +116,6 @@ def test_doubtful_seeds_are_asked_about_once_and_sure_ones_never(
 
 
 def test_what_the_router_says_decides_the_strategies(store: Store, make_recipe: MakeRecipe) -> None:
-    from tasks.plan.pending import endpoint_for
-
     recipe = with_router(make_recipe)
     put(store)
 
@@ -125,7 +123,7 @@ def test_what_the_router_says_decides_the_strategies(store: Store, make_recipe: 
         rows = store.query("rewrite_parents", **parent_filter(store, recipe, EVERYTHING))
         rewriter = recipe.models.rewriter
         assert rewriter is not None
-        endpoint = endpoint_for(recipe, rewriter)
+        endpoint = identify_endpoint(recipe, rewriter)
         asked = plan_rewrites(rows.iter_rows(named=True), endpoint, recipe)
         odd = prompt_id(ODD, domain="math")
         return {request.template for request in asked if request.prompt_id == odd}

@@ -24,7 +24,7 @@ from tasks.llm.chunks import calls_per_range, interruptible, run_ranges
 from tasks.llm.drawing import draw
 from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Endpoint, Request, identify
-from tasks.llm.servers import endpoint_of, identify_server
+from tasks.llm.servers import endpoint_of, identify_endpoint
 from tasks.progress import active
 from tasks.recipe import ModelSettings, Recipe
 from tasks.simulator.settings import read_settings
@@ -78,7 +78,7 @@ def withdraw_judgements(store: Store, recipe: Recipe, roles: Sequence[str], run_
     settings = recipe.models.judge
     said: dict[tuple[str, str, str], Outcome] = {}
     if settings is not None and asked:
-        endpoint = Endpoint(settings, "", identify_server(recipe, settings), "")
+        endpoint = identify_endpoint(recipe, settings)
         said = _read_words(store, endpoint, asked)
     stands = [
         row["response_id"]

@@ -38,6 +38,12 @@ def endpoint_of(store: Store, recipe: Recipe, role: Role) -> Endpoint:
     return Endpoint(settings, settings.base_url, server, _read_key(role, settings))
 
 
+def identify_endpoint(recipe: Recipe, settings: ModelSettings) -> Endpoint:
+    """Return what a request's key needs to know of an endpoint; nothing is started or asked."""
+    server = identify_server(recipe, settings)
+    return Endpoint(settings, "", server, "", simulated=settings.base_url is None)
+
+
 def identify_server(recipe: Recipe, settings: ModelSettings) -> str:
     """Return what a request's key knows the server of a model by."""
     if settings.base_url is None:

@@ -6,6 +6,7 @@ embedder 1,319 items + 464 seeds + 210 ± 19 rewrites  →  judge 2 x 38 ± 30 p
 import polars as pl
 
 from tasks.llm.pending import EVERYTHING
+from tasks.llm.servers import identify_endpoint
 from tasks.plan import pending
 from tasks.plan.assumed import NEAR_SHARE
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
@@ -36,7 +37,7 @@ def forecast_embeddings(
     if isinstance(settings, LocalEmbedder):
         asked = pending.count_texts(texts, TEMPLATE)
     else:
-        endpoint = pending.endpoint_for(recipe, settings)
+        endpoint = identify_endpoint(recipe, settings)
         asked = pending.count_requests(store, endpoint, "embedder", texts, plan_embeddings)
     coming = rewriting.coming
     more = [
@@ -60,7 +61,7 @@ def forecast_comparisons(
     settings = recipe.models.judge
     if settings is None or not recipe.select.contamination.by_embedding:
         return Forecast()
-    endpoint = pending.endpoint_for(recipe, settings)
+    endpoint = identify_endpoint(recipe, settings)
     found = pending_pairs(store, recipe, EVERYTHING)
     asked = pending.count_requests(store, endpoint, "judge", found, plan_comparisons)
     coming = _expect_pairs(store, recipe, prompts, embeddings)

@@ -13,7 +13,7 @@ import polars as pl
 from tasks.assess.judging import pending_judgements, plan_judgements
 from tasks.llm.pending import EVERYTHING, leave_out_known, split_ids
 from tasks.llm.request import Endpoint, Request
-from tasks.llm.servers import identify_server
+from tasks.llm.servers import identify_endpoint
 from tasks.messages import render_prompt
 from tasks.rate.ratings import Subject, pending_subjects, plan_ratings
 from tasks.rate.rubrics import rubrics_of
@@ -40,17 +40,12 @@ SCHEMA = {
 MakeRequests = Callable[[Sequence[Mapping[str, Any]]], Iterable[Request]]
 
 
-def endpoint_for(recipe: Recipe, settings: ModelSettings) -> Endpoint:
-    """Return what a request's key needs to know of an endpoint; nothing is started or asked."""
-    return Endpoint(settings, "", identify_server(recipe, settings), "")
-
-
 def pending_rewrites(store: Store, recipe: Recipe) -> pl.DataFrame:
     """Return the calls that the rewriter has still to answer, those after its replies included."""
     settings = recipe.models.rewriter
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
-    endpoint = endpoint_for(recipe, settings)
+    endpoint = identify_endpoint(recipe, settings)
     rows = store.stream(
         "rewrite_parents", ROWS_AT_A_TIME, **parent_filter(store, recipe, EVERYTHING)
     )
@@ -71,7 +66,7 @@ def pending_placements(store: Store, recipe: Recipe) -> pl.DataFrame:
         return pl.DataFrame(schema=SCHEMA)
     return count_requests(
         store,
-        endpoint_for(recipe, settings),
+        identify_endpoint(recipe, settings),
         "router",
         doubtful_seeds(store, recipe, EVERYTHING),
         partial(plan_placements, settings=settings),
@@ -107,7 +102,7 @@ def pending_confirmations(store: Store, recipe: Recipe, drafts: Sequence[Draft])
     settings, tries = recipe.models.reference, tries_of(recipe)
     if settings is None or not tries or not drafts:
         return pl.DataFrame(schema=SCHEMA)
-    endpoint = endpoint_for(recipe, settings)
+    endpoint = identify_endpoint(recipe, settings)
     candidates: dict[str, Candidate] = {draft.prompt_id: draft.candidate for draft in drafts}
     rows = [
         {"prompt_id": name, "text": candidate.text, "choices": None}
@@ -131,7 +126,9 @@ def pending_verdicts(store: Store, recipe: Recipe) -> pl.DataFrame:
         return pl.DataFrame(schema=SCHEMA)
     roles = ("reference", "student", "teacher")
     rows = pending_judgements(store, recipe, roles, EVERYTHING)
-    return count_requests(store, endpoint_for(recipe, settings), "judge", rows, plan_judgements)
+    return count_requests(
+        store, identify_endpoint(recipe, settings), "judge", rows, plan_judgements
+    )
 
 
 def pending_ratings(store: Store, recipe: Recipe, rates: Subject) -> pl.DataFrame:
@@ -139,7 +136,7 @@ def pending_ratings(store: Store, recipe: Recipe, rates: Subject) -> pl.DataFram
     settings = recipe.models.judge
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
-    endpoint = endpoint_for(recipe, settings)
+    endpoint = identify_endpoint(recipe, settings)
     counted = [
         count_requests(
             store,
@@ -159,7 +156,7 @@ def _count_samples(
     settings: ModelSettings | None = getattr(recipe.models, role)
     if settings is None:
         return pl.DataFrame(schema=SCHEMA)
-    endpoint = endpoint_for(recipe, settings)
+    endpoint = identify_endpoint(recipe, settings)
     return count_requests(
         store,
         endpoint,

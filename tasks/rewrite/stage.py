@@ -23,7 +23,7 @@ from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Endpoint, Request, form_of
-from tasks.llm.servers import endpoint_of, identify_server
+from tasks.llm.servers import endpoint_of, identify_endpoint
 from tasks.progress import Tracker, active
 from tasks.recipe import Recipe
 from tasks.rewrite import acceptance
@@ -95,7 +95,7 @@ def count_pending(store: Store, recipe: Recipe) -> int:
     settings, rewriter = recipe.rewrite, recipe.models.rewriter
     if rewriter is None:
         return 0
-    endpoint = Endpoint(rewriter, "", identify_server(recipe, rewriter), "")
+    endpoint = identify_endpoint(recipe, rewriter)
     forms: dict[str, str] = {}
 
     def form_by(strategy: Strategy, parent: Parent) -> str:
