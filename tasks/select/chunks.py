@@ -33,6 +33,20 @@ def map_chunks(function: Callable[[Part], Result], parts: Iterable[Part]) -> Ite
             running.extend(pool.submit(function, part) for part in islice(remaining, 1))
 
 
+def gather(
+    parts: Iterable[Part], size: int, size_of: Callable[[Part], int]
+) -> Iterator[list[Part]]:
+    """Yield parts together, as few at a time as come to `size`; the last may come to less."""
+    gathered: list[Part] = []
+    for part in parts:
+        gathered.append(part)
+        if sum(size_of(each) for each in gathered) >= size:
+            yield gathered
+            gathered = []
+    if gathered:
+        yield gathered
+
+
 def count_workers() -> int:
     """Return how many cores there are for us: TEACHSET_THREADS, or all that we may run on."""
     declared = declared_threads()

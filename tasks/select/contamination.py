@@ -20,7 +20,7 @@ from prefect.cache_policies import NO_CACHE
 from tasks.events import announce
 from tasks.progress import Tracker, track
 from tasks.recipe import ContaminationSettings, Recipe
-from tasks.select.chunks import map_chunks
+from tasks.select.chunks import gather, map_chunks
 from tasks.select.grams import RULES
 from tasks.select.screen import (
     Screen,
@@ -172,7 +172,9 @@ def _find(
     new = 0
     with track(f"contamination of {of}", total=int(pending["texts"][0])) as tracker:
         texts = store.stream(f"select_unscreened_{of}", ROWS_AT_A_TIME, **asked)
-        for rows, evidence in _gather(map_chunks(compare, texts), tracker):
+        compared = _count(map_chunks(compare, texts), tracker)
+        for parts in gather(compared, TEXTS_PER_COMMIT, lambda part: part[0].height):
+            rows, evidence = (pl.concat(frames) for frames in zip(*parts, strict=True))
             new += _record_compared(store, name, (rows, evidence), past, run_id)
     return new
 
@@ -192,23 +194,12 @@ def _record_compared(
     return new
 
 
-def _gather(
+def _count(
     compared: Iterator[tuple[pl.DataFrame, pl.DataFrame]], tracker: Tracker
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
-    """Put texts and their evidence together to what is committed at once."""
-    gathered: list[tuple[pl.DataFrame, pl.DataFrame]] = []
     for rows, evidence in compared:
-        gathered.append((rows, evidence))
         tracker.advance(rows.height)
-        if sum(each.height for each, _ in gathered) >= TEXTS_PER_COMMIT:
-            yield _concat(gathered)
-            gathered = []
-    if gathered:
-        yield _concat(gathered)
-
-
-def _concat(parts: list[tuple[pl.DataFrame, pl.DataFrame]]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    return pl.concat([rows for rows, _ in parts]), pl.concat([evidence for _, evidence in parts])
+        yield rows, evidence
 
 
 def _record(store: Store, said: pl.DataFrame, past: pl.DataFrame, run_id: str) -> int:

@@ -17,7 +17,7 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.progress import Tracker, track
 from tasks.recipe import DuplicateSettings, Recipe
-from tasks.select.chunks import map_chunks
+from tasks.select.chunks import gather, map_chunks
 from tasks.select.clusters import cluster, cluster_pairs, gather_signed
 from tasks.select.embed import name_embedder
 from tasks.select.minhash import name_signature, sign_prompts
@@ -143,10 +143,9 @@ def match_near(store: Store, settings: DuplicateSettings, tracker: Tracker) -> p
     """
     sketch = name_signature(settings)
     tracker.expect(int(store.query("select_unsigned_count", sketch=sketch)["prompts"][0]))
-    for rows in _gather(_sign_all(store, settings, sketch), SIGNATURES_PER_COMMIT):
-        store.append(
-            "signatures", rows.with_columns(pl.lit(sketch).alias("sketch")), known_new=True
-        )
+    for frames in gather(_sign_all(store, settings, sketch), SIGNATURES_PER_COMMIT, len):
+        rows = pl.concat(frames).with_columns(pl.lit(sketch).alias("sketch"))
+        store.append("signatures", rows, known_new=True)
         tracker.advance(rows.height)
     signed = gather_signed(
         store.stream("select_signatures", ROWS_AT_A_TIME, sketch=sketch),
@@ -193,15 +192,3 @@ def _sign_all(store: Store, settings: DuplicateSettings, sketch: str) -> Iterato
 
     unsigned = store.stream("select_unsigned_prompts", SIGNED_AT_A_TIME, sketch=sketch)
     return map_chunks(sign_chunk, unsigned)
-
-
-def _gather(frames: Iterator[pl.DataFrame], rows: int) -> Iterator[pl.DataFrame]:
-    """Put frames together to larger ones of about so many rows."""
-    gathered: list[pl.DataFrame] = []
-    for frame in frames:
-        gathered.append(frame)
-        if sum(each.height for each in gathered) >= rows:
-            yield pl.concat(gathered)
-            gathered = []
-    if gathered:
-        yield pl.concat(gathered)

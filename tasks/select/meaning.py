@@ -17,6 +17,7 @@ from tasks.identity import content_id
 from tasks.llm.chunks import calls_per_range, run_ranges
 from tasks.progress import track
 from tasks.recipe import Recipe
+from tasks.select.chunks import gather
 from tasks.select.contamination import tell_of_findings
 from tasks.select.duplicates import mark_duplicates
 from tasks.select.embed import count_texts, embed_chunk, name_embedder, texts_per_range
@@ -82,7 +83,10 @@ def find_neighbours(store: Store, recipe: Recipe, run_id: str) -> int:
     asked = {"embedder": embedder, "screen": screen}
     found = 0
     with track("neighbours") as tracker:
-        for ids, directions in _gather(store, asked):
+        pages = store.stream("neighbour_vectors", _ROWS_AT_A_TIME, only_new=True, **asked)
+        for some in gather(pages, _NEW_AT_A_TIME, len):
+            new = pl.concat(some)
+            ids, directions = new["prompt_id"], as_directions(new["vector"])
             near = list(_compare(store, ids, directions, asked, least))
             pairs = _describe(store, pl.concat(near).unique(maintain_order=True), embedder)
             found += store.append("neighbours", pairs, run_id=run_id)
@@ -90,23 +94,6 @@ def find_neighbours(store: Store, recipe: Recipe, run_id: str) -> int:
             store.append("screened", screened, run_id=run_id, known_new=True)
             tracker.advance(len(ids))
     return found
-
-
-def _gather(store: Store, asked: dict[str, str]) -> Iterator[tuple[pl.Series, Directions]]:
-    """Yield the prompts that were not compared yet, as many at a time as one reading is worth."""
-    pages: list[pl.DataFrame] = []
-    for page in store.stream("neighbour_vectors", _ROWS_AT_A_TIME, only_new=True, **asked):
-        pages.append(page)
-        if sum(each.height for each in pages) >= _NEW_AT_A_TIME:
-            yield _put_together(pages)
-            pages = []
-    if pages:
-        yield _put_together(pages)
-
-
-def _put_together(pages: list[pl.DataFrame]) -> tuple[pl.Series, Directions]:
-    whole = pl.concat(pages)
-    return whole["prompt_id"], as_directions(whole["vector"])
 
 
 def _compare(
