@@ -17,6 +17,7 @@ from cli.reading import open_reader, read_rows
 from tasks.errors import InputError, StoreError
 from tasks.lake import data_path, is_postgres, local_folder
 from tasks.recipe import StoreSettings
+from tasks.whole_files import written_whole
 
 _TRIES = 3
 
@@ -98,18 +99,12 @@ def _copy_journal(source: Path, target: Path) -> set[str]:
     copied = set()
     for segment in source.glob("*.jsonl"):
         try:
-            _copy_whole(segment, target / segment.name)
+            with written_whole(target / segment.name) as partial:
+                shutil.copy2(segment, partial)
         except FileNotFoundError:
             continue  # Its rows have just been committed: they will be in the catalog.
         copied.add(segment.name)
     return copied
-
-
-def _copy_whole(source: Path, target: Path) -> None:
-    """Copy a file so that it is there as it was or whole."""
-    partial = target.with_name(f".{target.name}.partial")
-    shutil.copy2(source, partial)
-    partial.replace(target)
 
 
 def _copy_catalog(source: Path, target: Path) -> None:
@@ -130,6 +125,7 @@ def _copy_files(source: Path, target: Path, catalog: Path) -> BackedUp:
         if there.exists() and there.stat().st_size == row["size"]:
             continue
         there.parent.mkdir(parents=True, exist_ok=True)
-        _copy_whole(source / row["path"], there)
+        with written_whole(there) as partial:
+            shutil.copy2(source / row["path"], partial)
         new += 1
     return BackedUp(len(named), new)

@@ -401,11 +401,12 @@ def schema(
     Editors check a recipe with it; it goes to stdout if no file is named.
     """
     from tasks.recipe import recipe_schema
+    from tasks.whole_files import write_whole
 
     if file is None:
         typer.echo(recipe_schema(), nl=False)
     else:
-        write_whole(file, recipe_schema())
+        write_whole(file, recipe_schema().encode())
         typer.echo(f"{file}")
 
 
@@ -471,18 +472,6 @@ def run() -> None:
         gc.freeze()  # Nor has that exit to look for garbage.
         for late in (signal.SIGINT, signal.SIGTERM):
             signal.signal(late, lambda *_: os._exit(INTERRUPTED))
-
-
-def write_whole(file: Path, text: str) -> None:
-    """Write a file whole or not at all. Raises InputError if it cannot be written."""
-    from tasks.errors import InputError
-
-    partial = file.with_name(f".{file.name}.partial")
-    try:
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(file)
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written: {error}") from error
 
 
 def _ended(error: BaseException) -> BaseException:

@@ -33,6 +33,7 @@ from cli.prefect_api import (
 from cli.processes import is_alive
 from cli.project import ROOT
 from tasks.errors import InputError, TeachsetError
+from tasks.whole_files import written_whole
 
 LOOPBACK = "127.0.0.1"
 SERVER_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"
@@ -249,10 +250,9 @@ def _start(home: Path, state: Path, *, schedules: bool, port: int | None, host: 
             start_new_session=True,
         )
     server = Server(url, process.pid, log, schedules)
-    partial = state.with_suffix(".partial")
     written = {"url": url, "pid": process.pid, "log": str(log), "schedules": schedules}
-    partial.write_text(json.dumps(written), encoding="utf-8")
-    partial.replace(state)
+    with written_whole(state) as partial:
+        partial.write_text(json.dumps(written), encoding="utf-8")
     return server
 
 

@@ -39,6 +39,7 @@ from tasks.ingest.rows import (
     read_text,
 )
 from tasks.store import Store
+from tasks.whole_files import write_whole
 
 MOST_VOTES = 6  # different answers of a role that a reviewer is shown
 LONGEST_ANSWER = 2_000
@@ -106,12 +107,7 @@ def export_reviews(store: Store, file: Path) -> int:
     """
     rows = list(open_reviews(store.query("review_open")))
     lines = b"".join(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE) for row in rows)
-    partial = file.with_name(f".{file.name}.partial")
-    try:
-        partial.write_bytes(lines)
-        partial.replace(file)
-    except OSError as error:
-        raise InputError(f"{file}: cannot be written: {error}") from error
+    write_whole(file, lines)
     return len(rows)
 
 
