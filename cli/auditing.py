@@ -4,8 +4,6 @@
 next release; `verifier` on labelled answers, and changes nothing.
 """
 
-import json
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,11 +35,12 @@ def contamination(
     as_json: Annotated[bool, typer.Option("--json", help="All counts as JSON.")] = False,
 ) -> None:
     """Plant items of the recipe's benchmarks in disguise and say which method finds them."""
+    from cli.tables import print_json
+
     done = audit_contamination(recipe, items, prompts, seed)
     if as_json:
         told = {"recall": done.recall.to_dicts(), "false_alarms": done.alarms.to_dicts()}
-        json.dump(told, sys.stdout, indent=2)
-        print()
+        print_json(told)
     else:
         show_contamination(done)
 

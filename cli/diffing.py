@@ -6,7 +6,6 @@ all           303    231      0       72        0
 """
 
 import json
-import sys
 from pathlib import Path
 
 from rich import box
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
-from cli.tables import make_console
+from cli.tables import make_console, print_json
 from tasks.release.diff import Difference, compare, read_contents
 
 _MOST_SETTINGS = 40
@@ -24,8 +23,7 @@ def show_difference(before: Path, after: Path, *, as_json: bool) -> None:
     """Print what changed. Raises InputError if one of them is no release."""
     difference = compare(read_contents(before), read_contents(after))
     if as_json:
-        json.dump(difference.as_json(), sys.stdout, ensure_ascii=False, indent=2)
-        print()
+        print_json(difference.as_json())
     else:
         print_difference(difference)
 

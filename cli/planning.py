@@ -5,7 +5,6 @@ rewrite: rewriter     206     206       exactly      149 k, 15 k    $0.098    1 
 sample: student       567   4,535   4,058–5,012     366 k, 340 k     $0.17   11 s   assumed
 """
 
-import json
 import logging
 import sys
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,7 @@ from rich.text import Text
 from cli.boundary import plain
 from cli.progress_bars import progress_bars, say_seconds
 from cli.project import read_recipe
-from cli.tables import make_console
+from cli.tables import make_console, print_json
 from tasks.llm.money import say_dollars
 from tasks.plan.budget import Cap, Verdict
 from tasks.plan.plan import Plan, Setting, StagePlan, make_plan
@@ -37,8 +36,7 @@ def show_plan(recipe: Path | None, overrides: Sequence[str], *, as_json: bool) -
     with _quietly():
         plan = make_plan(read)
     if as_json:
-        json.dump(to_document(read.name, plan), sys.stdout, indent=2)
-        print()
+        print_json(to_document(read.name, plan))
     else:
         print_plan(make_console(), plan)
 

@@ -62,7 +62,7 @@ def print_frame(console: Console, rows: "pl.DataFrame") -> None:
 def write_json(result: duckdb.DuckDBPyConnection, out: TextIO, limit: int | None) -> None:
     """Write one JSON array, an object a row, a row a line."""
     names = columns_of(result)[0]
-    in_ascii = (out.encoding or "utf-8").lower().replace("-", "") != "utf8"
+    in_ascii = _lacks_characters(out)
     out.write("[")
     for number, row in enumerate(_rows(result, limit)):
         values = {name: to_json(value) for name, value in zip(names, row, strict=True)}
@@ -119,7 +119,7 @@ def to_field(value: object) -> object:
 
 def print_json(value: Any) -> None:
     """Print a value as a JSON document."""
-    json.dump(to_json(value), sys.stdout, ensure_ascii=False, indent=2)
+    json.dump(to_json(value), sys.stdout, ensure_ascii=_lacks_characters(sys.stdout), indent=2)
     print()
 
 
@@ -142,6 +142,11 @@ def to_json(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [to_json(each) for each in value]
     return value
+
+
+def _lacks_characters(out: TextIO) -> bool:
+    """Say whether characters must be spelt as JSON does: how the stream does it is no JSON."""
+    return (out.encoding or "utf-8").lower().replace("-", "") != "utf8"
 
 
 def _print_grid(

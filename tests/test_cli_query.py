@@ -1,5 +1,6 @@
 """`teachset query`: finds the store, only reads, and lets no text of it touch the terminal."""
 
+import io
 import json
 import sqlite3
 import subprocess
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from cli.main import app
 from cli.project import find_store, read_recipe
-from cli.tables import to_cell, to_json
+from cli.tables import print_json, to_cell, to_json
 from tasks.errors import RecipeError
 from tasks.lake import SQL_FOLDER, connect_duckdb
 from tasks.store import Store
@@ -142,6 +143,17 @@ def test_table_shows_hostile_text_harmlessly_and_cut(project: Store) -> None:
 def test_names_of_columns_are_harmless_too(project: Store) -> None:
     result = call("query", 'select 1 as "\x1b[31m[bold]n[/bold]"')
     assert "\x1b" not in result.stdout and "[bold]n[/bold]" in result.stdout
+
+
+def test_a_document_is_json_in_a_locale_without_its_characters(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = io.BytesIO()
+    out = io.TextIOWrapper(written, encoding="ascii", errors="backslashreplace")
+    monkeypatch.setattr(sys, "stdout", out)
+    print_json({"x": "é"})
+    out.flush()
+    assert json.loads(written.getvalue()) == {"x": "é"}
 
 
 def test_limit_cuts_and_says_so(project: Store) -> None:

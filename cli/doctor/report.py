@@ -1,7 +1,5 @@
 """The findings as people and programs read them; problems, and what mends them, stand out."""
 
-import json
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -18,7 +16,7 @@ from cli.doctor.models import check_models
 from cli.doctor.server import check_prefect
 from cli.doctor.store import check_store
 from cli.project import read_recipe
-from cli.tables import make_console
+from cli.tables import make_console, print_json
 
 _SIGNS = {"ok": "ok     ", "warning": "warning", "problem": "PROBLEM"}
 _STYLES = {"ok": "green", "warning": "yellow", "problem": "bold red"}
@@ -35,8 +33,7 @@ def examine(path: Path | None, *, as_json: bool) -> int:
     )
     findings = [_harmless(found) for found in chain.from_iterable(check() for check in checks)]
     if as_json:
-        json.dump([asdict(found) for found in findings], sys.stdout, indent=2)
-        print()
+        print_json([asdict(found) for found in findings])
     else:
         print_findings(make_console(), findings)
     return int(any(found.level == "problem" for found in findings))
