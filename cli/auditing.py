@@ -89,19 +89,15 @@ def audit_contamination(recipe: Path | None, items: int, prompts: int, seed: int
 
 def show_contamination(done: "Audit") -> None:
     """Print recall by disguise and method, a table a benchmark, and the false alarms."""
-    from rich import box
-    from rich.table import Table
     from rich.text import Text
 
     from cli.boundary import plain
-    from cli.tables import make_console
+    from cli.tables import make_console, make_table
 
     console = make_console()
     methods = done.alarms["method"].to_list()
     for (benchmark,), rows in done.recall.group_by("benchmark", maintain_order=True):
-        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-        for head in ("disguise", "planted", *methods):
-            table.add_column(head, justify="left" if head == "disguise" else "right")
+        table = make_table("disguise", numbers=("planted", *methods))
         for (disguise,), own in rows.group_by("disguise", maintain_order=True):
             recall = dict(own.select("method", "recall").iter_rows())
             shares = [f"{recall[method]:.3f}" for method in methods]

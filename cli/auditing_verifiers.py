@@ -3,12 +3,11 @@
 from pathlib import Path
 
 import polars as pl
-from rich import box
 from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
-from cli.tables import make_console, print_json
+from cli.tables import make_console, make_table, print_json, to_line
 from tasks.assess.grade import VERIFIERS
 from tasks.assess.labelled import (
     FINDINGS,
@@ -19,8 +18,6 @@ from tasks.assess.labelled import (
     list_misses,
     read_cases,
 )
-
-_LONGEST = 60
 
 
 def audit_verifiers(cases: Path | None, *, as_json: bool) -> None:
@@ -41,7 +38,7 @@ def _show(judged: list[Judged]) -> None:
     console = make_console()
     console.print(_tabulate(count_findings(judged)))
     for miss in list_misses(judged):
-        key, extracted = (_shorten(str(miss[name])) for name in ("key", "extracted"))
+        key, extracted = (to_line(miss[name]) for name in ("key", "extracted"))
         line = (
             f"{miss['id']}: {miss['finding'].replace('_', ' ')}: key {key}, answer {extracted}: "
             f"{miss['verdict']} ({miss['reason']})"
@@ -50,14 +47,7 @@ def _show(judged: list[Judged]) -> None:
 
 
 def _tabulate(counts: pl.DataFrame) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("answers", "cases", *FINDINGS):
-        table.add_column(head.replace("_", " "), justify="left" if head == "answers" else "right")
+    table = make_table("answers", numbers=("cases", *(each.replace("_", " ") for each in FINDINGS)))
     for row in counts.iter_rows():
         table.add_row(plain(str(row[0])), *(f"{count:,}" for count in row[1:]))
     return table
-
-
-def _shorten(text: str) -> str:
-    one_line = " ".join(text.split())
-    return one_line if len(one_line) <= _LONGEST else f"{one_line[: _LONGEST - 1]}…"

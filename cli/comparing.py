@@ -4,20 +4,17 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
 from cli.project import read_recipe
-from cli.tables import make_console, print_json
+from cli.tables import make_console, make_table, print_json, to_line
 from tasks.assess.compare import VerdictComparison, compare_verdicts, is_version
 from tasks.select.compare import Comparison, compare_policies
 from tasks.store import open_store
 
 _SHOWN = 20
-_LONGEST = 60
 
 
 def show_comparison(recipe: Path, first: str, second: str, *, as_json: bool) -> None:
@@ -43,7 +40,7 @@ def show_comparison(recipe: Path, first: str, second: str, *, as_json: bool) -> 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
     """Print the policies, their domains and what only one of them keeps, with examples."""
-    table = _table("", "band", "kept", "of", "US$ a kept prompt", "source")
+    table = make_table("", "band", "kept", "of", "US$ a kept prompt", "source")
     for policy in comparison.policies:
         cost = policy["cost_per_kept"]
         shown = "unknown" if cost is None else f"{cost:,.6f}"
@@ -51,7 +48,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
         table.add_row(*map(_cell, row), _cell(policy["source"]))
     console.print(table)
     console.print(_cell(f"{comparison.both:,} kept by both, overlap {comparison.overlap:.1%}"))
-    domains = _table("domain", *(policy["policy"] for policy in comparison.policies), "both")
+    domains = make_table("domain", *(policy["policy"] for policy in comparison.policies), "both")
     for kept in comparison.domains:
         domains.add_row(*(_cell(kept[name]) for name in ("domain", "first", "second", "both")))
     console.print(domains)
@@ -71,7 +68,7 @@ def print_comparison(console: Console, comparison: Comparison) -> None:
 def print_verdicts(console: Console, comparison: VerdictComparison) -> None:
     """Print how many verdicts are whose, and the answers whose verdict changed most often."""
     first, second = comparison.versions
-    table = _table(first, second, "responses")
+    table = make_table(first, second, "responses")
     for row in comparison.verdicts:
         table.add_row(*map(_cell, row.values()))
     console.print(table)
@@ -86,8 +83,8 @@ def print_verdicts(console: Console, comparison: VerdictComparison) -> None:
     for row in comparison.changed[:_SHOWN]:
         answers = dict.fromkeys((row["first_extracted"], row["second_extracted"]))
         line = (
-            f"{row['responses']:,}  {row['prompt_id'][:12]}  key {_short(row['key_answer'])}  "
-            f"answer {' / '.join(map(_short, answers))}: "
+            f"{row['responses']:,}  {row['prompt_id'][:12]}  key {to_line(row['key_answer'])}  "
+            f"answer {' / '.join(map(to_line, answers))}: "
             f"{row['first_verdict']} ({row['first_reason']}) "
             f"is {row['second_verdict']} ({row['second_reason']})"
         )
@@ -95,18 +92,6 @@ def print_verdicts(console: Console, comparison: VerdictComparison) -> None:
     if len(comparison.changed) > _SHOWN:
         more = len(comparison.changed) - _SHOWN
         console.print(_cell(f"and {more:,} answers more; --json has them all"))
-
-
-def _short(text: str | None) -> str:
-    one_line = "none" if text is None else " ".join(text.split())
-    return one_line if len(one_line) <= _LONGEST else f"{one_line[: _LONGEST - 1]}…"
-
-
-def _table(*headings: str) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    for heading in headings:
-        table.add_column(_cell(heading))
-    return table
 
 
 def _cell(value: Any) -> Text:

@@ -8,12 +8,10 @@ all           303    231      0       72        0
 import json
 from pathlib import Path
 
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
-from cli.tables import make_console, print_json
+from cli.tables import make_console, make_table, print_json
 from tasks.release.diff import Difference, compare, read_contents
 
 _MOST_SETTINGS = 40
@@ -31,11 +29,8 @@ def show_difference(before: Path, after: Path, *, as_json: bool) -> None:
 def print_difference(difference: Difference) -> None:
     """Print counts by domain, the settings that differ and a few pairs of each kind of change."""
     console = make_console()
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
     names = [name for name in difference.domains.columns if name != "domain"]
-    for name in names:
-        table.add_column(name, justify="right")
+    table = make_table("", numbers=names)
     for row in difference.domains.iter_rows(named=True):
         table.add_row(Text(plain(str(row["domain"]))), *(f"{row[name]:,}" for name in names))
     table.add_row("all", *(f"{difference.total(name):,}" for name in names))

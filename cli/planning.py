@@ -13,7 +13,6 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -21,7 +20,7 @@ from rich.text import Text
 from cli.boundary import plain
 from cli.progress_bars import progress_bars, say_seconds
 from cli.project import read_recipe
-from cli.tables import make_console, print_json
+from cli.tables import make_console, make_table, print_json
 from tasks.llm.money import say_dollars
 from tasks.plan.budget import Cap, Verdict
 from tasks.plan.plan import Plan, Setting, StagePlan, make_plan
@@ -145,7 +144,7 @@ def _say(console: Console, line: str) -> None:
 
 
 def _table(plan: Plan) -> Table:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = make_table()
     table.add_column("stage", no_wrap=True)
     for name in ("prompts", "calls", "likely", "tokens in, out", "dollars", "time"):
         table.add_column(name, justify="right", no_wrap=True)

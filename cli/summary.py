@@ -11,15 +11,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
 from cli.progress_bars import say_cost, say_seconds
 from cli.reading import open_reader, read_rows
-from cli.tables import make_console
+from cli.tables import make_console, make_table
 from tasks.recipe import Recipe
 
 Row = dict[str, Any]
@@ -51,10 +49,7 @@ def print_funnel(console: Console, funnel: list[Row]) -> None:
     kept = sum(row["prompts"] for row in funnel if row["kept"])
     total = sum(row["prompts"] for row in funnel)
     console.print(Text(f"{total:,} prompts: {kept:,} kept, {total - kept:,} dropped"))
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("")
-    for name in (*domains, "all"):
-        table.add_column(Text(plain(name)), justify="right")
+    table = make_table("", numbers=(*domains, "all"))
     for outcome, counts in count_outcomes(funnel).items():
         numbers = [counts.get(domain, 0) for domain in domains]
         table.add_row(Text(plain(outcome)), *(f"{number:,}" for number in (*numbers, sum(numbers))))

@@ -8,7 +8,7 @@ import csv
 import json
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TextIO
@@ -26,6 +26,7 @@ if TYPE_CHECKING:  # A question to the store need not wait for it: a third of a 
     import polars as pl
 
 _CELL = 80
+_LINE = 60
 _PIPED_WIDTH = 1_000
 _NARROWEST = 10
 _FETCHED = 1_000
@@ -50,7 +51,7 @@ def write_table(result: duckdb.DuckDBPyConnection, limit: int) -> None:
 
 def print_frame(console: Console, rows: "pl.DataFrame") -> None:
     """Print a small frame of texts and counts."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = make_table()
     for name, kind in rows.schema.items():
         table.add_column(Text(plain(name)), justify="right" if kind.is_numeric() else "left")
     for row in rows.iter_rows():
@@ -94,6 +95,22 @@ def make_console(file: TextIO | None = None) -> Console:
     out = file or sys.stdout
     width = None if out.isatty() else _PIPED_WIDTH
     return Console(file=out, width=width, markup=False, highlight=False, emoji=False)
+
+
+def make_table(*texts: str, numbers: Iterable[str] = ()) -> Table:
+    """Return a table with a column for each heading, those of numbers last and to the right."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for heading in texts:
+        table.add_column(Text(plain(heading)))
+    for heading in numbers:
+        table.add_column(Text(plain(heading)), justify="right")
+    return table
+
+
+def to_line(text: str | None) -> str:
+    """Return a text as one short line, cut with an ellipsis."""
+    one_line = "none" if text is None else " ".join(text.split())
+    return one_line if len(one_line) <= _LINE else f"{one_line[: _LINE - 1]}…"
 
 
 def to_cell(value: object) -> Text:
@@ -152,7 +169,7 @@ def _lacks_characters(out: TextIO) -> bool:
 def _print_grid(
     console: Console, names: list[str], types: list[str], rows: list[tuple[Any, ...]]
 ) -> None:
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = make_table()
     for name, kind in zip(names, types, strict=True):
         number = kind.upper().startswith(_NUMBERS)
         table.add_column(
