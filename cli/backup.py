@@ -15,7 +15,7 @@ from pathlib import Path
 from cli.project import read_recipe
 from cli.reading import open_reader, read_rows
 from tasks.errors import InputError, StoreError
-from tasks.lake import data_path, is_postgres, local_folder
+from tasks.lake import data_path, is_postgres, local_folder, refuse_absent
 from tasks.recipe import StoreSettings
 from tasks.whole_files import written_whole
 
@@ -41,10 +41,8 @@ def back_up(path: Path | None, folder: Path) -> BackedUp:
             "this store's catalog or data is on a server: docs/operations.md says how to back up "
             "PostgreSQL and an object store, the catalog first."
         )
-    catalog = Path(settings.catalog)
-    if not catalog.exists():
-        raise StoreError(f"{catalog}: there is no store here yet. Make it with `teachset run`.")
-    check_target(folder, catalog)
+    refuse_absent(settings)
+    check_target(folder, Path(settings.catalog))
     try:
         folder.mkdir(parents=True, exist_ok=True)
         return _copy(settings, folder)

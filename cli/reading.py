@@ -7,7 +7,6 @@ with open_reader(recipe.store) as connection:
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -22,6 +21,7 @@ from tasks.lake import (
     connect_duckdb,
     data_path,
     extensions_of,
+    refuse_absent,
 )
 
 
@@ -61,10 +61,7 @@ def is_small(settings: StorePlace) -> bool:
 
 def attach(connection: duckdb.DuckDBPyConnection, settings: StorePlace) -> None:
     """Attach the store read-only and make it the default catalog."""
-    if "://" not in settings.catalog and not Path(settings.catalog).exists():
-        raise StoreError(
-            f"{settings.catalog}: there is no store here yet. Make it with `teachset run`."
-        )
+    refuse_absent(settings)
     try:
         connection.execute(attach_statement(settings, read_only=True))
         connection.execute(f"use {LAKE}")

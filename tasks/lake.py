@@ -72,6 +72,14 @@ def data_path(settings: StorePlace) -> str:
     return str(Path(settings.catalog).parent / "data")
 
 
+def refuse_absent(settings: StorePlace) -> None:
+    """Raise StoreError if there is no catalog; one on a server is asked only when attached."""
+    if not is_postgres(settings) and not Path(settings.catalog).exists():
+        raise StoreError(
+            f"{settings.catalog}: there is no store here yet. Make it with `teachset run`."
+        )
+
+
 def find_neighbours(settings: StorePlace) -> list[Path]:
     """Return the catalogs of other stores that lie in the folder of this one's."""
     if is_postgres(settings):

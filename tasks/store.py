@@ -32,6 +32,7 @@ from tasks.lake import (
     extensions_of,
     find_neighbours,
     is_postgres,
+    refuse_absent,
 )
 from tasks.migrations import apply_migrations
 from tasks.recipe import StoreSettings
@@ -426,8 +427,8 @@ def _keep_row_groups_small(store: Store) -> None:
 
 def _prepare_folder(settings: StoreSettings, *, create: bool) -> None:
     catalog = Path(settings.catalog)
-    if not create and not catalog.exists():
-        raise StoreError(f"{catalog}: there is no store here yet. Make it with `teachset run`.")
+    if not create:
+        refuse_absent(settings)
     try:
         catalog.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
