@@ -27,8 +27,8 @@ ROUND_BYTES = 2_000.0  # What a round adds to the messages: a reply, and what is
 TRUSTED_SHARE = 0.7  # Of the prompts without an answer, that get a key from the reference.
 CONFIRMED_SHARE = 0.5  # Of the votes that were not believed, that a second model confirms.
 NEAR_SHARE = 0.02  # Of the items that may be shown beside a prompt, that are near enough.
-_FIRST_TOKEN_S = 1.0
-_TOKENS_PER_SECOND = 50.0
+FIRST_TOKEN_S = 1.0
+TOKENS_PER_SECOND = 50.0
 _SIMULATED_TOKENS = 75.0
 _SIMULATED_PER_SECOND = 400.0  # What this program and the simulator do together on two cores.
 
@@ -44,11 +44,11 @@ class Assumed:
 def assume(recipe: Recipe, settings: ModelSettings) -> Assumed:
     """Return what is assumed of a model's calls: a real one's, or those of the simulator."""
     if isinstance(settings, EmbedderSettings):  # It writes nothing.
-        return Assumed(0.0, _FIRST_TOKEN_S if settings.base_url else _own_time(settings))
+        return Assumed(0.0, FIRST_TOKEN_S if settings.base_url else _own_time(settings))
     if settings.base_url is None:
         return _assume_simulated(recipe, settings)
     tokens = (settings.sampling.max_tokens or NO_CEILING) * COMPLETION_SHARE
-    return Assumed(tokens, _FIRST_TOKEN_S + tokens / _TOKENS_PER_SECOND)
+    return Assumed(tokens, FIRST_TOKEN_S + tokens / TOKENS_PER_SECOND)
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,19 @@ from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, inge
 from tasks.llm.local import open_model
 from tasks.llm.money import prices_of
 from tasks.llm.spent import load_spent
+from tasks.plan.assumed import (
+    ACCEPTED_SHARE,
+    BYTES_PER_TOKEN,
+    COMPLETION_SHARE,
+    CONFIRMED_SHARE,
+    CONTINUED_SHARE,
+    DRAFT_SHARE,
+    FIRST_CONTINUED_SHARE,
+    FIRST_TOKEN_S,
+    NEAR_SHARE,
+    TOKENS_PER_SECOND,
+    TRUSTED_SHARE,
+)
 from tasks.plan.budget import Verdict, judge_budget
 from tasks.plan.embeddings import forecast_comparisons, forecast_embeddings
 from tasks.plan.forecast import (
@@ -231,21 +244,24 @@ def _write_notes(recipe: Recipe, setting: Setting, stages: Sequence[StagePlan]) 
         )
     if any(each.cost.calls.high and not each.cost.seen for each in stages):
         notes.append(
-            "assumed where a model has made no call in this store: 4 bytes a token, answers of a "
-            "quarter of max_tokens, 1 s a call and 1 s per 50 tokens (the simulator's are known)"
+            f"assumed where a model has made no call in this store: {BYTES_PER_TOKEN:g} bytes a "
+            f"token, answers of {_percent(COMPLETION_SHARE)} of max_tokens, {FIRST_TOKEN_S:g} s a "
+            f"call and 1 s per {TOKENS_PER_SECOND:g} tokens (the simulator's are known)"
         )
     shared = [each for each in stages if each.stage != "compare"]
     if any(each.shares_from == 0 and each.cost.calls.high for each in shared):
         notes.append(
-            "assumed where nothing was measured yet: 75 % of rewrites are worth confirming, 65 % "
-            "are accepted, 90 % of first drafts are revised and half of those twice, 70 % of voted "
-            "keys are trusted and half of the others confirmed, pass rates spread like "
-            "Beta(1/2, 1/2)"
+            f"assumed where nothing was measured yet: {_percent(DRAFT_SHARE)} of rewrites are "
+            f"worth confirming, {_percent(ACCEPTED_SHARE)} are accepted, "
+            f"{_percent(FIRST_CONTINUED_SHARE)} of first drafts are revised and "
+            f"{_percent(CONTINUED_SHARE)} of those twice, {_percent(TRUSTED_SHARE)} of voted keys "
+            f"are trusted and {_percent(CONFIRMED_SHARE)} of the others confirmed, pass rates "
+            "spread like Beta(1/2, 1/2)"
         )
     if any(each.stage == "compare" and each.shares_from == 0 for each in stages):
         notes.append(
-            "assumed where nothing was compared yet: 2 % of the benchmark items that a judge may "
-            "be shown are near enough to a prompt"
+            f"assumed where nothing was compared yet: {_percent(NEAR_SHARE)} of the benchmark "
+            "items that a judge may be shown are near enough to a prompt"
         )
     notes += [
         f"{each.model} embeds {round(each.prompts.expected):,} texts here, without a call"
@@ -316,3 +332,7 @@ def _place_of(recipe: Recipe, role: Role, settings: ModelSettings) -> str:
         return f"models.{role}"
     further: Sequence[ModelSettings] = getattr(recipe.models, f"{role}s")
     return f"models.{role}s.{further.index(settings)}"
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:g} %"
