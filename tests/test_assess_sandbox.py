@@ -65,7 +65,7 @@ def test_a_program_that_does_not_end_is_ended(program: str) -> None:
 
 @pytest.mark.usefixtures("no_sandbox")
 def test_nothing_is_run_without_a_sandbox(caplog: pytest.LogCaptureFixture) -> None:
-    code._warn_once.cache_clear()
+    sandbox.warn_without_sandbox.cache_clear()
     graded = [
         decide("code", None, "```python\nopen('/tmp/bare', 'w')\n```", tests=["assert True"])
         for _ in range(2)

@@ -8,6 +8,7 @@ users where user namespaces are allowed. Where it does not work nothing is run a
 """
 
 import json
+import logging
 import os
 import secrets
 import select
@@ -40,6 +41,8 @@ _DISK_BYTES = 1 << 25
 _FIRST_USER = 1_000_000
 _PROGRAM = Path(__file__).with_name("sandbox_program.py")
 _CASES = Path(__file__).with_name("sandbox_cases.py")
+_NO_BUBBLEWRAP = "bubblewrap (`bwrap`) is missing or not allowed here"
+_LOGGER = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +66,7 @@ class CaseResult:
 
 def run_tests(code: str, tests: list[str], *, wall_s: float = WALL_S) -> Run:
     """Run the code, then each assert. Raises RuntimeError where there is no sandbox."""
-    if not sandbox_works():
-        raise RuntimeError("no sandbox: bubblewrap (`bwrap`) is missing or not allowed here")
+    _require_sandbox()
     return _run(code, tests, wall_s)
 
 
@@ -76,8 +78,7 @@ def run_cases(
     A case is `input`, or `call` with `arguments` and `keywords`. Raises RuntimeError where there is
     no sandbox.
     """
-    if not sandbox_works():
-        raise RuntimeError("no sandbox: bubblewrap (`bwrap`) is missing or not allowed here")
+    _require_sandbox()
     work = {"cases": list(cases), "seconds": min(CASE_S, wall_s), "most": MOST_PRINTED}
     said, late = _exchange(_CASES, code, work, "", wall_s, MOST_RESULTS)
     if late:
@@ -94,8 +95,7 @@ def run_program(code: str, *, wall_s: float = WALL_S) -> Run:
 
     Raises RuntimeError where there is no sandbox.
     """
-    if not sandbox_works():
-        raise RuntimeError("no sandbox: bubblewrap (`bwrap`) is missing or not allowed here")
+    _require_sandbox()
     return _run(code, [], wall_s, print_out=True)
 
 
@@ -105,6 +105,19 @@ def sandbox_works() -> bool:
     if not sys.platform.startswith("linux") or shutil.which("bwrap") is None:
         return False
     return _run("import os", ["assert os.getuid() != 0"], WALL_S).passed
+
+
+@cache
+def warn_without_sandbox(left: str) -> None:
+    """Say, once, what is left undone where code cannot be run."""
+    _LOGGER.warning(
+        "%s: %s. Install it (`apt install bubblewrap`) and run again.", left, _NO_BUBBLEWRAP
+    )
+
+
+def _require_sandbox() -> None:
+    if not sandbox_works():
+        raise RuntimeError(f"no sandbox: {_NO_BUBBLEWRAP}")
 
 
 def _run(code: str, tests: list[str], wall_s: float, *, print_out: bool = False) -> Run:

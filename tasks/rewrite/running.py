@@ -3,17 +3,14 @@
 print_steadily("print(6 * 7)")  →  "42" | Refusal("unsteady", "two runs print different things")
 """
 
-import logging
 from dataclasses import dataclass
-from functools import cache
 
-from tasks.assess.sandbox import run_program, sandbox_works
+from tasks.assess.sandbox import run_program, sandbox_works, warn_without_sandbox
 from tasks.rewrite.candidate import Parent, Refusal
 from tasks.rewrite.snippet import SnippetError, make_program, read_call, tidy_code
 
 MOST_STEPS = 600  # lines run inside functions; nobody follows more on paper
 FEWEST_STEPS = 3  # with fewer there is nothing to follow
-_LOGGER = logging.getLogger(__name__)
 
 
 def has_runnable_code(parent: Parent) -> bool:
@@ -23,7 +20,7 @@ def has_runnable_code(parent: Parent) -> bool:
     except SnippetError:
         return False
     if not sandbox_works():
-        _warn_once()
+        warn_without_sandbox("rewrites of code are left out")
         return False
     return True
 
@@ -66,11 +63,3 @@ def print_steadily(
     if outputs[0] != outputs[1]:
         return Refusal("unsteady", "two runs print different things")
     return outputs[0]
-
-
-@cache
-def _warn_once() -> None:
-    _LOGGER.warning(
-        "rewrites of code are left out: bubblewrap (`bwrap`) is missing or not allowed here. "
-        "Install it (`apt install bubblewrap`) and run again."
-    )

@@ -1,9 +1,7 @@
 """Code: the response's program must pass the prompt's tests, in a sandbox or not at all."""
 
 import json
-import logging
 from collections.abc import Sequence
-from functools import cache
 
 from tasks.assess.code_tests import (
     CodeCase,
@@ -12,7 +10,13 @@ from tasks.assess.code_tests import (
     is_returned,
     split_tests,
 )
-from tasks.assess.sandbox import CaseResult, run_cases, run_tests, sandbox_works
+from tasks.assess.sandbox import (
+    CaseResult,
+    run_cases,
+    run_tests,
+    sandbox_works,
+    warn_without_sandbox,
+)
 from tasks.assess.verifiers import Outcome
 
 NAME = "code"
@@ -25,7 +29,6 @@ _CHOKED = (
 )
 _ENDED_EARLY = Outcome("wrong", "ended_early")
 _FAILED = Outcome("wrong", "test_failed")
-_LOGGER = logging.getLogger(__name__)
 
 
 def check(tests: Sequence[str], answer: str) -> Outcome:
@@ -39,7 +42,7 @@ def check(tests: Sequence[str], answer: str) -> Outcome:
     except (ValueError, RecursionError):
         return Outcome("unverifiable", "bad_tests")
     if not sandbox_works():
-        _warn_once()
+        warn_without_sandbox("code answers are left unverifiable (grading them calls no model)")
         return Outcome("unverifiable", "no_sandbox")
     if asserts and not (run := run_tests(answer, asserts)).passed:
         return Outcome("wrong", run.reason)
@@ -84,11 +87,3 @@ def _judge_case(case: CodeCase, result: CaseResult) -> Outcome:
     else:
         same = is_printed(case, str(made))
     return Outcome("correct", "passed") if same else _FAILED
-
-
-@cache
-def _warn_once() -> None:
-    _LOGGER.warning(
-        "code answers are left unverifiable: bubblewrap (`bwrap`) is missing or not allowed "
-        "here. Install it (`apt install bubblewrap`) and run again; no model is called for it."
-    )
