@@ -72,13 +72,7 @@ def mark_scope(store: Store, recipe: Recipe, evidence: pl.DataFrame) -> pl.DataF
     """Add to evidence who is asked about (`asked`), and what was decided of a frozen prompt."""
     asked = pl.lit(True)
     if recipe.phase == "explore":
-        scope = scope_of(store, recipe)
-        inside = store.query(
-            "scope_prompts",
-            domains=[domain for domain, _ in scope.bounds],
-            bounds=[bound for _, bound in scope.bounds],
-            otherwise=scope.otherwise,
-        )
+        inside = store.query("scope_prompts", **scope_of(store, recipe).parameters)
         asked = pl.col("prompt_id").is_in(inside["prompt_id"].implode())
     marked = evidence.with_columns(asked=asked)
     release = release_of_frozen(store, recipe)

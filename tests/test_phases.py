@@ -98,14 +98,7 @@ def test_the_student_is_asked_about_the_sample_alone(pool: Store, make_recipe: M
 
 
 def asked_of_sample(store: Store, recipe: Recipe) -> set[str]:
-    scope = scope_of(store, recipe)
-    rows = store.query(
-        "scope_prompts",
-        domains=[domain for domain, _ in scope.bounds],
-        bounds=[bound for _, bound in scope.bounds],
-        otherwise=scope.otherwise,
-    )
-    return set(rows["prompt_id"])
+    return set(store.query("scope_prompts", **scope_of(store, recipe).parameters)["prompt_id"])
 
 
 def test_scaling_asks_about_everything_without_a_look_at_the_store(
