@@ -17,7 +17,7 @@ from tasks.errors import RecipeError
 from tasks.recipe import Recipe
 from tasks.store import Store
 
-NOTHING, EVERYTHING = "", "g"  # Below and above every mark, which is hexadecimal.
+NO_MARKS, ALL_MARKS = "", "g"  # Below and above every mark, which is hexadecimal.
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +25,7 @@ class Scope:
     """The bound of each domain that has one, and the bound of all others."""
 
     bounds: tuple[tuple[str, str], ...] = ()
-    otherwise: str = EVERYTHING
+    otherwise: str = ALL_MARKS
 
     @property
     def parameters(self) -> dict[str, object]:
@@ -44,8 +44,8 @@ def scope_of(store: Store, recipe: Recipe) -> Scope:
         bounds = dict(store.query("scope_bounds", roots=recipe.explore.roots).iter_rows())
     if recipe.select.freeze:
         release_of_frozen(store, recipe)
-    bounds |= dict.fromkeys(recipe.select.freeze, NOTHING)
-    otherwise = NOTHING if recipe.phase == "explore" else EVERYTHING
+    bounds |= dict.fromkeys(recipe.select.freeze, NO_MARKS)
+    otherwise = NO_MARKS if recipe.phase == "explore" else ALL_MARKS
     return Scope(tuple(sorted(bounds.items())), otherwise)
 
 

@@ -28,7 +28,7 @@ from tasks.plan.price import Span
 from tasks.recipe import ContaminationSettings, Recipe, SelectSettings, as_recipe
 from tasks.release.stage import stage_pairs
 from tasks.sample import count_wanted
-from tasks.scope import EVERYTHING, Scope, scope_of
+from tasks.scope import ALL_MARKS, Scope, scope_of
 from tasks.select.contamination import find_contamination
 from tasks.select.decide import decide_after_teach, decide_prompts
 from tasks.store import Store
@@ -104,7 +104,7 @@ def asked_of_sample(store: Store, recipe: Recipe) -> set[str]:
 def test_scaling_asks_about_everything_without_a_look_at_the_store(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
-    assert scope_of(store, make_recipe()) == Scope((), EVERYTHING)
+    assert scope_of(store, make_recipe()) == Scope((), ALL_MARKS)
 
 
 @pytest.mark.slow
