@@ -6,6 +6,8 @@ pass_rate  reference_rate  anchor          reason
 0.0        0.3             null            too_hard
 """
 
+from typing import Literal
+
 import polars as pl
 
 from tasks.recipe import SelectSettings
@@ -42,10 +44,7 @@ def drop_easier(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame
 
 def drop_outside_band(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
     """Drop what is too easy or too hard, but for what may be an anchor of its domain."""
-    low = _of_domain(settings, {name: band.low for name, band in settings.domains.items()}, "low")
-    high = _of_domain(
-        settings, {name: band.high for name, band in settings.domains.items()}, "high"
-    )
+    low, high = _edge_of(settings, "low"), _edge_of(settings, "high")
     rate = pl.col("pass_rate")
     undecided = pl.col("reason").is_null() & ~pl.col("frozen")
     certain = (pl.col("reference_rate") >= CERTAIN_RATE) & (
@@ -96,9 +95,10 @@ def drop_uncertain(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFr
     )
 
 
-def _of_domain(settings: SelectSettings, of: dict[str, float], edge: str) -> pl.Expr:
+def _edge_of(settings: SelectSettings, edge: Literal["low", "high"]) -> pl.Expr:
     """Return the edge of a prompt's band: its domain's own, or the one of all."""
     default: float = getattr(settings.band, edge)
-    if not of:
+    own = {name: getattr(band, edge) for name, band in settings.domains.items()}
+    if not own:
         return pl.lit(default)
-    return pl.col("domain").replace_strict(of, default=default, return_dtype=pl.Float64)
+    return pl.col("domain").replace_strict(own, default=default, return_dtype=pl.Float64)
