@@ -19,11 +19,11 @@ from tasks.in_force import note_in_force
 from tasks.recipe import Recipe, SelectSettings, TeachSettings
 from tasks.scope import mark_scope
 from tasks.select.difficulty import drop_easier, drop_outside_band, drop_uncertain
+from tasks.select.dropping import KEPT
 from tasks.select.dropping import drop as _drop
 from tasks.select.frozen import drop_twins_of_frozen, settle_frozen
 from tasks.select.licences import find_refused
 from tasks.select.limits import (
-    KEPT,
     drop_outside_mixture,
     drop_over,
     drop_over_anchors,

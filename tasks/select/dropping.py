@@ -2,6 +2,7 @@
 
 import polars as pl
 
+KEPT = "kept"  # the reason of what nothing has dropped
 MIDDLE = 0.5  # where a prompt teaches most: its pass rate varies most
 
 

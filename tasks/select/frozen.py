@@ -8,9 +8,7 @@ b07d…      math    true    false      too_easy     too_easy
 
 import polars as pl
 
-from tasks.select.dropping import drop
-
-_KEPT = "kept"
+from tasks.select.dropping import KEPT, drop
 
 
 def settle_frozen(prompts: pl.DataFrame) -> pl.DataFrame:
@@ -23,7 +21,7 @@ def settle_frozen(prompts: pl.DataFrame) -> pl.DataFrame:
     was_kept = pl.col("past_kept").fill_null(False)
     stands = pl.col("frozen") & pl.col("reason").is_null()
     dropped = stands & ~was_kept
-    anchor = stands & was_kept & (pl.col("past_reason") != _KEPT)
+    anchor = stands & was_kept & (pl.col("past_reason") != KEPT)
     past = {
         name: pl.coalesce(f"past_{name}", pl.lit(new))
         for name, new in (("stage", "select"), ("reason", "domain_frozen"))

@@ -10,9 +10,8 @@ import polars as pl
 
 from tasks.recipe import SelectSettings
 from tasks.select.difficulty import CERTIFIED_HARD, EASY_ANCHOR
-from tasks.select.dropping import drop, rank_open
+from tasks.select.dropping import KEPT, drop, rank_open
 
-KEPT = "kept"
 _ROUNDING = 1e-9  # a share times a count may fall short of a whole number by this
 
 
@@ -80,6 +79,7 @@ def drop_over(prompts: pl.DataFrame, group: str, most: int | None) -> pl.DataFra
 
 
 def drop_over_target(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    """Drop what a domain has beyond the number that it is to have, anchors first."""
     if not settings.targets:
         return prompts
     domain = pl.col("domain")
