@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tasks.assess.calibrate import calibrate, describe
+from tasks.assess.calibrate import KeyShare, calibrate, describe
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys, trust
@@ -37,24 +37,12 @@ def test_the_share_is_the_smallest_that_is_right_often_enough() -> None:
     slice_of_math = pl.concat([slice_of_math, votes((0.5, True, 4), (0.5, False, 16))])
     few, useless = votes((1.0, True, 49), domain="code"), votes((1.0, False, 60), domain="law")
     found = calibrate(pl.concat([slice_of_math, few, useless]), 0.95, 0.8)
-    assert found.rows(named=True) == [
-        {
-            "domain": "code",
-            **{"min_share": 0.8, "basis": "too_few_gold", "target": 0.95},
-            **{"gold": 49, "above": 49, "precise": 49},
-        },
-        {
-            "domain": "law",
-            **{"min_share": None, "basis": "none_precise", "target": 0.95},
-            **{"gold": 60, "above": 0, "precise": 0},
-        },
-        {
-            "domain": "math",
-            **{"min_share": 0.75, "basis": "calibrated", "target": 0.95},
-            **{"gold": 120, "above": 100, "precise": 99},
-        },
+    assert found == [
+        KeyShare("code", 0.8, "too_few_gold", gold=49, above=49, precise=49, target=0.95),
+        KeyShare("law", None, "none_precise", gold=60, above=0, precise=0, target=0.95),
+        KeyShare("math", 0.75, "calibrated", gold=120, above=100, precise=99, target=0.95),
     ]
-    said = [describe(row) for row in found.iter_rows(named=True)]
+    said = [describe(share) for share in found]
     assert said[0].startswith("code: 49 voted prompts with a gold answer, 50 are needed")
     assert said[1].startswith("law: no share of votes is right 0.95 of the time over 60 gold")
     assert said[2].endswith("from a share of 0.75, right on 99 of 100 gold answers")
@@ -63,8 +51,8 @@ def test_the_share_is_the_smallest_that_is_right_often_enough() -> None:
 def test_a_precision_that_may_be_luck_is_not_believed() -> None:
     # 57 of 60 is exactly 0.95, and as likely below as above it.
     lucky = votes((1.0, True, 57), (1.0, False, 3))
-    assert calibrate(lucky, 0.95, 0.8)["basis"].to_list() == ["none_precise"]
-    assert calibrate(lucky, 0.9, 0.8)["min_share"].to_list() == [1.0]
+    assert [share.basis for share in calibrate(lucky, 0.95, 0.8)] == ["none_precise"]
+    assert [share.min_share for share in calibrate(lucky, 0.9, 0.8)] == [1.0]
 
 
 def test_trust_by_share_or_by_a_second_model() -> None:

@@ -8,6 +8,8 @@ what they are taken to be worth where nothing is known. docs/teachable.md has th
 """
 
 import logging
+from dataclasses import asdict, dataclass
+from typing import Literal
 
 import polars as pl
 from scipy.special import betainc
@@ -32,6 +34,23 @@ _SCHEMA = {
 _LOGGER = logging.getLogger(__name__)
 
 
+@dataclass(frozen=True, slots=True)
+class KeyShare:
+    """The share from which a domain's votes are believed, and what it was found on.
+
+    Of the `gold` answers that were voted on, `above` reach the share and `precise` of those are
+    right.
+    """
+
+    domain: str
+    min_share: float | None  # None: no vote is believed
+    basis: Literal["calibrated", "none_precise", "too_few_gold"]
+    gold: int
+    above: int
+    precise: int
+    target: float
+
+
 def min_shares(
     store: Store, settings: SelectSettings, voter: str, run_id: str
 ) -> dict[str | None, float | None]:
@@ -45,11 +64,12 @@ def min_shares(
     calibrated = calibrate(
         _gold_votes(store, voter), settings.key_precision, settings.min_key_share
     )
-    store.append("key_shares", calibrated, run_id=run_id)
-    for row in calibrated.iter_rows(named=True):
-        shares[row["domain"]] = row["min_share"]
-        _LOGGER.info("%s", describe(row))
-    if calibrated.is_empty():
+    frame = pl.DataFrame([asdict(share) for share in calibrated], schema=_SCHEMA)
+    store.append("key_shares", frame, run_id=run_id)
+    for share in calibrated:
+        shares[share.domain] = share.min_share
+        _LOGGER.info("%s", describe(share))
+    if not calibrated:
         _LOGGER.warning(
             "select.key_precision: the reference answered no prompt with a gold answer, so the "
             "share stays min_key_share %g; set sample.gold_share or sample.reference_on: all",
@@ -58,41 +78,43 @@ def min_shares(
     return shares
 
 
-def calibrate(votes: pl.DataFrame, target: float, fallback: float) -> pl.DataFrame:
-    """Return a row a domain of the table `key_shares`.
+def calibrate(votes: pl.DataFrame, target: float, fallback: float) -> list[KeyShare]:
+    """Return the share of each domain, in their order.
 
     `votes` has a row a prompt with a gold answer: domain, share and right. The share is the
     smallest of those that occur for which, of all prompts that reach it, P(precision >= target) is
     at least 0.8 under Jeffreys' prior.
     """
-    rows = [
-        {"domain": domain, "target": target} | _calibrate_domain(part, target, fallback)
+    return [
+        _calibrate_domain(domain, part, target, fallback)
         for (domain,), part in votes.sort("domain").group_by("domain", maintain_order=True)
     ]
-    return pl.DataFrame(rows, schema=_SCHEMA)
 
 
-def describe(row: dict[str, object]) -> str:
+def describe(share: KeyShare) -> str:
     """Say in words where a domain's share comes from."""
-    domain, gold = row["domain"], row["gold"]
-    if row["basis"] == "too_few_gold":
+    if share.basis == "too_few_gold":
         return (
-            f"{domain}: {gold} voted prompts with a gold answer, {MIN_GOLD} are needed to "
-            f"calibrate; the share stays {row['min_share']}"
+            f"{share.domain}: {share.gold} voted prompts with a gold answer, {MIN_GOLD} are needed "
+            f"to calibrate; the share stays {share.min_share}"
         )
-    if row["basis"] == "none_precise":
+    if share.basis == "none_precise":
         return (
-            f"{domain}: no share of votes is right {row['target']} of the time over {gold} gold "
-            "answers; only confirmed keys are believed"
+            f"{share.domain}: no share of votes is right {share.target} of the time over "
+            f"{share.gold} gold answers; only confirmed keys are believed"
         )
     return (
-        f"{domain}: votes are believed from a share of {row['min_share']}, right on "
-        f"{row['precise']} of {row['above']} gold answers"
+        f"{share.domain}: votes are believed from a share of {share.min_share}, right on "
+        f"{share.precise} of {share.above} gold answers"
     )
 
 
-def _calibrate_domain(votes: pl.DataFrame, target: float, fallback: float) -> dict[str, object]:
-    """Return min_share, basis, gold, above and precise of one domain's votes."""
+def _calibrate_domain(domain: str, votes: pl.DataFrame, target: float, fallback: float) -> KeyShare:
+    gold = votes.height
+    if gold < MIN_GOLD:
+        reached = votes.filter(pl.col("share") >= fallback)
+        right = int(reached["right"].sum())
+        return KeyShare(domain, fallback, "too_few_gold", gold, reached.height, right, target)
     by_share = (
         votes.group_by("share")
         .agg(pl.len().alias("above"), pl.col("right").sum().alias("precise"))
@@ -100,19 +122,13 @@ def _calibrate_domain(votes: pl.DataFrame, target: float, fallback: float) -> di
         .with_columns(pl.col("above", "precise").cum_sum())
         .filter(pl.col("share") >= LEAST_SHARE)
     )
-    if votes.height < MIN_GOLD:
-        reached = votes.filter(pl.col("share") >= fallback)
-        counts = {"above": reached.height, "precise": int(reached["right"].sum())}
-        return {"min_share": fallback, "basis": "too_few_gold", "gold": votes.height, **counts}
-    right, above = by_share["precise"].to_numpy(), by_share["above"].to_numpy()
-    sure = 1 - betainc(right + 0.5, above - right + 0.5, target) >= CONFIDENCE
+    precise, above = by_share["precise"].to_numpy(), by_share["above"].to_numpy()
+    sure = 1 - betainc(precise + 0.5, above - precise + 0.5, target) >= CONFIDENCE
     fitting = by_share.filter(pl.Series(sure))
     if fitting.is_empty():
-        nothing = {"above": 0, "precise": 0}
-        return {"min_share": None, "basis": "none_precise", "gold": votes.height, **nothing}
-    share, number, precise = fitting.select("share", "above", "precise").row(-1)
-    counts = {"above": number, "precise": precise}
-    return {"min_share": share, "basis": "calibrated", "gold": votes.height, **counts}
+        return KeyShare(domain, None, "none_precise", gold, 0, 0, target)
+    share, number, right = fitting.select("share", "above", "precise").row(-1)
+    return KeyShare(domain, share, "calibrated", gold, number, right, target)
 
 
 def _gold_votes(store: Store, voter: str) -> pl.DataFrame:
