@@ -11,7 +11,7 @@ new texts and new benchmarks are compared with all that is there.
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import polars as pl
 from prefect import task
@@ -151,7 +151,7 @@ def _find(
     benchmarks: Sequence[str],
     run_id: str,
     *,
-    of: str,
+    of: Literal["prompts", "responses"],
 ) -> int:
     _declare_guards(store, settings, benchmarks, run_id)
     items = store.query("select_benchmark_texts", benchmarks=list(benchmarks))
