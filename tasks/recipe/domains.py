@@ -37,7 +37,9 @@ Word = Annotated[str, AfterValidator(_check_word)]
 class Rubric(Section):
     """What a judge says of a prompt or of a response, and the bar that the subject must reach."""
 
-    rates: Literal["prompt", "response"]
+    rates: Literal["prompt", "response"] = Field(
+        description="What is rated: prompts, or responses of the teacher."
+    )
     instruction: str = Field(min_length=1, description="What the judge is to do, in a paragraph.")
     labels: dict[Word, tuple[str, ...]] = Field(
         default_factory=dict, description="Kinds to tell apart, e.g. request: [harmful, harmless]."
@@ -103,8 +105,11 @@ class Rubric(Section):
 class DomainDefaults(Section):
     """What a pack says for `select` where the recipe says nothing."""
 
-    band: Band | None = None
-    target: int | None = Field(default=None, ge=0)
+    band: Band | None = Field(
+        default=None,
+        description="As `select.domains`, where the recipe names no band and no policy.",
+    )
+    target: int | None = Field(default=None, ge=0, description="As `select.targets`.")
 
 
 class DomainSettings(Section):
@@ -133,7 +138,9 @@ class DomainSettings(Section):
         description="The rubric by which responses to prompts without any key are accepted; "
         "without one such prompts are dropped.",
     )
-    rubrics: dict[Word, Rubric] = Field(default_factory=dict)
+    rubrics: dict[Word, Rubric] = Field(
+        default_factory=dict, description="Rubrics by name; `models.judge` rates on them."
+    )
     defaults: DomainDefaults = DomainDefaults()
 
     @model_validator(mode="after")

@@ -41,9 +41,11 @@ def _check_base_url(url: str) -> str:
 class Prices(Section):
     """US dollars per million tokens. An unknown price makes a cost unknown (null), never zero."""
 
-    input: float | None = Field(default=None, ge=0)
-    cached_input: float | None = Field(default=None, ge=0)
-    output: float | None = Field(default=None, ge=0)
+    input: float | None = Field(default=None, ge=0, description="Of tokens of the prompt.")
+    cached_input: float | None = Field(
+        default=None, ge=0, description="Of those that the server had cached; `input` if absent."
+    )
+    output: float | None = Field(default=None, ge=0, description="Of tokens of the answer.")
     reasoning: float | None = Field(
         default=None, ge=0, description="If reasoning tokens are priced apart from the output."
     )
@@ -52,9 +54,15 @@ class Prices(Section):
 class Sampling(Section):
     """What is sent with a request and changes its answer."""
 
-    temperature: float | None = Field(default=None, ge=0, le=2)
-    top_p: float | None = Field(default=None, gt=0, le=1)
-    max_tokens: int | None = Field(default=4096, ge=1)
+    temperature: float | None = Field(
+        default=None, ge=0, le=2, description="The server's own if absent."
+    )
+    top_p: float | None = Field(default=None, gt=0, le=1, description="The server's own if absent.")
+    max_tokens: int | None = Field(
+        default=4096,
+        ge=1,
+        description="The ceiling of an answer, reasoning included; none if null.",
+    )
     raise_to: int | None = Field(
         default=None,
         ge=2,
@@ -79,7 +87,9 @@ class BatchSettings(Section):
     """How a model is asked in batches (`mode: batch`): OpenAI's Batch API, within a day."""
 
     poll_interval_s: float = Field(default=60, gt=0, description="How often a batch is asked for.")
-    completion_window: str = Field(default="24h", min_length=1)
+    completion_window: str = Field(
+        default="24h", min_length=1, description="How long the server may take."
+    )
     price_factor: float = Field(
         default=0.5, ge=0, description="What `prices` are multiplied by; OpenAI asks for half."
     )
@@ -97,7 +107,7 @@ class BatchSettings(Section):
 class ModelSettings(Section):
     """One model in one role, behind any OpenAI-compatible server."""
 
-    model: str
+    model: str = Field(description="Its name, as the server knows it.")
     base_url: Annotated[str, AfterValidator(_check_base_url)] | None = Field(
         default=None, description="None: the simulator serves it."
     )
@@ -117,7 +127,10 @@ class ModelSettings(Section):
     batch: BatchSettings = BatchSettings()
     sampling: Sampling = Sampling()
     prices: Prices = Prices()
-    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
+    max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
+        default="max_tokens",
+        description="What the server calls the ceiling; OpenAI's reasoning models take the second.",
+    )
     system_prompt: str | None = Field(
         default=None, description="Put before the instruction that the answer type asks for."
     )
@@ -125,15 +138,25 @@ class ModelSettings(Section):
         default=True,
         description="Send the sample's index as `seed`; off for servers that refuse the field.",
     )
-    max_concurrency: int = Field(default=64, ge=1, le=4096)
+    max_concurrency: int = Field(
+        default=64, ge=1, le=4096, description="Calls under way at once, at most."
+    )
     adaptive_concurrency: bool = Field(
         default=True,
         description="Have fewer calls under way where more only wait at the server.",
     )
-    requests_per_minute: int | None = Field(default=None, ge=1)
-    tokens_per_minute: int | None = Field(default=None, ge=1)
-    timeout_s: float = Field(default=600, gt=0)
-    max_attempts: int = Field(default=6, ge=1, le=20)
+    requests_per_minute: int | None = Field(
+        default=None,
+        ge=1,
+        description="A limit to keep to; a lower one that the server names counts as well.",
+    )
+    tokens_per_minute: int | None = Field(
+        default=None, ge=1, description="The same in tokens of prompts and answers."
+    )
+    timeout_s: float = Field(
+        default=600, gt=0, description="Seconds that a call may take from beginning to end."
+    )
+    max_attempts: int = Field(default=6, ge=1, le=20, description="Attempts of a call in one run.")
     max_outage_s: float = Field(
         default=900, gt=0, description="A server that stays away for longer ends the run."
     )
@@ -242,18 +265,31 @@ class Models(Section):
         default=None,
         description="A cheap model that says what kind of task a seed is where the rules cannot.",
     )
-    rewriter: ModelSettings | None = None
-    reference: ModelSettings | None = None
+    rewriter: ModelSettings | None = Field(
+        default=None,
+        description="Writes new prompts out of seeds; without it there are only seeds.",
+    )
+    reference: ModelSettings | None = Field(
+        default=None, description="A strong model that votes on keys and confirms rewrites."
+    )
     confirmer: ModelSettings | None = Field(
         default=None,
         description="A model of another family that confirms keys whose share is too small.",
     )
-    student: ModelSettings
+    student: ModelSettings = Field(
+        description="The model that the set is for: it is measured on every prompt."
+    )
     students: tuple[ModelSettings, ...] = Field(
         default=(), description="Further students, measured beside the one that is selected for."
     )
-    teacher: ModelSettings | None = None
-    judge: ModelSettings | None = None
+    teacher: ModelSettings | None = Field(
+        default=None,
+        description="Answers what is kept; without it responses made elsewhere are needed.",
+    )
+    judge: ModelSettings | None = Field(
+        default=None,
+        description="Rates on rubrics, has the last word on answers, compares prompts with items.",
+    )
     judges: tuple[ModelSettings, ...] = Field(
         default=(), description="Further judges; each has votes of its own on every rubric."
     )
@@ -288,12 +324,19 @@ class Models(Section):
 class SimulatorSettings(Section):
     """The models served on loopback when a role names no server (see docs/simulator.md)."""
 
-    seed: int = 0
-    latency: dict[str, Any] = Field(default_factory=dict)
-    faults: dict[str, Any] = Field(default_factory=dict)
-    limits: dict[str, Any] = Field(default_factory=dict)
-    batches: dict[str, Any] = Field(default_factory=dict)
-    models: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    seed: int = Field(default=0, description="Another seed, other difficulties and answers.")
+    latency: dict[str, Any] = Field(default_factory=dict, description="How long answers take.")
+    faults: dict[str, Any] = Field(
+        default_factory=dict, description="Shares of answers that go wrong."
+    )
+    limits: dict[str, Any] = Field(
+        default_factory=dict, description="Requests and tokens a minute."
+    )
+    batches: dict[str, Any] = Field(default_factory=dict, description="How batches go.")
+    models: dict[str, dict[str, Any]] = Field(
+        default_factory=dict,
+        description="Models by name: skill, family and more; a new name is a new model.",
+    )
 
     @model_validator(mode="after")
     def _check_settings(self) -> Self:
@@ -307,6 +350,8 @@ class SimulatorSettings(Section):
 class Budget(Section):
     """A hard cap over everything the store has ever recorded for this recipe."""
 
-    usd: float | None = Field(default=None, ge=0)
-    tokens: int | None = Field(default=None, ge=0)
-    calls: int | None = Field(default=None, ge=0)
+    usd: float | None = Field(
+        default=None, ge=0, description="US dollars; every model needs prices."
+    )
+    tokens: int | None = Field(default=None, ge=0, description="Tokens of prompts and answers.")
+    calls: int | None = Field(default=None, ge=0, description="Calls, every attempt counted.")

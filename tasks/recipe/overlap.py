@@ -14,7 +14,9 @@ class DuplicateSettings(Section):
         default="minhash",
         description="Only the same but for case and marks, or near-duplicates as well.",
     )
-    bands: int = Field(default=14, ge=1, le=64)
+    bands: int = Field(
+        default=14, ge=1, le=64, description="Bands of a signature of `rows` minima each."
+    )
     rows: int = Field(
         default=8,
         ge=4,

@@ -29,7 +29,7 @@ _USUAL_START = int(AdaptiveStudent.model_fields["start"].default)
 class Recipe(Section):
     """Everything that one project declares."""
 
-    name: Name
+    name: Name = Field(description="Names releases, events and runs.")
     phase: Phase = Field(
         default="scale",
         description="`explore` asks about a sample of each domain and ends before teaching.",

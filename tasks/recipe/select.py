@@ -12,8 +12,8 @@ from tasks.recipe.policies import PRESETS
 class Band(Section):
     """Pass rates that count as teachable, both ends included."""
 
-    low: Share = 0.125
-    high: Share = 0.75
+    low: Share = Field(default=0.125, description="Below it a prompt is too hard.")
+    high: Share = Field(default=0.75, description="Above it a prompt is too easy.")
 
     @model_validator(mode="after")
     def _check_order(self) -> Self:
@@ -64,7 +64,10 @@ class SelectSettings(Section):
     beside it goes before.
     """
 
-    policy: Name = "teachable"
+    policy: Name = Field(
+        default="teachable",
+        description="A preset (docs/teachable.md), or a name of your own.",
+    )
     duplicates: DuplicateSettings = DuplicateSettings()
     contamination: ContaminationSettings = ContaminationSettings()
     licences: LicenceSettings = LicenceSettings()
@@ -129,8 +132,14 @@ class SelectSettings(Section):
             "decided about them (docs/phases.md)."
         ),
     )
-    max_per_root: int | None = Field(default=None, ge=1)
-    max_per_source: int | None = Field(default=None, ge=1)
+    max_per_root: int | None = Field(
+        default=None,
+        ge=1,
+        description="Prompts that are kept of a seed with its rewrites, at most.",
+    )
+    max_per_source: int | None = Field(
+        default=None, ge=1, description="Prompts that are kept of a source, at most."
+    )
 
     @model_validator(mode="before")
     @classmethod

@@ -40,21 +40,27 @@ class StoreSettings(Section):
 class Columns(Section):
     """Which column (or dotted path of a JSON row) holds what; the defaults are Teachset's names."""
 
-    prompt: str = "prompt"
-    answer: str | None = "answer"
-    answer_type: str | None = "answer_type"
+    prompt: str = Field(default="prompt", description="The problem's text.")
+    answer: str | None = Field(default="answer", description="The right answer.")
+    answer_type: str | None = Field(default="answer_type", description="What kind of answer it is.")
     choices: str | tuple[str, ...] | None = Field(
         default="choices", description="One column with a list or an object, or one per option."
     )
-    domain: str | None = "domain"
-    licence: str | None = "licence"
-    source: str | None = "source"
-    external_id: str | None = "id"
-    level: str | None = "level"
-    program: str | None = "program"
-    solution: str | None = "solution"
-    tests: str | None = "tests"
-    reference: str | None = "reference"
+    domain: str | None = Field(
+        default="domain", description="math, science, code, safety or another."
+    )
+    licence: str | None = Field(default="licence", description="The licence of the row.")
+    source: str | None = Field(default="source", description="The set that the row is from.")
+    external_id: str | None = Field(default="id", description="The row's own id.")
+    level: str | None = Field(default="level", description="The author's difficulty, 1 to 5.")
+    program: str | None = Field(
+        default="program", description="An expression that computes the answer."
+    )
+    solution: str | None = Field(default="solution", description="A worked solution.")
+    tests: str | None = Field(default="tests", description="Tests of a code problem.")
+    reference: str | None = Field(
+        default="reference", description="A solution that passes the tests."
+    )
     entry_point: str | None = Field(
         default="entry_point",
         description="The function that tests call, where a text of tests is a `check` of it.",
@@ -64,10 +70,12 @@ class Columns(Section):
 class Constants(Section):
     """Values that every row of a source has; they fill what its columns leave empty."""
 
-    domain: str | None = None
-    licence: str | None = None
-    source: str | None = None
-    answer_type: AnswerType | None = None
+    domain: str | None = Field(default=None, description="The domain of rows that name none.")
+    licence: str | None = Field(default=None, description="The licence of rows that name none.")
+    source: str | None = Field(default=None, description="The source of rows that name none.")
+    answer_type: AnswerType | None = Field(
+        default=None, description="The type of the answer where the row says none."
+    )
 
 
 def find_repeated(names: Sequence[str]) -> str | None:
@@ -109,8 +117,10 @@ class Delimited(Section):
 class SeedSource(Section):
     """A file, a glob or a URI of seed problems, and how to read a row of it."""
 
-    path: str
-    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = "auto"
+    path: str = Field(description="A file, a glob or a URI.")
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = Field(
+        default="auto", description="`auto`: as the file's name says."
+    )
     columns: Columns = Columns()
     constants: Constants = Constants()
     csv: Delimited = Delimited()
@@ -139,28 +149,42 @@ class SeedSource(Section):
 class BenchmarkSource(SeedSource):
     """A benchmark that the training set must not contain."""
 
-    name: Name
+    name: Name = Field(description="What reports and the card call it.")
 
 
 class ResponseColumns(Section):
     """Which column of a file of responses made elsewhere holds what."""
 
-    prompt: str = "prompt"
-    response: str = "response"
-    model: str = "model"
-    sample_index: str | None = "sample_index"
-    reasoning: str | None = "reasoning"
-    finish_reason: str | None = "finish_reason"
-    prompt_tokens: str | None = "prompt_tokens"
-    completion_tokens: str | None = "completion_tokens"
+    prompt: str = Field(default="prompt", description="The prompt's text or its `prompt_id`.")
+    response: str = Field(
+        default="response", description="The response's text; `<think>…</think>` is split off."
+    )
+    model: str = Field(default="model", description="Who wrote it.")
+    sample_index: str | None = Field(
+        default="sample_index", description="Which of several samples it is, from 0."
+    )
+    reasoning: str | None = Field(
+        default="reasoning", description="Its reasoning, where the text does not hold it."
+    )
+    finish_reason: str | None = Field(
+        default="finish_reason", description="`length` if it was cut off."
+    )
+    prompt_tokens: str | None = Field(default="prompt_tokens", description="Tokens of the prompt.")
+    completion_tokens: str | None = Field(
+        default="completion_tokens", description="Tokens of the response."
+    )
 
 
 class ResponseSource(Section):
     """Responses generated elsewhere; imported, they are like any other response."""
 
-    path: str
-    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = "auto"
-    role: Literal["reference", "student", "teacher"]
+    path: str = Field(description="A file, a glob or a URI.")
+    format: Literal["auto", "jsonl", "json", "csv", "tsv", "parquet"] = Field(
+        default="auto", description="`auto`: as the file's name says."
+    )
+    role: Literal["reference", "student", "teacher"] = Field(
+        description="Whose responses they are."
+    )
     columns: ResponseColumns = ResponseColumns()
     csv: Delimited = Delimited()
     model: str | None = Field(default=None, description="The model, where no column names it.")

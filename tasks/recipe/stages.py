@@ -47,7 +47,10 @@ class ExploreSettings(Section):
 class RewriteSettings(Section):
     """Which strategies write synthetic prompts, and how many a seed may have."""
 
-    strategies: tuple[StrategyName, ...] = get_args(StrategyName)
+    strategies: tuple[StrategyName, ...] = Field(
+        default=get_args(StrategyName),
+        description="Which are tried (docs/rewrites.md); all if absent.",
+    )
     share: dict[StrategyName, Share] = Field(
         default={
             "paraphrase": 0.5,
@@ -60,13 +63,17 @@ class RewriteSettings(Section):
     variants: int = Field(
         default=1, ge=0, le=8, description="Rewrites asked for a seed, a strategy."
     )
-    max_per_root: int = Field(default=3, ge=0)
+    max_per_root: int = Field(
+        default=3, ge=0, description="Rewrites that are accepted of a seed, at most."
+    )
     confirmations: int = Field(
         default=2,
         ge=0,
         description="Of `tries` reference answers, how many must agree with the key.",
     )
-    tries: int = Field(default=3, ge=1)
+    tries: int = Field(
+        default=3, ge=1, description="Reference answers by which a rewrite is confirmed."
+    )
 
 
 class AdaptiveStudent(Section):
@@ -124,7 +131,9 @@ class SampleSettings(Section):
             "votes on the keys."
         ),
     )
-    reference: int = Field(default=4, ge=1, le=1024)
+    reference: int = Field(
+        default=4, ge=1, le=1024, description="Votes of the reference on a prompt."
+    )
     adaptive_reference: AdaptiveReference | None = Field(
         default=None, description="Instead of `reference` samples each: as many as it takes."
     )
@@ -190,13 +199,19 @@ class TeachSettings(Section):
 class Allowances(Section):
     """The share of pairs that may break a rule on their texts before the gate closes."""
 
-    foreign_language: Share = 0.0
-    foreign_script: Share = 0.0
-    leaked_guideline: Share = 0.0
-    looping: Share = 0.0
-    personal_data: Share = 0.001
-    secret: Share = 0.0
-    unknown_licence: Share = 0.0
+    foreign_language: Share = Field(
+        default=0.0, description="Another language than the question's."
+    )
+    foreign_script: Share = Field(default=0.0, description="Another script than the question's.")
+    leaked_guideline: Share = Field(
+        default=0.0, description="Talk of instructions that the model was given."
+    )
+    looping: Share = Field(default=0.0, description="The same passages over and over.")
+    personal_data: Share = Field(
+        default=0.001, description="E-mail addresses and telephone numbers."
+    )
+    secret: Share = Field(default=0.0, description="Keys, tokens and passwords.")
+    unknown_licence: Share = Field(default=0.0, description="Seeds that came without a licence.")
 
 
 class GateSettings(Section):
@@ -241,7 +256,7 @@ class WeightSettings(Section):
     Fewer of a domain is the mixture's business (`select.mixture`).
     """
 
-    domains: dict[Domain, Epochs] = Field(default_factory=dict)
+    domains: dict[Domain, Epochs] = Field(default_factory=dict, description="Epochs by domain.")
     sources: dict[str, Epochs] = Field(
         default_factory=dict, description="Times the domain's; the largest, if a pair has several."
     )
@@ -275,13 +290,22 @@ class PreferenceSettings(Section):
 class ReleaseSettings(Section):
     """What is exported, where to, and how it is split."""
 
-    folder: str
-    formats: tuple[ReleaseFormat, ...] = Field(default=("parquet", "jsonl"), min_length=1)
+    folder: str = Field(description="Where releases go, each into a folder of its own.")
+    formats: tuple[ReleaseFormat, ...] = Field(
+        default=("parquet", "jsonl"),
+        min_length=1,
+        description="What is written (docs/releases.md).",
+    )
     fields: tuple[ReleaseField, ...] | None = Field(
         default=None, description="What a row carries beside what its trainer reads; all if absent."
     )
-    validation_share: Annotated[float, Field(ge=0, lt=1)] = 0.05
-    system_prompt: str | None = None
+    validation_share: float = Field(
+        default=0.05, ge=0, lt=1, description="Of seeds; a seed and its rewrites are in one split."
+    )
+    system_prompt: str | None = Field(
+        default=None,
+        description="Put before every prompt of the release; the models' own never are.",
+    )
     reasoning: Literal["think", "field", "drop"] = Field(
         default="think",
         description="Reasoning as <think>…</think> in the content, as a field, or left out.",
