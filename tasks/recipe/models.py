@@ -129,7 +129,7 @@ class ModelSettings(Section):
     prices: Prices = Prices()
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
         default="max_tokens",
-        description="What the server calls the ceiling; OpenAI's reasoning models take the second.",
+        description="What the server calls the ceiling; the second is sent where it is asked for.",
     )
     system_prompt: str | None = Field(
         default=None, description="Put before the instruction that the answer type asks for."

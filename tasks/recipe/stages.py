@@ -123,12 +123,17 @@ class AdaptiveReference(Section):
 class SampleSettings(Section):
     """How many samples are drawn of whom."""
 
-    student: int = Field(default=8, ge=1, le=1024, description="So many of each, if it is named.")
+    student: int = Field(
+        default=8,
+        ge=1,
+        le=1024,
+        description="So many of each, if it is named or `adaptive` does not hold.",
+    )
     adaptive: AdaptiveStudent | None = Field(
         default=None,
         description=(
-            "As many as it takes: what holds unless `student` is named, is asked in batches or "
-            "votes on the keys."
+            "As many as it takes. It holds with its defaults unless `student` is named, is asked "
+            "in batches or votes on the keys."
         ),
     )
     reference: int = Field(
@@ -308,7 +313,7 @@ class ReleaseSettings(Section):
     )
     reasoning: Literal["think", "field", "drop"] = Field(
         default="think",
-        description="Reasoning as <think>…</think> in the content, as a field, or left out.",
+        description="Reasoning as `<think>…</think>` in the content, as a field, or left out.",
     )
     weights: WeightSettings = WeightSettings()
     preference: PreferenceSettings = PreferenceSettings()
