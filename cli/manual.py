@@ -14,9 +14,10 @@ import typer
 import yaml
 from typer.core import TyperArgument, TyperGroup, TyperOption
 
-from cli.main import app, write_whole
+from cli.main import app
 from cli.project import ROOT
 from tasks.recipe import Recipe
+from tasks.whole_files import write_whole
 
 PAGES = ("docs/recipe.md", "docs/reference.md")
 _BLOCK = re.compile(r"(<!-- (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -204,4 +205,5 @@ _WRITERS: Mapping[str, Callable[[], str]] = {"fields": write_fields, "commands":
 
 if __name__ == "__main__":
     for name in PAGES:
-        write_whole(ROOT / name, fill((ROOT / name).read_text(encoding="utf-8")))
+        page = ROOT / name
+        write_whole(page, fill(page.read_text(encoding="utf-8")).encode())

@@ -16,7 +16,7 @@ from tasks.rate import guidelines, objections, rubrics
 from tasks.recipe import GateSettings, StrategyName
 from tasks.select.decide import CONTAMINATION_REASONS
 from tasks.select.difficulty import CERTIFIED_HARD, EASY_ANCHOR
-from tasks.select.limits import KEPT
+from tasks.select.dropping import KEPT
 from tasks.select.rated import BELOW_THE_BAR
 from tasks.simulator.structured import STRATEGIES
 
