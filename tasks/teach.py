@@ -37,7 +37,6 @@ def count_wanted(store: Store, recipe: Recipe) -> Wanted:
             low=part.low,
             high=part.high,
             model=model,
-            samples=recipe.teach.samples,
             **asked_of,
         )
         for part in split_prompts(store)
@@ -50,13 +49,7 @@ def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Comp
     if is_taught_elsewhere(recipe):
         return Completion()
     pages = (
-        store.query(
-            "teach_prompts",
-            low=part.low,
-            high=part.high,
-            samples=recipe.teach.samples,
-            **pupils(store, recipe),
-        )
+        store.query("teach_prompts", low=part.low, high=part.high, **pupils(store, recipe))
         for part in asked.parts()
     )
     return draw(
@@ -74,8 +67,12 @@ def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Comp
 
 
 def pupils(store: Store, recipe: Recipe) -> dict[str, Any]:
-    """Return the parameters that say which prompts the teacher answers."""
-    return {"policy": recipe.policy_version(), **scope_of(store, recipe).parameters}
+    """Return the parameters that say which prompts the teacher answers, and how often."""
+    return {
+        "policy": recipe.policy_version(),
+        "samples": recipe.teach.samples,
+        **scope_of(store, recipe).parameters,
+    }
 
 
 @task(task_run_name="teacher {asked.name}", cache_policy=NO_CACHE)

@@ -125,14 +125,7 @@ def share_of_mixture(
 def _count_lessons(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Forecast:
     """Count the calls where every sample is drawn and graded, as the stages would."""
     decide_prompts(store, recipe, RUN)
-    rows = store.stream(
-        "teach_prompts",
-        _ROWS_AT_A_TIME,
-        low="",
-        high="g",
-        samples=recipe.teach.samples,
-        **pupils(store, recipe),
-    )
+    rows = store.stream("teach_prompts", _ROWS_AT_A_TIME, low="", high="g", **pupils(store, recipe))
     lessons = pending.pending_lessons(store, recipe, rows)
     return Forecast(exact(lessons["prompt_id"].n_unique()), count_demands(lessons, prompts))
 
