@@ -48,7 +48,7 @@ def _concurrency(ceiling: int, server: VirtualServer) -> Concurrency:
 @pytest.mark.parametrize("seed", [1, 2])
 @pytest.mark.parametrize("refusals", [0.0, 0.055])
 def test_a_server_that_can_take_it_gets_all_there_is(seed: int, refusals: float) -> None:
-    server = VirtualServer(ENDLESS, refusals=refusals, seed=seed)
+    server = VirtualServer(ENDLESS, refusals=lambda now: refusals, seed=seed)
     seen = server.work_off(_concurrency(256, server), 20_000)
     assert seen.wall_s <= 1.05 * seen.ideal_s
     assert seen.slots > 250
@@ -73,6 +73,33 @@ def test_a_server_that_only_queues_is_not_flooded(ceiling: int, capacity: int, s
     assert settling.wall_s <= 1.25 * settling.ideal_s
     assert 160 * capacity / (seen.wall_s - settled_at) >= 0.8 * capacity / 0.5
     assert seen.p95_s <= 2 * P95_AT_REST
+
+
+@pytest.mark.parametrize(("latency_s", "burst_s"), [(0.5, 5), (2, 5), (20, 30)])
+def test_slots_that_a_burst_of_refusals_took_come_back(latency_s: float, burst_s: float) -> None:
+    began, ended = 30 * latency_s, 30 * latency_s + burst_s
+    limits: list[tuple[float, int]] = []
+
+    def refuse(now: float) -> float:
+        limits.append((now, concurrency.limit))
+        return float(began <= now < ended)
+
+    server = VirtualServer(ENDLESS, mean=lambda now: latency_s, refusals=refuse)
+    concurrency = _concurrency(64, server)
+    server.work_off(concurrency, 6_000)
+    assert min(limit for now, limit in limits if now > began) < 16
+    assert any(limit >= 58 for now, limit in limits if ended < now < ended + 40 * latency_s)
+
+
+@pytest.mark.parametrize(("capacity", "ceiling"), [(3, 16), (16, 64), (64, 256)])
+def test_a_server_that_refuses_what_is_too_much_is_not_asked_for_it(
+    capacity: int, ceiling: int
+) -> None:
+    server = VirtualServer(ENDLESS)
+    concurrency = _concurrency(ceiling, server)
+    server.refusals = lambda now: float(server.busy >= capacity)
+    seen = server.work_off(concurrency, 200 * capacity)
+    assert seen.slots <= 1.25 * capacity
 
 
 def test_longer_answers_are_no_reason_to_have_fewer() -> None:
@@ -254,6 +281,27 @@ def test_retry_after_holds_everybody_only_if_refusals_are_no_accident() -> None:
 
     assert asyncio.run(scenario(9)) < 0.2
     assert asyncio.run(scenario(10)) > 0.3
+
+
+def test_a_server_that_does_not_say_how_long_to_wait_is_left_alone_for_longer_each_time() -> None:
+    async def refuse(limiter: Limiter) -> float:
+        began = time.monotonic()
+        async with limiter.admit(1, "a") as call:
+            waited = time.monotonic() - began
+            call.failed(CallFailed("rate_limited", "slow down"))
+        return waited
+
+    async def scenario() -> list[float]:
+        limiter = Limiter(_settings(max_concurrency=1))
+        waits = [await refuse(limiter) for _ in range(3)]
+        async with limiter.admit(1, "a") as call:
+            call.answered(0.01, Usage(5, 0, 15, 0), {})
+        return [*waits, await refuse(limiter), await refuse(limiter)]
+
+    first, second, third, after_an_answer, again = asyncio.run(scenario())
+    assert first < 0.5 and after_an_answer < 0.5
+    assert 1 <= second < 1.5 and 2 <= third < 2.5
+    assert 1 <= again < 1.5, "it begins anew"
 
 
 def test_limits_are_read_from_the_servers_headers() -> None:

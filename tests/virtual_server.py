@@ -35,14 +35,14 @@ class VirtualServer:
 
     capacity: int
     mean: Callable[[float], float] = lambda now: 0.5
-    refusals: float = 0.0
+    refusals: Callable[[float], float] = lambda now: 0.0
     client_s: float = 0.0
     seed: int = 1
     now: float = 0.0
     _drawn: list[float] = field(default_factory=list)
     _events: list[Event] = field(default_factory=list)
     _queue: deque[float] = field(default_factory=deque)
-    _busy: int = 0
+    busy: int = 0
     _client_free: float = 0.0
 
     def work_off(self, concurrency: Concurrency, calls: int) -> Seen:
@@ -54,14 +54,14 @@ class VirtualServer:
         while len(answers) < calls:
             while under_way < concurrency.limit and begun < calls:
                 begun, under_way = begun + 1, under_way + 1
-                if coin.random() < self.refusals:
+                if coin.random() < self.refusals(self.now):
                     heapq.heappush(self._events, (self.now + 0.001, self.now, "refused", 0.0))
                 else:
                     self._queue.append(self.now)
                     self._serve(chance)
             self.now, came, event, late = heapq.heappop(self._events)
             if event == "served":
-                self._busy -= 1
+                self.busy -= 1
                 self._serve(chance)
                 begin = max(self.now, self._client_free)
                 self._client_free = begin + self.client_s
@@ -79,8 +79,8 @@ class VirtualServer:
         return self._describe(answers, concurrency.ceiling)
 
     def _serve(self, chance: random.Random) -> None:
-        while self._queue and self._busy < self.capacity:
-            self._busy += 1
+        while self._queue and self.busy < self.capacity:
+            self.busy += 1
             mu = math.log(self.mean(self.now)) - SIGMA**2 / 2
             self._drawn.append(chance.lognormvariate(mu, SIGMA))
             served: Event = (self.now + self._drawn[-1], self._queue.popleft(), "served", 0.0)

@@ -12,6 +12,8 @@ proportion when it rises, and the fall is taken back where it shortened nothing,
 the answers that have grown. At the end of the start, after a fall that did help and now and then,
 half the slots are tried: a server that was slow from its first answer on is found out by a
 throughput that does not suffer.
+Refusals in a burst may take the limit down to one: it comes back as at the start up to where the
+first of them had put it, which was what the server could take, and from there in short windows.
 Latencies are compared by their geometric means, as they are about lognormal. A window in which
 this process itself was late, because it has more to do than its core can, tells nothing about the
 server.
@@ -20,7 +22,7 @@ server.
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 _FIRST_SHARE, _FIRST = 4, 8  # A quarter of the ceiling at first, or so many if that is more.
@@ -91,6 +93,18 @@ class _Before:
     throughput: float
 
 
+@dataclass(frozen=True, slots=True)
+class _Burst:
+    """What the limit was when refusals began, and what the first fall left of it.
+
+    It goes on until a window has few of them.
+    """
+
+    lost: int = 0
+    kept: int = 0
+    goes_on: bool = False
+
+
 @dataclass(slots=True)
 class Concurrency:
     """The number of calls to have under way, between 1 and `ceiling`."""
@@ -103,6 +117,8 @@ class Concurrency:
     _before: _Before = field(init=False, default=_Before(0, "start", 0.0, 0.0))
     _skip: int = field(init=False, default=0)
     _calm_windows: int = field(init=False, default=0)
+    _burst: _Burst = field(init=False, default=_Burst())
+    _outdated: int = field(init=False, default=0)  # Calls under way at the last fall by refusals.
     _sums: Sums = field(init=False)
 
     def __post_init__(self) -> None:
@@ -114,7 +130,9 @@ class Concurrency:
 
         `lag_s` is how long the call, once let in, waited for this process to go on with it.
         """
-        if self.phase == "start" and busy and self.limit < self.ceiling:
+        self._outdated = max(0, self._outdated - 1)
+        most = self.ceiling if self.phase == "start" else self._burst.kept
+        if busy and self.limit < most:
             self.limit += 1
         if self._skip:
             self._skip -= 1
@@ -129,18 +147,29 @@ class Concurrency:
         """Count a refusal or a timeout, with so many other calls under way.
 
         Returns whether there are so many that it is overload. Refusals come back at once, answers
-        take their time: those that may still come are counted with the answers.
+        take their time: those that may still come are counted with the answers. What was under way
+        when the limit fell says only once more why it did.
         """
+        if self._outdated:
+            self._outdated -= 1
+            return True
         sums = self._sums
         sums.refused += 1
         share = sums.refused / (sums.answers + sums.refused + under_way)
         if sums.refused < _MANY_REFUSED or share <= _OVERLOADED:
             return False
-        self._set(int(self.limit * max(0.5, 1 - share)), "steady")
+        fallen = max(1, int(self.limit * max(0.5, 1 - share)))
+        if not self._burst.goes_on:
+            self._burst = _Burst(lost=self.limit, kept=fallen, goes_on=True)
+        elif sums.answers:
+            self._burst = replace(self._burst, kept=fallen)
+        self._outdated = under_way
+        self._set(fallen, "steady")
         return True
 
     def fall_back(self) -> None:
         """Begin again with few: the server was away."""
+        self._burst = _Burst()
         self._set(self._first(), "start")
 
     def _first(self) -> int:
@@ -150,7 +179,13 @@ class Concurrency:
         """How many answers make a window."""
         if self.phase == "start":
             return max(self.limit // 2, _FEWEST_FIRST)
+        if self._is_regaining():
+            return max(2 * self.limit, _FEWEST_FIRST)
         return max(2 * self.limit, _FEWEST)
+
+    def _is_regaining(self) -> bool:
+        """Whether it was well with more than this until they were refused."""
+        return self.phase == "steady" and self.limit < self._burst.lost
 
     def _is_hopeless(self) -> bool:
         """Whether half the slots do so much less that nothing of the trial is left to be seen."""
@@ -174,7 +209,8 @@ class Concurrency:
                 self._rest = None  # The quickest come first: nothing is to be held against that.
             self._set(min(self.limit - 1, round(self.limit * below)), "fallen")
         else:
-            self._note_rest(sums)
+            if self._rest is None or not self._is_regaining():  # Of few answers the least is low.
+                self._note_rest(sums)
             self._go_on(sums, now)
 
     def _has_risen(self, sums: Sums, rest: Sums) -> bool:
@@ -188,6 +224,8 @@ class Concurrency:
             self._try_half(sums, now)
             return
         few_refused = sums.refused <= _TOLERATED * (sums.answers + sums.refused)
+        if few_refused and self._burst.goes_on:
+            self._burst = replace(self._burst, goes_on=False)
         if self.phase == "start" and self.limit == self.ceiling:
             # What came while slots were added were the quicker answers: measure anew.
             self._rest = None
@@ -198,7 +236,8 @@ class Concurrency:
         if self.phase == "steady" and self._calm_windows >= _TRY_AGAIN:
             self._try_half(sums, now)
             return
-        calm = sums.is_busy and few_refused and sums.mean < self._rest.mean + _CALM
+        is_calm = self._is_regaining() or sums.mean < self._rest.mean + _CALM
+        calm = sums.is_busy and few_refused and is_calm
         if self.phase == "steady" and calm:
             self.limit = min(self.ceiling, self.limit + max(1, self.limit // 10))
         self._sums = Sums(now)

@@ -31,6 +31,7 @@ from tasks.recipe import ModelSettings
 _NOTICEABLE = 0.2  # Two counts of tokens that differ by less than this share are the same.
 _LONGEST_HOLD_S = 600.0
 _WORTH_SAYING_S = 2.0
+_FIRST_QUIET_S, _LONGEST_QUIET_S = 1.0, 60.0  # Where a server refuses and does not say how long.
 _MOST_DIGITS = 15  # A limit of more is garbage, and too large a number to reckon with.
 _MOST_LIMITERS = 64  # A process that serves for months meets a simulator's new port every night.
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
@@ -160,6 +161,7 @@ class Limiter:
         self._pulse = Pulse(lambda: self._under_way > 0)
         self._waiting: deque[_Waiting] = deque()
         self._quiet_until = 0.0
+        self._quiet_s = _FIRST_QUIET_S
         self._timer: asyncio.TimerHandle | None = None
         self._held: _Held | None = None
         self.configure(settings)
@@ -205,6 +207,7 @@ class Limiter:
         if usage.prompt_tokens is not None and usage.completion_tokens is not None:
             self._limits.settle(call, call.tokens - call.unused, usage.tokens, now)
         self._hold(self._limits.read(headers), now)
+        self._quiet_s = _FIRST_QUIET_S
         busy = self._under_way >= self.slots
         late_s = call.lag_s + self._pulse.stood_still_s() - call.stood_still_s
         self._concurrency.answered(latency_s, busy=busy, lag_s=late_s)
@@ -218,7 +221,7 @@ class Limiter:
         if failure.failure == "rate_limited":
             self._limits.settle(call, 0, 0, now)
             if self._concurrency.refused(self._under_way - 1) or self._is_alone():
-                self._hold(failure.retry_after_s or 0.0, now)
+                self._keep_quiet(failure.retry_after_s, now)
         elif failure.failure != "retryable":
             self._breaker.answered()
         else:
@@ -252,6 +255,14 @@ class Limiter:
 
     def _is_alone(self) -> bool:
         return self.slots == 1
+
+    def _keep_quiet(self, asked_s: float | None, now: float) -> None:
+        """Hold everybody back for as long as is asked for; unasked, for longer every time."""
+        if asked_s is not None:
+            self._hold(asked_s, now)
+        elif now >= self._quiet_until:
+            self._hold(self._quiet_s, now)
+            self._quiet_s = min(2 * self._quiet_s, _LONGEST_QUIET_S)
 
     def _hold(self, seconds: float, now: float) -> None:
         self._quiet_until = max(self._quiet_until, now + min(seconds, _LONGEST_HOLD_S))
