@@ -5,7 +5,7 @@ import json
 import threading
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
@@ -17,11 +17,12 @@ from hypothesis import strategies as st
 from tasks.errors import ModelServerError
 from tasks.llm.breaker import Breaker
 from tasks.llm.concurrency import Concurrency
-from tasks.llm.engine import complete
+from tasks.llm.engine import Completion, complete
 from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
 from tasks.llm.limiter import Limiter, NotAdmitted, limiter_of, read_duration
 from tasks.llm.money import Purse, Usage
+from tasks.llm.pending import leave_out_known
 from tasks.llm.pulse import Pulse
 from tasks.llm.request import Endpoint, Request, ResponseSchema, messages_after
 from tasks.llm.windows import Window
@@ -29,6 +30,7 @@ from tasks.recipe import Budget, ModelSettings, Sampling
 from tasks.simulator.launch import start_simulator
 from tasks.store import Store
 from tests.loopback import QuietHandler, serve
+from tests.scripted import endpoint_at, said
 from tests.virtual_server import VirtualServer
 
 ENDLESS = 10**9
@@ -209,18 +211,56 @@ def test_the_lower_of_what_the_recipe_and_the_server_say_is_the_limit() -> None:
 def test_a_breaker_opens_after_twenty_failures_and_closes_with_the_first_answer() -> None:
     now = [100.0]
     breaker = Breaker(clock=lambda: now[0])
-    assert not any(breaker.failed("down") for _ in range(50)), "it never answered: no outage"
+    assert not any(breaker.failed("down", is_first=True) for _ in range(50)), (
+        "it never answered: no outage"
+    )
     breaker.answered()
-    assert [breaker.failed("down") for _ in range(20)] == [False] * 19 + [True]
+    assert [breaker.failed("down", is_first=True) for _ in range(20)] == [False] * 19 + [True]
     assert breaker.pause_s(100.0) == 1.0
     now[0] = 101.0
     assert breaker.pause_s(101.0) == 0.0
     breaker.begin_trial(101.0)
     assert breaker.pause_s(101.0) == 1.0, "one trial at a time"
-    breaker.failed("still down")
+    breaker.failed("still down", is_first=False)
     assert (breaker.pause_s(101.0), breaker.outage_s(101.0)) == (2.0, 1.0)
     assert breaker.answered()
     assert (breaker.is_open, breaker.pause_s(101.0)) == (False, 0.0)
+    assert not any(breaker.failed("one again and again", is_first=False) for _ in range(50))
+
+
+class _Unanswerable(QuietHandler):
+    """Answers at once, but for what it says that nobody can answer."""
+
+    asked: ClassVar[list[str]]
+
+    def answer(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        (text,) = (message["content"] for message in body["messages"])
+        self.asked.append(text)
+        if "nobody" in text:
+            return self.send(500, b'{"error": {"message": "EngineGenerateError"}}')
+        return self.send(200, json.dumps(said("4", 10, 5)[1]).encode())
+
+
+def _ask_all(store: Store, endpoint: Endpoint, texts: Sequence[str]) -> Completion:
+    requests = [Request(text, "student", "t", (("user", text),), 0) for text in texts]
+    pending = leave_out_known(store, endpoint, "student", texts, requests)
+    return complete(store, endpoint, pending, run_id="r", purse=Purse(Budget()))
+
+
+def test_what_no_server_can_answer_stops_neither_the_others_nor_the_next_run(store: Store) -> None:
+    handler = type("Handler", (_Unanswerable,), {"asked": []})
+    texts = [f"{'nobody' if number % 3 == 0 else 'anybody'} knows {number}" for number in range(75)]
+    with serve(handler) as address:
+        endpoint = endpoint_at(address, max_concurrency=8, max_attempts=3, max_outage_s=1)
+        done = _ask_all(store, endpoint, texts)
+        assert (done.completed, done.failed) == (50, 25)
+        handler.asked.clear()
+        again = endpoint_at(address, max_concurrency=8, max_attempts=3, model="m")
+        done = _ask_all(store, again, texts)
+    assert (done.completed, done.failed) == (0, 25)
+    assert len(handler.asked) == 25, "each is asked once more, and once only"
+    assert set(store.sql("select failure from failures")["failure"]) == {"retryable"}
 
 
 def _settings(**changes: Any) -> ModelSettings:

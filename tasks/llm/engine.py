@@ -80,6 +80,8 @@ class _Progress:
 
     completed: int = 0
     failed: int = 0
+    failed_anew: int = 0  # Of these, calls that no earlier run had tried in vain.
+    gives_up: bool = False  # What has failed is not tried again: it may be that no server can.
     cost_usd: float | None = 0.0
     stop: BaseException | None = None
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
@@ -246,6 +248,7 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
             _count_failure(job, call)
         else:
             _record_failure(job, call, failure)
+        job.progress.failed_anew += not request.has_failed
         _give_up_if_hopeless(job, failure)
         return None
     except BaseException as error:
@@ -345,7 +348,8 @@ async def _attempt(job: _Job, call: _Call) -> Answer:
     ceiling = ceiling_of(job.endpoint, request)
     reservation = reserve_for(job.endpoint.settings, size, ceiling)
     await _wait_while_held(job)
-    async with job.limiter.admit(reservation.tokens, job) as admitted:
+    is_first = bill.attempts == 0 and not request.has_failed
+    async with job.limiter.admit(reservation.tokens, job, is_first=is_first) as admitted:
         await _reserve(job, reservation)
         _write_down_begun(job, call, reservation)
         usage: Usage | None = None
@@ -425,6 +429,7 @@ def _retrying(job: _Job, call: _Call) -> AsyncRetrying:
             and error.can_be_retried
             and len(call.spoilt) < MOST_MALFORMED
             and job.progress.stop is None
+            and not job.progress.gives_up
         )
 
     async def sleep(seconds: float) -> None:
@@ -438,9 +443,24 @@ def _retrying(job: _Job, call: _Call) -> AsyncRetrying:
         sleep=sleep,
         retry=retry_if_exception(can_help),
         wait=_wait_before_retry,
-        stop=stop_after_attempt(job.endpoint.settings.max_attempts),
+        stop=stop_after_attempt(job.endpoint.settings.max_attempts) | _failed_once_more(call),
         reraise=True,
     )
+
+
+def _failed_once_more(call: _Call) -> Callable[[RetryCallState], bool]:
+    """Say when a call is over that an earlier run has tried in vain: it is asked once a run."""
+
+    def stop(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        return (
+            call.request.has_failed
+            and isinstance(error, CallFailed)
+            and error.failure != "rate_limited"
+            and not _is_absent(error)
+        )
+
+    return stop
 
 
 def _wait_before_retry(state: RetryCallState) -> float:
@@ -458,7 +478,8 @@ def _wait_before_retry(state: RetryCallState) -> float:
 def _give_up_if_hopeless(job: _Job, failure: CallFailed) -> None:
     """Stop the run if nothing has ever worked: it is the server or the settings, not the rows."""
     progress = job.progress
-    if progress.completed == 0 and progress.failed >= _hopeless(failure):
+    is_hopeless = _is_absent(failure) or progress.failed_anew >= HOPELESS
+    if progress.completed == 0 and is_hopeless:
         progress.end(
             ModelServerError(
                 f"{job.endpoint.base_url} answered none of the first {progress.failed} calls to "
@@ -467,20 +488,29 @@ def _give_up_if_hopeless(job: _Job, failure: CallFailed) -> None:
         )
 
 
+def _is_absent(failure: CallFailed) -> bool:
+    """Say whether nobody was there: an absent server is absent for everybody."""
+    return failure.message.startswith("connection failed")
+
+
 def _end_a_long_outage(job: _Job) -> None:
-    """Stop the run when a server that has answered before stays away for too long."""
+    """Stop the run when a server that has answered before stays away for too long.
+
+    Where nothing is left but calls that have failed, it may be theirs that they do: they are given
+    up, recorded, and asked once more by the next run.
+    """
     outage, patience = job.limiter.outage_s(), job.endpoint.settings.max_outage_s
-    if outage > patience:
+    if outage <= patience:
+        return
+    if job.feed.is_exhausted and not job.limiter.has_untried(job):
+        job.progress.gives_up = True
+        job.limiter.forget_outage()
+    else:
         raise ModelServerError(
             f"{job.endpoint.base_url} has not answered for {outage:.0f} s (`max_outage_s` is "
             f"{patience:g}): {job.limiter.describe()}. What was completed is in the store; run "
             "again to continue."
         )
-
-
-def _hopeless(failure: CallFailed) -> int:
-    """How many failures without a success end a run: an absent server is absent for everybody."""
-    return 1 if failure.message.startswith("connection failed") else HOPELESS
 
 
 def _tell(job: _Job, tick: Callable[[Completion], None]) -> None:

@@ -26,6 +26,11 @@ class Feed:
         self._reading: asyncio.Task[list[Request]] | None = None
         self._ended = False
 
+    @property
+    def is_exhausted(self) -> bool:
+        """Whether all that there was has been taken."""
+        return self._ended and not self._ready and self._reading is None
+
     async def take(self) -> Request | None:
         """Return the next request, or None when there are no more."""
         while True:

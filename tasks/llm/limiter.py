@@ -49,6 +49,7 @@ class Call:
 
     limiter: "Limiter"
     tokens: int
+    is_first: bool = True  # No attempt of it has failed yet, in this run or an earlier one.
     unused: int = 0  # By how much the prompt was thought too long, once its length is known.
     ceilings: Entry | None = None
     actuals: Entry | None = None
@@ -74,6 +75,7 @@ class _Waiting:
     let_in: asyncio.Future[Call]
     tokens: int
     owner: object
+    is_first: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +171,7 @@ class Limiter:
     def configure(self, settings: ModelSettings) -> None:
         """Take over the settings of the recipe that runs now."""
         self._adaptive = settings.adaptive_concurrency
+        self._breaker.at_once = 2 * settings.max_concurrency
         if settings.max_concurrency != self._concurrency.ceiling:
             self._concurrency = Concurrency(settings.max_concurrency)
         self._limits.configure(settings)
@@ -179,15 +182,19 @@ class Limiter:
         return self._concurrency.limit if self._adaptive else self._concurrency.ceiling
 
     @asynccontextmanager
-    async def admit(self, tokens: int, owner: object) -> AsyncIterator[Call]:
+    async def admit(
+        self, tokens: int, owner: object, *, is_first: bool = True
+    ) -> AsyncIterator[Call]:
         """Wait for a slot and for room in the windows; the slot is given back on exit.
 
-        `tokens` is the most that the call can take. Raises NotAdmitted if `turn_away` is called for
+        `tokens` is the most that the call can take; `is_first` says that it has not failed yet.
+        Raises NotAdmitted if `turn_away` is called for
         the owner meanwhile.
         """
         call = None if self._waiting else self._enter(tokens)
         if call is None:
-            call = await self._wait(tokens, owner)
+            call = await self._wait(tokens, owner, is_first)
+        call.is_first = is_first
         try:
             yield call
         finally:
@@ -227,12 +234,20 @@ class Limiter:
         else:
             if failure.timed_out:
                 self._concurrency.refused(self._under_way - 1)
-            if self._breaker.failed(str(failure)):
+            if self._breaker.failed(str(failure), is_first=call.is_first):
                 _LOGGER.warning("%s", self.describe())
 
     def outage_s(self) -> float:
         """Return for how long the server has not answered anybody."""
         return self._breaker.outage_s(time.monotonic())
+
+    def has_untried(self, owner: object) -> bool:
+        """Say whether a call waits for an owner that may be one the server can answer."""
+        return any(each.owner == owner and each.is_first for each in self._waiting)
+
+    def forget_outage(self) -> None:
+        """Go on as if the server had answered: who waited for it is given up."""
+        self._breaker.forget()
 
     def describe(self) -> str:
         """Say in a few words what holds everybody back, if anything does."""
@@ -293,8 +308,8 @@ class Limiter:
         self._under_way -= 1
         self._let_in()
 
-    async def _wait(self, tokens: int, owner: object) -> Call:
-        waiting = _Waiting(asyncio.get_running_loop().create_future(), tokens, owner)
+    async def _wait(self, tokens: int, owner: object, is_first: bool) -> Call:
+        waiting = _Waiting(asyncio.get_running_loop().create_future(), tokens, owner, is_first)
         self._waiting.append(waiting)
         self._let_in()
         try:
@@ -309,16 +324,22 @@ class Limiter:
     def _let_in(self) -> None:
         """Let in whoever may enter, in the order of their coming; look again when one may."""
         while self._waiting:
-            first = self._waiting[0]
+            first = self._next()
             if first.let_in.done():  # Turned away or cancelled.
-                self._waiting.popleft()
+                self._waiting.remove(first)
                 continue
             call = self._enter(first.tokens)
             if call is None:
                 break
-            self._waiting.popleft()
+            self._waiting.remove(first)
             first.let_in.set_result(call)
         self._look_again()
+
+    def _next(self) -> _Waiting:
+        """Return who comes first; to look after a server, who has not failed there yet."""
+        if self._breaker.is_open:
+            return next((each for each in self._waiting if each.is_first), self._waiting[0])
+        return self._waiting[0]
 
     def _look_again(self) -> None:
         if self._timer is not None:
@@ -326,7 +347,7 @@ class Limiter:
             self._timer = None
         self._held = None
         if self._waiting and self._under_way < self.slots:
-            now, tokens = time.monotonic(), self._waiting[0].tokens
+            now, tokens = time.monotonic(), self._next().tokens
             if (wait_s := self._limits.wait_s(tokens, now)) > 0:
                 self._held = _Held(self._limits.describe(tokens, now), now + wait_s)
             pause = self._pause_s(tokens, now)

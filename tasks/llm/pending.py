@@ -9,7 +9,7 @@ taken in ranges of their ids: ids are hashes, so equal ranges hold equally many.
 
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -87,10 +87,12 @@ def leave_out_known(
         role=role,
         prompt_ids=list(prompt_ids),
         permanent=list(PERMANENT),
+        most_attempts=endpoint.settings.max_attempts,
     )
-    is_cut_off = pl.col("cut_off_at").is_not_null()
-    done = set(known.filter(~is_cut_off)["key"].to_list())
-    cut_off: dict[str, int] = dict(known.filter(is_cut_off).iter_rows())
+    is_cut_off, has_failed = pl.col("cut_off_at").is_not_null(), pl.col("has_failed")
+    done = set(known.filter(~is_cut_off, ~has_failed)["key"].to_list())
+    failed = set(known.filter(has_failed)["key"].to_list())
+    cut_off: dict[str, int] = dict(known.filter(is_cut_off)["key", "cut_off_at"].iter_rows())
     for asked in requests:
         request, keys = asked, identify(endpoint, asked)
         if (cut_off_at := cut_off.get(keys.reuse_key)) is not None:
@@ -99,4 +101,4 @@ def leave_out_known(
                 continue
             request, keys = higher, identify(endpoint, higher)
         if keys.reuse_key not in done and keys.response_id not in done:
-            yield request
+            yield replace(request, has_failed=True) if keys.response_id in failed else request

@@ -51,6 +51,7 @@ class Request:
     sample_index: int
     schema: ResponseSchema | None = None
     raised_to: int | None = None  # A ceiling above the recipe's, after an answer was cut off.
+    has_failed: bool = False  # With every attempt of an earlier run: the fault may be its own.
 
 
 @dataclass(frozen=True, slots=True)
