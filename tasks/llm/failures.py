@@ -4,20 +4,21 @@
 |--------------|-----------------------------------------------|---------------------------------|
 | retryable    | timeout, dropped connection, 408/409/5xx,     | tried again with backoff or     |
 |              | a redirect, what is amiss on the way there    | after `Retry-After`, and again  |
-|              | (405/407/421/425/426), an answer that is no   | in the next run                 |
-|              | chat completion or of no end, the ceiling in  |                                 |
-|              | the wrong field                               |                                 |
+|              | (405/407/421/424/425/426/498), an answer that | in the next run                 |
+|              | is no chat completion or of no end, the       |                                 |
+|              | ceiling in the wrong field                    |                                 |
 | rate_limited | 429                                           | tried again after `Retry-After` |
 | malformed    | not the asked structure                       | corrected once, tried once more |
 | refused      | content filter, refusal                       | recorded, never asked again     |
 | rejected     | another 4xx of a server that has answered     | recorded, never asked again     |
 |              | others: this request can't work               |                                 |
-| fatal        | wrong key, unknown model, no quota, no server | the run stops                   |
+| fatal        | wrong key, unknown model, no server, an       | the run stops                   |
+|              | account that has run dry                      |                                 |
 """
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
@@ -51,8 +52,25 @@ _BODY_LIMIT = 20_000
 _MESSAGE_LIMIT = 2_000
 _LOOKED_AT = 4  # Times the limit: no more is searched for secrets, which shorten a text.
 _LONGEST_WAIT_S = 600.0
-# Statuses that say nothing of the request, but of what is set up between here and the model.
-_AMISS_ON_THE_WAY = (405, 407, 408, 409, 421, 425, 426)
+# Statuses that say nothing of the request, but of what is set up between here and the model. 424 is
+# TGI's, whose model failed under it; 498 is Groq's, whose flex tier has no room at the moment.
+_AMISS_ON_THE_WAY = (405, 407, 408, 409, 421, 424, 425, 426, 498)
+# What an account that has run dry is told, as an error's code or type. It comes with any status: to
+# go on asking would have every prompt left rejected for good.
+_DRY = frozenset(
+    (
+        "insufficient_quota",  # OpenAI, 429
+        "billing_hard_limit_reached",  # OpenAI, 400
+        "arrearage",  # DashScope, 400
+        "budget_exceeded",  # LiteLLM, 400 or 429
+        "exceeded_current_quota_error",  # Moonshot, 429
+    )
+)
+# The same from those that have no word of its own for it, in the words of their messages.
+_SAID_WHEN_DRY = (
+    "your credit balance is too low",  # Anthropic, 400
+    "budget has been exceeded! current cost",  # LiteLLM before another LiteLLM, 400
+)
 
 
 class CallFailed(Exception):
@@ -185,6 +203,7 @@ def _was_sent(error: BaseException) -> bool:
 
 def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFailed:
     status, code = error.status_code, str(error.code or "")
+    names = {code.lower(), str(error.type or "").lower()}
     headers = error.response.headers
     body = hide_key(decode_body(error.response.content[: _LOOKED_AT * _BODY_LIMIT]), endpoint)
     message = hide_key(error.message[: _LOOKED_AT * _MESSAGE_LIMIT], endpoint)
@@ -197,7 +216,7 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
             f"{endpoint.base_url} does not know the model {endpoint.settings.model!r} (404): "
             f"{hide_secrets(message)[:300]}"
         ) from None
-    if code == "insufficient_quota" or status == 402:
+    if _is_dry(status, names, message.lower()):
         raise ModelServerError(
             f"{endpoint.base_url} says the account's quota is used up: "
             f"{hide_secrets(message)[:300]}"
@@ -226,6 +245,16 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
     if "content_filter" in code or "content_policy" in code:
         return CallFailed("refused", message, raw_body=body)
     return CallFailed("rejected", f"status {status}: {message}", raw_body=body)
+
+
+def _is_dry(status: int, names: Set[str], said: str) -> bool:
+    """Say whether an error is that of an account which has nothing left to pay with."""
+    return (
+        status == 402
+        or not _DRY.isdisjoint(names)
+        or any(words in said for words in _SAID_WHEN_DRY)
+        or (status == 412 and "suspended" in said)  # Fireworks, at a spending limit.
+    )
 
 
 def _read_retry_after(headers: Mapping[str, str]) -> float | None:

@@ -1,0 +1,119 @@
+"""What servers say in words of their own: each of it goes the way of what it means."""
+
+import asyncio
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+
+from tasks.errors import ModelServerError
+from tasks.llm.batch_lines import read_result
+from tasks.llm.client import Answer, ask, open_client
+from tasks.llm.engine import complete
+from tasks.llm.failures import CallFailed
+from tasks.llm.money import Purse
+from tasks.llm.pending import leave_out_known
+from tasks.recipe import Budget
+from tasks.store import Store
+from tests.loopback import serve
+from tests.scripted import Reply, endpoint_at, said, samples, script
+
+GOOD = said("4", 100, 10)
+Outcome = Answer | CallFailed | ModelServerError
+AskAll = Callable[[Sequence[Reply]], list[Outcome]]
+
+
+def _ask_live(replies: Sequence[Reply]) -> list[Outcome]:
+    """Make an attempt for each of the replies; return what became of it."""
+    outcomes: list[Outcome] = []
+    with serve(script(*replies)) as address:
+        endpoint = endpoint_at(address)
+
+        async def ask_all() -> None:
+            async with open_client(endpoint) as client:
+                for _ in replies:
+                    try:
+                        outcomes.append(await ask(client, endpoint, samples()[0]))
+                    except (CallFailed, ModelServerError) as error:
+                        outcomes.append(error)
+
+        asyncio.run(ask_all())
+    return outcomes
+
+
+def _ask_in_a_batch(replies: Sequence[Reply]) -> list[Outcome]:
+    """Read the same as lines of a batch."""
+    outcomes: list[Outcome] = []
+    for status, body in replies:
+        result = {"custom_id": "a", "response": {"status_code": status, "body": body}}
+        line = json.dumps(result).encode()
+        try:
+            answer = read_result(result, samples()[0], endpoint_at("127.0.0.1:9"), line)
+        except (CallFailed, ModelServerError) as error:
+            outcomes.append(error)
+        else:
+            outcomes.append(answer)
+    return outcomes
+
+
+def _error(status: int, **fields: Any) -> Reply:
+    return status, {"error": fields}
+
+
+WAYS = pytest.mark.parametrize("ask_all", [_ask_live, _ask_in_a_batch], ids=["live", "batch"])
+OVERDUE = "Access denied, please make sure your account is in good standing."
+DRY = [
+    _error(402, code=402, message="Insufficient credits"),
+    _error(429, code="insufficient_quota", message="You exceeded your current quota"),
+    _error(400, code="billing_hard_limit_reached", message="Billing hard limit has been reached"),
+    _error(400, code="Arrearage", type="Arrearage", message=OVERDUE),
+    _error(400, code="400", type="budget_exceeded", message="Over budget: 20.0 of 10.0"),
+    _error(429, code="429", type="budget_exceeded", message="LiteLLM User: a, exceeded budget"),
+    _error(400, code="400", message="Budget has been exceeded! Current cost: 20.0, Max budget: 10"),
+    _error(429, type="exceeded_current_quota_error", message="Your account is not active"),
+    _error(400, type="invalid_request_error", message="Your credit balance is too low to go on"),
+    _error(412, code="PRECONDITION_FAILED", message="Account a is suspended"),
+]
+
+
+@WAYS
+def test_an_account_that_has_run_dry_ends_the_run(ask_all: AskAll) -> None:
+    for reply, outcome in zip(DRY, ask_all(DRY), strict=True):
+        assert isinstance(outcome, ModelServerError), reply
+        assert "says the account's quota is used up: " in str(outcome)
+        assert reply[1]["error"]["message"] in str(outcome)
+
+
+def test_what_was_not_asked_as_the_account_ran_dry_is_asked_when_it_is_topped_up(
+    store: Store,
+) -> None:
+    requests = samples(6)
+    with serve(script(GOOD, GOOD, _error(400, code="Arrearage", message=OVERDUE))) as address:
+        endpoint = endpoint_at(address)
+        with pytest.raises(ModelServerError, match=OVERDUE):
+            complete(store, endpoint, requests, run_id="r", purse=Purse(Budget()))
+        assert len(list(leave_out_known(store, endpoint, "student", ["p"], requests))) == 4
+    assert store.sql("select distinct failure from failures").rows() == [("retryable",)]
+
+
+@WAYS
+def test_a_server_without_room_for_a_request_has_it_later(ask_all: AskAll) -> None:
+    full = [
+        (424, {"error": "Request failed during generation", "error_type": "generation"}),
+        _error(498, message="capacity_exceeded", type="capacity"),
+    ]
+    for outcome in ask_all(full):
+        assert isinstance(outcome, CallFailed)
+        assert (outcome.failure, outcome.unanswered) == ("retryable", False)
+
+
+@WAYS
+def test_what_only_looks_like_it_is_rejected(ask_all: AskAll) -> None:
+    alike = [
+        _error(400, message="a balance of your credit is no number"),
+        _error(412, message="the precondition If-Match does not hold"),
+    ]
+    for outcome in ask_all(alike):
+        assert isinstance(outcome, CallFailed)
+        assert outcome.failure == "rejected"
