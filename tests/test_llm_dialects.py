@@ -117,3 +117,52 @@ def test_what_only_looks_like_it_is_rejected(ask_all: AskAll) -> None:
     for outcome in ask_all(alike):
         assert isinstance(outcome, CallFailed)
         assert outcome.failure == "rejected"
+
+
+DECLINED = [
+    _error(
+        403,
+        code=403,
+        message="It requires moderation. Your input was flagged",
+        metadata={"reasons": ["violence"], "flagged_input": "What is", "provider_name": "x"},
+    ),
+    _error(403, code="content_policy_violation", message="declined"),
+    _error(403, type="moderation_error", message="declined"),
+    _error(400, code="content_filter", message="declined"),
+    (403, {"code": "permission-denied", "error": "Content violates usage guidelines. Check: BIO"}),
+]
+
+
+@WAYS
+def test_a_prompt_that_was_flagged_is_refused(ask_all: AskAll) -> None:
+    for (_, body), outcome in zip(DECLINED, ask_all(DECLINED), strict=True):
+        assert isinstance(outcome, CallFailed), body
+        assert outcome.failure == "refused"
+        error = body["error"]
+        assert (error if isinstance(error, str) else error["message"]) in outcome.message
+
+
+def test_one_flagged_prompt_among_others_is_its_own_affair(store: Store) -> None:
+    requests = samples(3)
+    with serve(script(GOOD, DECLINED[0], GOOD)) as address:
+        endpoint = endpoint_at(address)
+        done = complete(store, endpoint, requests, run_id="r", purse=Purse(Budget()))
+        assert (done.completed, done.failed) == (2, 1)
+        assert list(leave_out_known(store, endpoint, "student", ["p"], requests)) == []
+    failed = store.sql("select failure, attempts, budget_tokens, raw_body from failures").rows()
+    assert failed == [("refused", 1, 0, json.dumps(DECLINED[0][1]))]
+
+
+@WAYS
+def test_a_key_that_is_refused_ends_the_run_with_what_the_server_says(ask_all: AskAll) -> None:
+    refused: list[tuple[Reply, str]] = [
+        (_error(401, message="Wrong key sk-abcdefgh"), "Wrong key [hidden]"),
+        (_error(403, code=403, message="Your region\nis not supported"), "Your region is not"),
+        (_error(403, code="unsupported_country", message="flagged"), "flagged"),
+        ((403, {"error": "no access to this model"}), "no access to this model"),
+    ]
+    outcomes = ask_all([reply for reply, _ in refused])
+    for ((status, _), quoted), outcome in zip(refused, outcomes, strict=True):
+        assert isinstance(outcome, ModelServerError)
+        assert f"refused the key ({status}): set `api_key_env` in the recipe. " in str(outcome)
+        assert quoted in str(outcome)

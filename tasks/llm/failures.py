@@ -9,7 +9,8 @@
 |              | ceiling in the wrong field                    |                                 |
 | rate_limited | 429                                           | tried again after `Retry-After` |
 | malformed    | not the asked structure                       | corrected once, tried once more |
-| refused      | content filter, refusal                       | recorded, never asked again     |
+| refused      | content filter, refusal, a prompt that was    | recorded, never asked again     |
+|              | flagged (403 as well)                         |                                 |
 | rejected     | another 4xx of a server that has answered     | recorded, never asked again     |
 |              | others: this request can't work               |                                 |
 | fatal        | wrong key, unknown model, no server, an       | the run stops                   |
@@ -71,6 +72,11 @@ _SAID_WHEN_DRY = (
     "your credit balance is too low",  # Anthropic, 400
     "budget has been exceeded! current cost",  # LiteLLM before another LiteLLM, 400
 )
+# What an error's code or type has in it where this prompt is declined, and no other is.
+_FLAGGED = ("content_filter", "content_policy", "moderation")
+# The same from xAI, whose code is that of a key without permission.
+_SAID_WHEN_FLAGGED = "violates usage guidelines"
+_QUOTED = 300  # Characters of a server's words in a message that ends the run.
 
 
 class CallFailed(Exception):
@@ -207,19 +213,22 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
     headers = error.response.headers
     body = hide_key(decode_body(error.response.content[: _LOOKED_AT * _BODY_LIMIT]), endpoint)
     message = hide_key(error.message[: _LOOKED_AT * _MESSAGE_LIMIT], endpoint)
-    if status in (401, 403):
+    is_flagged = _is_flagged(error, names)
+    if status in (401, 403) and not is_flagged:
         place = endpoint.settings.key_place
         hint = f"check {place}" if place else "set `api_key_env` in the recipe"
-        raise ModelServerError(f"{endpoint.base_url} refused the key ({status}): {hint}") from None
+        raise ModelServerError(
+            f"{endpoint.base_url} refused the key ({status}): {hint}. It says: "
+            f"{_quote(_words_of(error), endpoint)}"
+        ) from None
     if status == 404 or code == "model_not_found":
         raise ModelServerError(
             f"{endpoint.base_url} does not know the model {endpoint.settings.model!r} (404): "
-            f"{hide_secrets(message)[:300]}"
+            f"{_quote(message, endpoint)}"
         ) from None
     if _is_dry(status, names, message.lower()):
         raise ModelServerError(
-            f"{endpoint.base_url} says the account's quota is used up: "
-            f"{hide_secrets(message)[:300]}"
+            f"{endpoint.base_url} says the account's quota is used up: {_quote(message, endpoint)}"
         ) from None
     if status == 429:
         return CallFailed(
@@ -242,9 +251,31 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
             raw_body=body,
             retry_after_s=_read_retry_after(headers),
         )
-    if "content_filter" in code or "content_policy" in code:
-        return CallFailed("refused", message, raw_body=body)
+    if is_flagged:
+        return CallFailed("refused", hide_key(_words_of(error), endpoint), raw_body=body)
     return CallFailed("rejected", f"status {status}: {message}", raw_body=body)
+
+
+def _quote(said: str, endpoint: Endpoint) -> str:
+    """Return the beginning of a server's words, in one line and without a key, to be shown."""
+    shown = replace_surrogates(hide_secrets(hide_key(said, endpoint)))
+    return " ".join(shown.split())[:_QUOTED]
+
+
+def _words_of(error: openai.APIStatusError) -> str:
+    """Return what an error says, also where it is no object with a message, as OpenAI's are."""
+    said = error.body if isinstance(error.body, str) else None
+    return (said or error.message)[: _LOOKED_AT * _MESSAGE_LIMIT]
+
+
+def _is_flagged(error: openai.APIStatusError, names: Set[str]) -> bool:
+    """Say whether it is this prompt alone that a server declines."""
+    metadata = error.body.get("metadata") if isinstance(error.body, Mapping) else None
+    if isinstance(metadata, Mapping) and ("reasons" in metadata or "flagged_input" in metadata):
+        return True  # OpenRouter, whose 403 means this.
+    if any(mark in name for mark in _FLAGGED for name in names):
+        return True
+    return _SAID_WHEN_FLAGGED in _words_of(error).lower()
 
 
 def _is_dry(status: int, names: Set[str], said: str) -> bool:
