@@ -12,10 +12,11 @@ from tasks.llm.batch_lines import read_result
 from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.engine import complete
 from tasks.llm.failures import CallFailed
-from tasks.llm.money import Purse
+from tasks.llm.money import Amount, Purse, Usage
 from tasks.llm.pending import leave_out_known
 from tasks.recipe import Budget
 from tasks.store import Store
+from tests.conftest import about
 from tests.loopback import serve
 from tests.scripted import Reply, endpoint_at, said, samples, script
 
@@ -166,3 +167,84 @@ def test_a_key_that_is_refused_ends_the_run_with_what_the_server_says(ask_all: A
         assert isinstance(outcome, ModelServerError)
         assert f"refused the key ({status}): set `api_key_env` in the recipe. " in str(outcome)
         assert quoted in str(outcome)
+
+
+def _ended(ending: object, content: str | None = "Let me", **more: object) -> Reply:
+    status, body = said("", 100, 10)
+    choice = {"message": {"content": content}, "finish_reason": ending, **more}
+    return status, body | {"choices": [choice]}
+
+
+@WAYS
+@pytest.mark.parametrize("counted", [True, False])
+def test_an_answer_that_its_server_broke_off_is_none_and_may_be_billed(
+    ask_all: AskAll, counted: bool
+) -> None:
+    idle = {"code": 502, "message": "Upstream idle timeout exceeded"}
+    broken: list[tuple[Reply, str]] = [
+        (_ended("error", error=idle), "Upstream idle timeout exceeded"),
+        (_ended("error", content=""), "'error'"),
+        (_ended("abort"), "'abort'"),
+        (_ended("insufficient_system_resource"), "'insufficient_system_resource'"),
+        (_ended("network_error"), "'network_error'"),
+        (_ended("stop", error=idle), "Upstream idle timeout exceeded"),
+        ((200, _ended(None)[1] | {"error": idle}), "Upstream idle timeout exceeded"),
+        ((200, _ended(None)[1] | {"error": "gone"}), "gone"),
+    ]
+    if not counted:
+        broken = [
+            ((status, {name: part for name, part in body.items() if name != "usage"}), why)
+            for (status, body), why in broken
+        ]
+    outcomes = ask_all([reply for reply, _ in broken])
+    for ((_, body), why), outcome in zip(broken, outcomes, strict=True):
+        assert isinstance(outcome, CallFailed), body
+        assert outcome.message == f"the server broke its answer off: {why}"
+        assert (outcome.failure, outcome.unanswered) == ("retryable", False)
+        assert outcome.usage == (Usage(100, None, 10, None) if counted else Usage())
+        assert json.loads(outcome.raw_body or "") == body
+
+
+def test_an_answer_that_was_broken_off_is_paid_for_and_asked_for_again(store: Store) -> None:
+    purse = Purse(Budget())
+    with serve(script(_ended("abort"), GOOD)) as address:
+        done = complete(store, endpoint_at(address), samples(), run_id="r", purse=purse)
+    assert done.completed == 1
+    assert store.sql("select content from responses").rows() == [("4",)]
+    # Twice 100 + 10 tokens at $1 and $2 a million.
+    assert purse.spent == Amount(usd=about(0.00024), tokens=220, calls=2)
+
+
+@WAYS
+def test_an_answer_that_was_cut_off_is_kept_whatever_its_server_calls_it(ask_all: AskAll) -> None:
+    words = ["length", "model_length", "max_tokens", "MAX_TOKENS", "model_context_window_exceeded"]
+    for word, answer in zip(words, ask_all([_ended(word) for word in words]), strict=True):
+        assert isinstance(answer, Answer)
+        assert (answer.content, answer.finish_reason) == ("Let me", "length")
+        assert f'"finish_reason":"{word}"' in (answer.raw_body or "").replace(" ", "")
+
+
+@WAYS
+def test_what_a_filter_ended_is_refused_whatever_its_server_calls_it(ask_all: AskAll) -> None:
+    words = [
+        "content_filter",
+        "content_filter: PROHIBITED_CONTENT",
+        "content_filtered",
+        "sensitive",
+        "refusal",
+        "safety",
+        "SAFETY",
+        "PROHIBITED_CONTENT",
+        "RECITATION",
+    ]
+    for word, outcome in zip(words, ask_all([_ended(word, None) for word in words]), strict=True):
+        assert isinstance(outcome, CallFailed), word
+        assert (outcome.failure, outcome.usage) == ("refused", Usage(100, None, 10, None))
+
+
+@WAYS
+def test_an_ending_that_nobody_knows_is_kept_as_it_is(ask_all: AskAll) -> None:
+    words = ["stop", "eos_token", "STOP", None]
+    for word, answer in zip(words, ask_all([_ended(word) for word in words]), strict=True):
+        assert isinstance(answer, Answer)
+        assert answer.finish_reason == word

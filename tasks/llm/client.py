@@ -16,6 +16,7 @@ from openai import AsyncOpenAI, Omit, RequestOptions
 
 from tasks.defects import note_defect
 from tasks.llm.embedding import read_vector, render_embedding
+from tasks.llm.endings import BROKEN_OFF, CUT_OFF, FILTERED, name_ending
 from tasks.llm.failures import CallFailed, classify, decode_body, hide_key, keep_text
 from tasks.llm.http_client import HttpClient, take_apart
 from tasks.llm.money import UNBOUNDED_COMPLETION, Usage, most_prompt_tokens
@@ -126,7 +127,10 @@ def _unforeseen(error: Exception, endpoint: Endpoint, raw: str | None = None) ->
 def read_answer(
     response: httpx.Response, request: Request, endpoint: Endpoint, latency_s: float | None
 ) -> Answer:
-    """Take a response body apart. Raises CallFailed if it is no chat completion or was refused."""
+    """Take a response body apart.
+
+    Raises CallFailed if it is no chat completion, was refused, or was broken off.
+    """
     content, usage, body = response.content, None, None
     try:
         body = parse_body(content)
@@ -139,12 +143,18 @@ def read_answer(
     raw = keep_text(decode_body(content[:_LONGEST_RAW]), endpoint)
     usage = usage or Usage()
     finish_reason = _keep_or_none(choice.get("finish_reason"), endpoint)
-    if finish_reason == "content_filter" or message.get("refusal"):
+    if finish_reason is not None and finish_reason != "stop":
+        finish_reason = name_ending(finish_reason)
+    if finish_reason == FILTERED or message.get("refusal"):
         why = hide_key(str(message.get("refusal") or "content filter"), endpoint)
         raise CallFailed("refused", why, raw_body=raw, usage=usage)
+    fault = choice.get("error") or body.get("error")
+    if finish_reason == BROKEN_OFF or fault:  # What came of it is no answer, but may be billed.
+        why = f"the server broke its answer off: {_describe_fault(fault, choice)}"
+        raise CallFailed("retryable", hide_key(why, endpoint), raw_body=raw, usage=usage)
     reasoning, text = read_message(message)
     reasoning, text = _keep_or_none(reasoning, endpoint), keep_text(text, endpoint)
-    if request.schema is not None and finish_reason != "length":
+    if request.schema is not None and finish_reason != CUT_OFF:
         structure = parse_structured(text, request.schema.schema)
         if structure is None:
             why = f"does not follow the schema {request.schema.name!r}"
@@ -187,6 +197,12 @@ def read_embedding(
         latency_s=latency_s,
         headers=response.headers,
     )
+
+
+def _describe_fault(fault: object, choice: Mapping[str, Any]) -> str:
+    """Say what a server says of an answer that it broke off, or else its word for that."""
+    said = fault.get("message") if isinstance(fault, Mapping) else fault
+    return said if isinstance(said, str) and said else repr(choice.get("finish_reason"))
 
 
 def _unreadable(

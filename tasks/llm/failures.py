@@ -5,8 +5,9 @@
 | retryable    | timeout, dropped connection, 408/409/5xx,     | tried again with backoff or     |
 |              | a redirect, what is amiss on the way there    | after `Retry-After`, and again  |
 |              | (405/407/421/424/425/426/498), an answer that | in the next run                 |
-|              | is no chat completion or of no end, the       |                                 |
-|              | ceiling in the wrong field                    |                                 |
+|              | is no chat completion, of no end or broken    |                                 |
+|              | off (`endings`), the ceiling in the wrong     |                                 |
+|              | field                                         |                                 |
 | rate_limited | 429                                           | tried again after `Retry-After` |
 | malformed    | not the asked structure                       | corrected once, tried once more |
 | refused      | content filter, refusal, a prompt that was    | recorded, never asked again     |
