@@ -17,7 +17,7 @@ from tasks.llm.pending import leave_out_known
 from tasks.recipe import Budget
 from tasks.store import Store
 from tests.conftest import about
-from tests.loopback import serve
+from tests.loopback import QuietHandler, serve
 from tests.scripted import Reply, endpoint_at, said, samples, script
 
 GOOD = said("4", 100, 10)
@@ -27,19 +27,22 @@ AskAll = Callable[[Sequence[Reply]], list[Outcome]]
 
 def _ask_live(replies: Sequence[Reply]) -> list[Outcome]:
     """Make an attempt for each of the replies; return what became of it."""
-    outcomes: list[Outcome] = []
     with serve(script(*replies)) as address:
-        endpoint = endpoint_at(address)
+        return _ask_at(address, len(replies))
 
-        async def ask_all() -> None:
-            async with open_client(endpoint) as client:
-                for _ in replies:
-                    try:
-                        outcomes.append(await ask(client, endpoint, samples()[0]))
-                    except (CallFailed, ModelServerError) as error:
-                        outcomes.append(error)
 
-        asyncio.run(ask_all())
+def _ask_at(address: str, times: int) -> list[Outcome]:
+    endpoint, outcomes = endpoint_at(address), list[Outcome]()
+
+    async def ask_all() -> None:
+        async with open_client(endpoint) as client:
+            for _ in range(times):
+                try:
+                    outcomes.append(await ask(client, endpoint, samples()[0]))
+                except (CallFailed, ModelServerError) as error:
+                    outcomes.append(error)
+
+    asyncio.run(ask_all())
     return outcomes
 
 
@@ -248,3 +251,56 @@ def test_an_ending_that_nobody_knows_is_kept_as_it_is(ask_all: AskAll) -> None:
     for word, answer in zip(words, ask_all([_ended(word) for word in words]), strict=True):
         assert isinstance(answer, Answer)
         assert answer.finish_reason == word
+
+
+@WAYS
+def test_an_error_in_an_answer_goes_the_way_of_the_status_that_it_names(ask_all: AskAll) -> None:
+    within = "(in an answer of status 200)"
+    named: list[tuple[Reply, str, str]] = [
+        (_error(200, code=429, message="slow down"), "rate_limited", f"slow down {within}"),
+        (_error(200, code=400, message="too long"), "rejected", f"status 400: too long {within}"),
+        (_error(200, code="502", message="gone"), "retryable", f"status 502: gone {within}"),
+        (
+            _error(200, code=403, message="flagged", metadata={"reasons": ["violence"]}),
+            "refused",
+            f"flagged {within}",
+        ),
+        (_error(200, code="content_filter", message="declined"), "refused", "declined"),
+        (_error(200, code="server_error", message="boom"), "retryable", "status 200: boom"),
+        (_error(200, code=7), "retryable", "status 200: an error without a message"),
+        ((200, {"error": "boom", "choices": []}), "retryable", "status 200: boom"),
+    ]
+    outcomes = ask_all([reply for reply, _, _ in named])
+    for ((_, body), failure, message), outcome in zip(named, outcomes, strict=True):
+        assert isinstance(outcome, CallFailed), body
+        assert (outcome.failure, outcome.message) == (failure, message)
+        assert not outcome.unanswered
+        assert json.loads(outcome.raw_body or "") == body
+
+
+@WAYS
+def test_an_error_in_an_answer_ends_the_run_where_its_status_would(ask_all: AskAll) -> None:
+    named: list[tuple[Reply, str]] = [
+        (_error(200, code=402, message="Insufficient credits"), "quota is used up: Insufficient"),
+        (_error(200, code="insufficient_quota", message="no more"), "quota is used up: no more"),
+        (_error(200, code=401, message="no such key"), "refused the key (401): "),
+        (_error(200, code=403, message="no access"), "refused the key (403): "),
+        (_error(200, code=404, message="no such model"), "does not know the model 'm' (404): "),
+    ]
+    outcomes = ask_all([reply for reply, _ in named])
+    for (_, message), outcome in zip(named, outcomes, strict=True):
+        assert isinstance(outcome, ModelServerError), message
+        assert message in str(outcome)
+
+
+def test_an_error_in_an_answer_is_waited_for_as_long_as_it_asks() -> None:
+    class Busy(QuietHandler):
+        def answer(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps(_error(200, code=429, message="slow down")[1]).encode()
+            self.send(200, body, {"retry-after": "7"})
+
+    with serve(Busy) as address:
+        (outcome,) = _ask_at(address, 1)
+    assert isinstance(outcome, CallFailed)
+    assert (outcome.failure, outcome.retry_after_s) == ("rate_limited", 7.0)

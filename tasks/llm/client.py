@@ -15,9 +15,17 @@ import orjson
 from openai import AsyncOpenAI, Omit, RequestOptions
 
 from tasks.defects import note_defect
+from tasks.errors import ModelServerError
 from tasks.llm.embedding import read_vector, render_embedding
 from tasks.llm.endings import BROKEN_OFF, CUT_OFF, FILTERED, name_ending
-from tasks.llm.failures import CallFailed, classify, decode_body, hide_key, keep_text
+from tasks.llm.failures import (
+    CallFailed,
+    classify,
+    classify_answer,
+    decode_body,
+    hide_key,
+    keep_text,
+)
 from tasks.llm.http_client import HttpClient, take_apart
 from tasks.llm.money import UNBOUNDED_COMPLETION, Usage, most_prompt_tokens
 from tasks.llm.reasoning import read_message
@@ -106,7 +114,7 @@ async def ask(
     read = read_embedding if request.role == EMBEDDER else read_answer
     try:
         return read(response, request, endpoint, time.perf_counter() - began)
-    except CallFailed:
+    except (CallFailed, ModelServerError):
         raise
     except Exception as error:
         raw = keep_text(decode_body(response.content[:_LOOKED_AT]), endpoint)
@@ -129,7 +137,8 @@ def read_answer(
 ) -> Answer:
     """Take a response body apart.
 
-    Raises CallFailed if it is no chat completion, was refused, or was broken off.
+    Raises CallFailed if it is no chat completion, was refused or was broken off, ModelServerError
+    if it is an error after which no call can succeed.
     """
     content, usage, body = response.content, None, None
     try:
@@ -139,7 +148,7 @@ def read_answer(
         choice = body["choices"][0]
         message = {**choice["message"]}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise _unreadable("a chat completion", error, content, body, usage, endpoint) from error
+        raise _unreadable("a chat completion", error, response, body, usage, endpoint) from error
     raw = keep_text(decode_body(content[:_LONGEST_RAW]), endpoint)
     usage = usage or Usage()
     finish_reason = _keep_or_none(choice.get("finish_reason"), endpoint)
@@ -176,7 +185,10 @@ def read_answer(
 def read_embedding(
     response: httpx.Response, request: Request, endpoint: Endpoint, latency_s: float | None
 ) -> Answer:
-    """Take an embedding apart; its numbers are the content. Raises CallFailed if there are none."""
+    """Take an embedding apart; its numbers are the content.
+
+    Raises CallFailed if there are none, ModelServerError if no call can succeed.
+    """
     content, usage, body = response.content, None, None
     try:
         body = parse_body(content)
@@ -185,7 +197,7 @@ def read_embedding(
             usage = _credible(said, request, endpoint)
         vector = read_vector(body["data"][0]["embedding"])
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise _unreadable("an embedding", error, content, body, usage, endpoint) from error
+        raise _unreadable("an embedding", error, response, body, usage, endpoint) from error
     return Answer(
         content=vector,
         reasoning=None,
@@ -208,7 +220,7 @@ def _describe_fault(fault: object, choice: Mapping[str, Any]) -> str:
 def _unreadable(
     what: str,
     error: Exception,
-    content: bytes,
+    response: httpx.Response,
     body: object,
     usage: Usage | None,
     endpoint: Endpoint,
@@ -216,16 +228,20 @@ def _unreadable(
     """Return the failure of an answer that is not what was asked for.
 
     It may have been worked on and billed all the same, unless it says itself that it is an error.
+    Raises ModelServerError if that is one after which no call can succeed.
     """
-    raw = keep_text(decode_body(content[:_LOOKED_AT]), endpoint)
+    if isinstance(body, Mapping) and body.get("error") and not body.get("choices"):
+        failure = classify_answer(response, body["error"], endpoint)
+        failure.usage = usage
+        return failure
+    raw = keep_text(decode_body(response.content[:_LOOKED_AT]), endpoint)
     why = f"not {what}, it begins {raw[:80]!r}; check `base_url` ({error!r})"
-    says_so = isinstance(body, Mapping) and bool(body.get("error")) and not body.get("choices")
     return CallFailed(
         "retryable",
         hide_key(why, endpoint),
         raw_body=raw,
         usage=usage,
-        unanswered=usage is None and not says_so,
+        unanswered=usage is None,
     )
 
 

@@ -7,7 +7,7 @@
 |              | (405/407/421/424/425/426/498), an answer that | in the next run                 |
 |              | is no chat completion, of no end or broken    |                                 |
 |              | off (`endings`), the ceiling in the wrong     |                                 |
-|              | field                                         |                                 |
+|              | field; an error in a 200 goes by its code     |                                 |
 | rate_limited | 429                                           | tried again after `Retry-After` |
 | malformed    | not the asked structure                       | corrected once, tried once more |
 | refused      | content filter, refusal, a prompt that was    | recorded, never asked again     |
@@ -48,6 +48,7 @@ _NO_CONNECTION = (
     httpx.UnsupportedProtocol,
 )
 _SECRET = re.compile(r"\b(?:sk|key|token)[-_][A-Za-z0-9_*-]{6,}|Bearer\s+\S+", re.IGNORECASE)
+_STATUS = re.compile("[45][0-9][0-9]")
 _HIDDEN = "[hidden]"
 _SHORTEST_KEY = 8
 _BODY_LIMIT = 20_000
@@ -191,6 +192,24 @@ def classify(error: Exception, endpoint: Endpoint) -> CallFailed:
     return _classify_status(error, endpoint)
 
 
+def classify_answer(response: httpx.Response, fault: object, endpoint: Endpoint) -> CallFailed:
+    """Return what an answer means that is none but an error, as if it had come with its own status.
+
+    OpenRouter says so what goes wrong once it has sent its headers: the code is the status that it
+    would have had. Raises ModelServerError if no call can succeed.
+    """
+    parts = fault if isinstance(fault, Mapping) else {"message": fault}
+    said, code = parts.get("message"), str(parts.get("code"))
+    message = said if isinstance(said, str) and said else "an error without a message"
+    is_status = _STATUS.fullmatch(code) is not None
+    if is_status:
+        message = f"{message} (in an answer of status {response.status_code})"
+    error = openai.APIStatusError(message, response=response, body=fault)
+    if is_status:
+        error.status_code = int(code)
+    return _classify_status(error, endpoint)
+
+
 def _without_connection(error: Exception, endpoint: Endpoint) -> CallFailed:
     was_sent = _was_sent(error)
     what = "connection lost" if was_sent else "connection failed"
@@ -214,7 +233,7 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
     headers = error.response.headers
     body = hide_key(decode_body(error.response.content[: _LOOKED_AT * _BODY_LIMIT]), endpoint)
     message = hide_key(error.message[: _LOOKED_AT * _MESSAGE_LIMIT], endpoint)
-    is_flagged = _is_flagged(error, names)
+    is_flagged = _is_flagged(error, names, body)
     if status in (401, 403) and not is_flagged:
         place = endpoint.settings.key_place
         hint = f"check {place}" if place else "set `api_key_env` in the recipe"
@@ -239,7 +258,9 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
             retry_after_s=_read_retry_after(headers),
             headers=headers,
         )
-    if status < 400 and "location" in headers:
+    if is_flagged and status // 100 in (2, 4):
+        return CallFailed("refused", hide_key(_words_of(error), endpoint), raw_body=body)
+    if 300 <= status < 400 and "location" in headers:
         place = hide_key(headers["location"], endpoint)
         message = f"it points to {place!r}, where nothing is sent; set `base_url` if it has moved"
     is_amiss = status < 400 or status in _AMISS_ON_THE_WAY or status >= 500
@@ -252,8 +273,6 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
             raw_body=body,
             retry_after_s=_read_retry_after(headers),
         )
-    if is_flagged:
-        return CallFailed("refused", hide_key(_words_of(error), endpoint), raw_body=body)
     return CallFailed("rejected", f"status {status}: {message}", raw_body=body)
 
 
@@ -269,14 +288,14 @@ def _words_of(error: openai.APIStatusError) -> str:
     return (said or error.message)[: _LOOKED_AT * _MESSAGE_LIMIT]
 
 
-def _is_flagged(error: openai.APIStatusError, names: Set[str]) -> bool:
+def _is_flagged(error: openai.APIStatusError, names: Set[str], body: str) -> bool:
     """Say whether it is this prompt alone that a server declines."""
     metadata = error.body.get("metadata") if isinstance(error.body, Mapping) else None
     if isinstance(metadata, Mapping) and ("reasons" in metadata or "flagged_input" in metadata):
         return True  # OpenRouter, whose 403 means this.
     if any(mark in name for mark in _FLAGGED for name in names):
         return True
-    return _SAID_WHEN_FLAGGED in _words_of(error).lower()
+    return _SAID_WHEN_FLAGGED in body.lower()  # Anywhere: OpenRouter passes it on in a part of its.
 
 
 def _is_dry(status: int, names: Set[str], said: str) -> bool:
