@@ -3,7 +3,9 @@
 import asyncio
 import datetime
 import gzip
+import io
 import json
+import socket
 import ssl
 import threading
 import time
@@ -23,6 +25,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
 from tasks.llm import http_client
+from tasks.llm.batch_api import retrieve, upload
 from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.failures import CallFailed
 from tasks.llm.request import Endpoint, Request
@@ -42,8 +45,9 @@ class _Server(QuietHandler):
 
     def answer(self) -> None:
         self.seen.append((self.path, self.headers))
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        assert json.loads(body)["model"] == "m"
+        if self.command == "POST":
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            assert json.loads(body)["model"] == "m"
         way = urlsplit(self.path).path.split("/")[1]
         if way == "moved":
             self.send(307, b"", {"Location": "/here/v1/chat/completions"})
@@ -99,8 +103,13 @@ def server() -> Iterator[_Served]:
         yield server
 
 
+def _endpoint(base_url: str, timeout_s: float = 20) -> Endpoint:
+    settings = ModelSettings(model="m", timeout_s=timeout_s, max_attempts=1)
+    return Endpoint(settings, base_url, base_url, "key")
+
+
 def _ask(base_url: str, times: int = 1, timeout_s: float = 20) -> Answer:
-    endpoint = Endpoint(ModelSettings(model="m", timeout_s=timeout_s), base_url, base_url, "key")
+    endpoint = _endpoint(base_url, timeout_s)
     request = Request("p", "student", "solve@1", (("user", "What is 2 + 2? 😀"),), 0)
 
     async def ask_all() -> list[Answer]:
@@ -165,6 +174,64 @@ def test_an_answer_that_does_not_come_whole_was_sent_for(
     assert caught.value.message.startswith(message)
     assert caught.value.unanswered
     assert caught.value.timed_out == (way == "drips")
+
+
+@pytest.mark.parametrize("no_proxy", ["", "127.0.0.1"], ids=["proxied", "excepted"])
+def test_an_answer_has_its_time_from_beginning_to_end_where_there_is_a_proxy_too(
+    server: _Served, monkeypatch: pytest.MonkeyPatch, no_proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", f"http://{server.address}")
+    monkeypatch.setenv("no_proxy", no_proxy)
+    began = time.monotonic()
+    with pytest.raises(CallFailed, match="no answer within 1 s") as caught:
+        _ask(server.base_url("drips"), timeout_s=1)
+    assert time.monotonic() - began < 2
+    assert (caught.value.timed_out, caught.value.unanswered) == (True, True)
+    ((asked, _),) = server.handler.seen
+    path = "/drips/v1/chat/completions"
+    assert asked == (path if no_proxy else f"http://{server.address}{path}")
+
+
+def test_what_is_asked_of_a_batch_has_its_time_from_beginning_to_end(server: _Served) -> None:
+    endpoint = _endpoint(server.base_url("drips"), timeout_s=1)
+
+    async def look() -> None:
+        async with open_client(endpoint) as client:
+            await retrieve(client, endpoint, "batch-0")
+
+    began = time.monotonic()
+    with pytest.raises(CallFailed, match="no answer within 1 s"):
+        asyncio.run(look())
+    assert time.monotonic() - began < 2
+
+
+@pytest.mark.slow
+def test_a_file_may_go_up_for_longer_than_an_answer_may_take() -> None:
+    megabytes = 16
+
+    class Slow(QuietHandler):
+        """Takes a file in two seconds and a half."""
+
+        def setup(self) -> None:
+            self.request.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2**16)
+            super().setup()
+
+        def answer(self) -> None:
+            left = int(self.headers["Content-Length"])
+            while left:
+                left -= len(self.rfile.read(min(left, 2**20)))
+                time.sleep(0.15)
+            self.send(200, b'{"id": "file-0", "object": "file"}')
+
+    async def send() -> str:
+        async with open_client(endpoint) as client:
+            return await upload(client, endpoint, "lines", io.BytesIO(b" " * megabytes * 2**20))
+
+    began = time.monotonic()
+    with serve(Slow) as address:
+        endpoint = _endpoint(f"http://{address}/v1", timeout_s=1)
+        assert asyncio.run(send()) == "file-0"
+    assert time.monotonic() - began > 2
 
 
 def test_a_server_that_is_not_there_was_sent_nothing() -> None:

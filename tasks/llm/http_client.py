@@ -6,18 +6,19 @@
 `openai` wants a client of httpx, and what httpx does around a request (parses its address, merges
 headers, asks for an authentication, a redirect and cookies, wraps the body in four streams) takes
 more processor time than the request itself. A body that is there as a whole goes straight to
-aiohttp here. All else, such as the files of a batch, takes httpx's own way, and so does everything
-behind a proxy.
+aiohttp here. All else, such as the files of a batch, takes httpx's own way, and so does what a
+proxy is to be asked for.
 
-Either way an answer is read up to a bound, as UTF-8 whatever it says of itself, and what was to be
-posted goes to no other origin, wherever the server points.
+Either way an answer is read within `timeout_s` from beginning to end (but for one that is read as a
+stream) and up to a bound, as UTF-8 whatever it says of itself, and what was to be posted goes to no
+other origin, wherever the server points.
 """
 
+import asyncio
 from collections.abc import Sequence
 from functools import cache, lru_cache
 from ssl import SSLContext
 from typing import Any
-from urllib.request import getproxies
 
 import aiohttp
 import httpx2 as httpx  # The client library that openai 3 is built on.
@@ -27,7 +28,9 @@ _CONNECTIONS = 65_536  # As good as unbounded: the limiter alone says how many c
 _LONGEST_CONNECT_S = 30.0
 _ENCODING = "utf-8"  # JSON has no other, and Python knows some that raise what nobody expects.
 _IDLE_S = 4.0  # Servers on uvicorn close an idle connection after five: a call must not meet that.
-_PROXIED = frozenset(("http", "https", "all"))
+# Bytes a second of the slowest network that a batch's file goes up on: it may take longer than an
+# answer. Of a question it is nothing.
+_SLOWEST_UPLOAD = 100_000
 _ENCODED = b"content-encoding"
 # Decoded bytes. The longest answers of today's models, a million tokens with their probabilities,
 # are a third of it; a body without an end, or a gzip bomb, would take all memory there is.
@@ -104,11 +107,9 @@ class HttpClient(DefaultAioHttpClient):
                 max_connections=_CONNECTIONS, max_keepalive_connections=_CONNECTIONS
             ),
         )
-        self._is_direct = _PROXIED.isdisjoint(getproxies())  # httpx knows how to ask a proxy.
         self._session: aiohttp.ClientSession | None = None
-        self._patience = aiohttp.ClientTimeout(
-            total=timeout_s, sock_connect=min(_LONGEST_CONNECT_S, timeout_s / 2)
-        )
+        self._timeout_s = timeout_s
+        self._connect_s = min(_LONGEST_CONNECT_S, timeout_s / 2)
 
     def build_request(self, method: str, url: httpx.URL | str, **parts: Any) -> httpx.Request:
         """Build what `openai` asks for; a whole body in little time."""
@@ -117,10 +118,17 @@ class HttpClient(DefaultAioHttpClient):
             not isinstance(body, bytes)
             or method.upper() != "POST"
             or parts.get("params")
-            or not self._is_direct
+            or not self._is_direct(str(url))
         ):
             return super().build_request(method, url, **parts)
         return _WholeBody(str(url), parts["headers"], body)
+
+    def _is_direct(self, address: str) -> bool:
+        """Say whether httpx would ask no proxy for an address, which is all that it is needed for.
+
+        What the environment names as proxies, and what not to ask them for, httpx has read.
+        """
+        return self._transport_for_url(take_apart(address)) is self._transport
 
     async def send(self, request: httpx.Request, **how: Any) -> httpx.Response:
         """Send a request and read its answer. Raises httpx's errors, with aiohttp's as cause."""
@@ -151,7 +159,24 @@ class HttpClient(DefaultAioHttpClient):
         return _WholeAnswer(answer.status, headers, read.content, request)
 
     async def _send_through_httpx(self, request: httpx.Request, **how: Any) -> httpx.Response:
-        """Send what has no body as httpx does, and what has one to no other origin."""
+        """Send what has no body as httpx does, and what has one to no other origin.
+
+        httpx counts its time anew with every byte that comes.
+        """
+        timeouts = request.extensions.get("timeout", {})
+        request.extensions["timeout"] = {**timeouts, "connect": self._connect_s}
+        patience_s = None if how.get("stream") else self._patience_s(request)
+        try:
+            async with asyncio.timeout(patience_s):
+                return await self._follow(request, **how)
+        except TimeoutError as error:
+            raise _error_of_httpx(error, request) from error
+
+    def _patience_s(self, request: httpx.Request) -> float:
+        size = request.headers.get("content-length", "0")
+        return self._timeout_s + int(size) / _SLOWEST_UPLOAD
+
+    async def _follow(self, request: httpx.Request, **how: Any) -> httpx.Response:
         as_stream = how.pop("stream", False)
         if request.method != "GET":
             how["follow_redirects"] = False
@@ -180,7 +205,7 @@ class HttpClient(DefaultAioHttpClient):
                 ssl=_tls(), limit=_CONNECTIONS, keepalive_timeout=_IDLE_S
             ),
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._patience,
+            timeout=aiohttp.ClientTimeout(total=self._timeout_s, sock_connect=self._connect_s),
         )
 
 
