@@ -231,6 +231,25 @@ def test_an_attempt_that_found_no_server_cost_nothing(store: Store, recipe: Reci
     assert purse.spent == load_spent(store, recipe) == Amount(calls=1)
 
 
+@pytest.mark.parametrize("status", [407, 502])
+def test_an_attempt_that_a_proxy_did_not_let_out_cost_nothing(
+    store: Store, recipe: Recipe, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    class Proxy(QuietHandler):
+        def do_CONNECT(self) -> None:
+            self.send(status, b"no")
+
+    purse = Purse(Budget())
+    with serve(Proxy) as address:
+        monkeypatch.setenv("https_proxy", f"http://{address}")
+        monkeypatch.setenv("no_proxy", "")
+        endpoint = endpoint_at("models.invalid", max_attempts=2)
+        endpoint = dataclasses.replace(endpoint, base_url="https://models.invalid/v1")
+        with pytest.raises(ModelServerError, match=f"connection failed: {status}"):
+            complete(store, endpoint, samples(), run_id="r", purse=purse)
+    assert purse.spent == load_spent(store, recipe) == Amount(calls=2)
+
+
 def test_a_schema_is_set_aside_as_part_of_the_prompt(store: Store) -> None:
     """OpenAI puts it into the prompt and counts its tokens."""
     long = ResponseSchema("long", {"type": "object", "description": "x" * 400})

@@ -42,9 +42,11 @@ HOPELESS = 20  # So many failures before the first success: it is the server, no
 PERMANENT: tuple[Failure, ...] = ("malformed", "refused", "rejected")
 _NO_CONNECTION = (
     aiohttp.ClientConnectorError,
+    aiohttp.ClientHttpProxyError,  # The proxy refused to connect: it was sent no request.
     aiohttp.ConnectionTimeoutError,
     aiohttp.InvalidURL,
     httpx.ConnectError,
+    httpx.ProxyError,
     httpx.UnsupportedProtocol,
 )
 _SECRET = re.compile(r"\b(?:sk|key|token)[-_][A-Za-z0-9_*-]{6,}|Bearer\s+\S+", re.IGNORECASE)
