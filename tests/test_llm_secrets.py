@@ -78,11 +78,11 @@ def parrot() -> Iterator[str]:
         yield f"http://{address}/v1"
 
 
-def _ask(store: Store, base_url: str, model: str) -> None:
+def _ask(store: Store, base_url: str, model: str, key: str = KEY) -> None:
     settings = ModelSettings(model=model, base_url=base_url)
     request = Request("p", "student", "solve@1", (("user", "What is 2 + 2?"),), 0)
-    endpoint = Endpoint(settings, base_url, base_url, KEY)
-    assert KEY not in repr(endpoint)
+    endpoint = Endpoint(settings, base_url, base_url, key)
+    assert key not in repr(endpoint)
     complete(store, endpoint, [request], run_id="r", purse=Purse(Budget()))
 
 
@@ -131,6 +131,30 @@ def test_a_text_that_is_only_like_a_key_stays_in_an_answer() -> None:
     assert keep_text(f"{KEY}\ud800", endpoint) == "[hidden]\ufffd"
     short = Endpoint(ModelSettings(model="m"), "http://h/v1", "h", "key")
     assert keep_text("a key", short) == "a key"
+
+
+@pytest.mark.parametrize("key", ["password", "not-needed", "anything"])
+def test_a_key_that_is_a_word_stays_in_an_answer_and_in_no_failure(
+    store: Store, parrot: str, key: str
+) -> None:
+    _ask(store, parrot, "answers", key)
+    _ask(store, parrot, "rejects", key)
+    (answer,) = store.sql("select content, reasoning, raw_body from responses").rows()
+    assert answer[:2] == (f"your key is {key}", f"{key}?")
+    assert answer[2].count(key) == 2
+    (failure,) = store.sql("select message, raw_body from failures").rows()
+    assert failure[0].endswith("I do not like [hidden]")
+    assert key not in repr(failure)
+
+
+@pytest.mark.parametrize(
+    "key", ["token-abc123", "abcd1234", "a-key-of-16-signs", "longpassphrases!"]
+)
+def test_a_key_that_can_be_a_secret_stays_nowhere(store: Store, parrot: str, key: str) -> None:
+    _ask(store, parrot, "answers", key)
+    (answer,) = store.sql("select content, reasoning, raw_body from responses").rows()
+    assert answer[:2] == ("your key is [hidden]", "[hidden]?")
+    assert key not in answer[2]
 
 
 def test_a_server_is_told_nothing_about_the_computer_that_asks(store: Store, parrot: str) -> None:

@@ -24,6 +24,7 @@ from tasks.llm.failures import (
     classify_answer,
     decode_body,
     hide_key,
+    keep_answer,
     keep_text,
 )
 from tasks.llm.http_client import HttpClient, take_apart
@@ -149,7 +150,7 @@ def read_answer(
         message = {**choice["message"]}
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise _unreadable("a chat completion", error, response, body, usage, endpoint) from error
-    raw = keep_text(decode_body(content[:_LONGEST_RAW]), endpoint)
+    raw = keep_answer(decode_body(content[:_LONGEST_RAW]), endpoint)
     usage = usage or Usage()
     finish_reason = _keep_or_none(choice.get("finish_reason"), endpoint)
     if finish_reason is not None and finish_reason != "stop":
@@ -162,7 +163,7 @@ def read_answer(
         why = f"the server broke its answer off: {_describe_fault(fault, choice)}"
         raise CallFailed("retryable", hide_key(why, endpoint), raw_body=raw, usage=usage)
     reasoning, text = read_message(message)
-    reasoning, text = _keep_or_none(reasoning, endpoint), keep_text(text, endpoint)
+    reasoning, text = _keep_or_none(reasoning, endpoint), keep_answer(text, endpoint)
     if request.schema is not None and finish_reason != CUT_OFF:
         structure = parse_structured(text, request.schema.schema)
         if structure is None:
@@ -314,4 +315,4 @@ def _request_id(
 
 
 def _keep_or_none(value: object, endpoint: Endpoint) -> str | None:
-    return keep_text(value, endpoint) if isinstance(value, str) else None
+    return keep_answer(value, endpoint) if isinstance(value, str) else None

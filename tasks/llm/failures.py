@@ -53,6 +53,7 @@ _SECRET = re.compile(r"\b(?:sk|key|token)[-_][A-Za-z0-9_*-]{6,}|Bearer\s+\S+", r
 _STATUS = re.compile("[45][0-9][0-9]")
 _HIDDEN = "[hidden]"
 _SHORTEST_KEY = 8
+_NO_WORD = 16  # A key of so many characters is none, whatever it is made of.
 _BODY_LIMIT = 20_000
 _MESSAGE_LIMIT = 2_000
 _LOOKED_AT = 4  # Times the limit: no more is searched for secrets, which shorten a text.
@@ -137,7 +138,7 @@ def hide_key(text: str, endpoint: Endpoint) -> str:
 
     It is for every text that is kept or shown, after it was taken out of its JSON. A key of which
     letters are spelt as JSON may spell them (`\\u0073k-…`) is found as well. What is too short for
-    a key stays: it may be a word that answers have reason to use.
+    a key stays.
     """
     key = endpoint.api_key
     if len(key) < _SHORTEST_KEY:
@@ -165,11 +166,26 @@ def _hexadecimal(letter: str) -> str:
 def keep_text(text: str, endpoint: Endpoint) -> str:
     """Return a text of the endpoint's server as it may be kept: its key blanked, no surrogates.
 
-    Every text that goes into a row passes here, after it was taken out of its JSON. What only looks
-    like somebody's key is blanked in messages (`hide_secrets`) and not in answers: a program that
-    is asked for may well have a `token_counter`.
+    Every text that goes into a row passes here, or `keep_answer`, after it was taken out of its
+    JSON. What only looks like somebody's key is blanked in messages alone (`hide_secrets`).
     """
     return replace_surrogates(hide_key(text, endpoint))
+
+
+def keep_answer(text: str, endpoint: Endpoint) -> str:
+    """Return a text of an answer as it may be kept: it keeps what can be a word, a key or not.
+
+    A server of one's own is often given a key such as `password` or `not-needed`, and a program
+    that is asked for may well have a `password`, or a `token_counter`.
+    """
+    return keep_text(text, endpoint) if _is_secret(endpoint.api_key) else replace_surrogates(text)
+
+
+@lru_cache(maxsize=64)
+def _is_secret(key: str) -> bool:
+    """Say whether a key can be a secret: it is long, or has letters and digits."""
+    has_both = any(map(str.isalpha, key)) and any(map(str.isdigit, key))
+    return len(key) >= _NO_WORD or (len(key) >= _SHORTEST_KEY and has_both)
 
 
 def decode_body(content: bytes) -> str:
