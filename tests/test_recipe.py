@@ -206,6 +206,37 @@ def test_settings_that_cannot_go_together_are_refused(
     assert fault in _fault(write(**sections))
 
 
+@pytest.mark.parametrize(
+    ("field", "instead"),
+    [
+        ("model", "set the model's own `model`"),
+        ("messages", "they are the prompt; set `system_prompt` to say more"),
+        ("n", "set how many samples are drawn in `sample`, or `teach.samples`"),
+        ("stream", "answers are read as a whole"),
+        ("response_format", "who has to answer in a form is asked for it"),
+        ("max_tokens", "set `sampling.max_tokens`"),
+        ("max_completion_tokens", "set `sampling.max_tokens`, and `max_tokens_field`"),
+        ("temperature", "set `sampling.temperature`"),
+        ("top_p", "set `sampling.top_p`"),
+    ],
+)
+def test_what_the_engine_sends_itself_is_no_further_field(
+    write: Write, field: str, instead: str
+) -> None:
+    extra = {"top_k": 20, field: 1}
+    message = _fault(write(models={"student": {"model": "m", "sampling": {"extra": extra}}}))
+    place = "models.student.sampling.extra"
+    assert f"  {place}: leave out what has a place of its own (`{field}`: {instead})" in message
+
+
+def test_a_seed_is_a_further_field_where_no_other_is_sent(write: Write) -> None:
+    student: dict[str, Any] = {"model": "m", "sampling": {"extra": {"seed": 7}}}
+    message = _fault(write(models={"student": student}))
+    assert "  models.student: sampling.extra: every sample is sent its index as `seed`" in message
+    recipe = load_recipe(write(models={"student": student | {"send_seed": False}}))
+    assert recipe.models.student.sampling.extra == {"seed": 7}
+
+
 def test_every_fault_is_named_at_once(write: Write) -> None:
     message = _fault(write(budget={"usd": -1}, sample={"student": 0}, x=1))
     assert "3 fault(s) in the recipe" in message

@@ -51,6 +51,21 @@ class Prices(Section):
     )
 
 
+# Fields of a request that the engine sets, and what of the recipe it sets them by. Given in `extra`
+# they would change what is asked or paid for behind the back of keys and budget.
+_SET_ELSEWHERE: Mapping[str, str] = {
+    "model": "set the model's own `model`",
+    "messages": "they are the prompt; set `system_prompt` to say more",
+    "n": "set how many samples are drawn in `sample`, or `teach.samples`",
+    "stream": "answers are read as a whole",
+    "response_format": "who has to answer in a form is asked for it",
+    "max_tokens": "set `sampling.max_tokens`",
+    "max_completion_tokens": "set `sampling.max_tokens`, and `max_tokens_field`",
+    "temperature": "set `sampling.temperature`",
+    "top_p": "set `sampling.top_p`",
+}
+
+
 class Sampling(Section):
     """What is sent with a request and changes its answer."""
 
@@ -75,6 +90,14 @@ class Sampling(Section):
         default_factory=dict,
         description="Further fields of the request body, e.g. top_k or reasoning_effort.",
     )
+
+    @field_validator("extra")
+    @classmethod
+    def _leave_to_the_engine(cls, extra: dict[str, Any]) -> dict[str, Any]:
+        faults = [f"`{name}`: {_SET_ELSEWHERE[name]}" for name in extra if name in _SET_ELSEWHERE]
+        if faults:
+            raise ValueError(f"leave out what has a place of its own ({'; '.join(faults)})")
+        return extra
 
     @model_validator(mode="after")
     def _check_ceilings(self) -> Self:
@@ -165,6 +188,15 @@ class ModelSettings(Section):
     def _check_mode(self) -> Self:
         if self.mode == "batch" and self.sampling.raise_to is not None:
             raise ValueError("sampling.raise_to needs `mode: live`; leave it out or the mode")
+        return self
+
+    @model_validator(mode="after")
+    def _check_seed(self) -> Self:
+        if self.send_seed and "seed" in self.sampling.extra:
+            raise ValueError(
+                "sampling.extra: every sample is sent its index as `seed`, so that no two are "
+                "alike; for one seed in all of them set `send_seed: false`"
+            )
         return self
 
     @model_validator(mode="after")
