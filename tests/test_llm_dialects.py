@@ -65,6 +65,11 @@ def _error(status: int, **fields: Any) -> Reply:
     return status, {"error": fields}
 
 
+def _words_of(reply: Reply) -> str:
+    error = reply[1]["error"]
+    return str(error["message"] if isinstance(error, dict) else error)
+
+
 WAYS = pytest.mark.parametrize("ask_all", [_ask_live, _ask_in_a_batch], ids=["live", "batch"])
 OVERDUE = "Access denied, please make sure your account is in good standing."
 DRY = [
@@ -78,6 +83,7 @@ DRY = [
     _error(429, type="exceeded_current_quota_error", message="Your account is not active"),
     _error(400, type="invalid_request_error", message="Your credit balance is too low to go on"),
     _error(412, code="PRECONDITION_FAILED", message="Account a is suspended"),
+    (400, {"error": "Your credit balance is too low"}),
 ]
 
 
@@ -86,7 +92,7 @@ def test_an_account_that_has_run_dry_ends_the_run(ask_all: AskAll) -> None:
     for reply, outcome in zip(DRY, ask_all(DRY), strict=True):
         assert isinstance(outcome, ModelServerError), reply
         assert "says the account's quota is used up: " in str(outcome)
-        assert reply[1]["error"]["message"] in str(outcome)
+        assert _words_of(reply) in str(outcome)
 
 
 def test_what_was_not_asked_as_the_account_ran_dry_is_asked_when_it_is_topped_up(
@@ -139,11 +145,10 @@ DECLINED = [
 
 @WAYS
 def test_a_prompt_that_was_flagged_is_refused(ask_all: AskAll) -> None:
-    for (_, body), outcome in zip(DECLINED, ask_all(DECLINED), strict=True):
-        assert isinstance(outcome, CallFailed), body
+    for reply, outcome in zip(DECLINED, ask_all(DECLINED), strict=True):
+        assert isinstance(outcome, CallFailed), reply
         assert outcome.failure == "refused"
-        error = body["error"]
-        assert (error if isinstance(error, str) else error["message"]) in outcome.message
+        assert _words_of(reply) in outcome.message
 
 
 def test_one_flagged_prompt_among_others_is_its_own_affair(store: Store) -> None:

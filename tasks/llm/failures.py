@@ -251,22 +251,23 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
     headers = error.response.headers
     body = hide_key(decode_body(error.response.content[: _LOOKED_AT * _BODY_LIMIT]), endpoint)
     message = hide_key(error.message[: _LOOKED_AT * _MESSAGE_LIMIT], endpoint)
+    words = _words_of(error)
     is_flagged = _is_flagged(error, names, body)
     if status in (401, 403) and not is_flagged:
         place = endpoint.settings.key_place
         hint = f"check {place}" if place else "set `api_key_env` in the recipe"
         raise ModelServerError(
             f"{endpoint.base_url} refused the key ({status}): {hint}. It says: "
-            f"{_quote(_words_of(error), endpoint)}"
+            f"{_quote(words, endpoint)}"
         ) from None
     if status == 404 or code == "model_not_found":
         raise ModelServerError(
             f"{endpoint.base_url} does not know the model {endpoint.settings.model!r} (404): "
             f"{_quote(message, endpoint)}"
         ) from None
-    if _is_dry(status, names, message.lower()):
+    if _is_dry(status, names, words.lower()):
         raise ModelServerError(
-            f"{endpoint.base_url} says the account's quota is used up: {_quote(message, endpoint)}"
+            f"{endpoint.base_url} says the account's quota is used up: {_quote(words, endpoint)}"
         ) from None
     if status == 429:
         return CallFailed(
@@ -277,7 +278,7 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
             headers=headers,
         )
     if is_flagged and status // 100 in (2, 4):
-        return CallFailed("refused", hide_key(_words_of(error), endpoint), raw_body=body)
+        return CallFailed("refused", hide_key(words, endpoint), raw_body=body)
     if 300 <= status < 400 and "location" in headers:
         place = hide_key(headers["location"], endpoint)
         message = f"it points to {place!r}, where nothing is sent; set `base_url` if it has moved"
