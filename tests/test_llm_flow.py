@@ -211,9 +211,8 @@ def test_the_lower_of_what_the_recipe_and_the_server_say_is_the_limit() -> None:
 def test_a_breaker_opens_after_twenty_failures_and_closes_with_the_first_answer() -> None:
     now = [100.0]
     breaker = Breaker(clock=lambda: now[0])
-    assert not any(breaker.failed("down", is_first=True) for _ in range(50)), (
-        "it never answered: no outage"
-    )
+    before = [breaker.failed("down", is_first=True) for _ in range(50)]
+    assert not any(before), "it never answered: no outage"
     breaker.answered()
     assert [breaker.failed("down", is_first=True) for _ in range(20)] == [False] * 19 + [True]
     assert breaker.pause_s(100.0) == 1.0
@@ -249,7 +248,7 @@ def _ask_all(store: Store, endpoint: Endpoint, texts: Sequence[str]) -> Completi
 
 
 def test_what_no_server_can_answer_stops_neither_the_others_nor_the_next_run(store: Store) -> None:
-    handler = type("Handler", (_Unanswerable,), {"asked": []})
+    handler: type[_Unanswerable] = type("Handler", (_Unanswerable,), {"asked": []})
     texts = [f"{'nobody' if number % 3 == 0 else 'anybody'} knows {number}" for number in range(75)]
     with serve(handler) as address:
         endpoint = endpoint_at(address, max_concurrency=8, max_attempts=3, max_outage_s=1)

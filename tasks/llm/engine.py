@@ -17,7 +17,7 @@ from itertools import count
 from typing import Any
 
 from openai import AsyncOpenAI
-from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_after_attempt
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception
 from tenacity.wait import wait_random_exponential
 
 from tasks import metrics
@@ -443,22 +443,22 @@ def _retrying(job: _Job, call: _Call) -> AsyncRetrying:
         sleep=sleep,
         retry=retry_if_exception(can_help),
         wait=_wait_before_retry,
-        stop=stop_after_attempt(job.endpoint.settings.max_attempts) | _failed_once_more(call),
+        stop=_stop_after(job.endpoint.settings.max_attempts, call),
         reraise=True,
     )
 
 
-def _failed_once_more(call: _Call) -> Callable[[RetryCallState], bool]:
-    """Say when a call is over that an earlier run has tried in vain: it is asked once a run."""
+def _stop_after(most: int, call: _Call) -> Callable[[RetryCallState], bool]:
+    """Stop after so many attempts; what an earlier run has tried in vain is asked once a run."""
 
     def stop(state: RetryCallState) -> bool:
         error = state.outcome.exception() if state.outcome else None
-        return (
-            call.request.has_failed
-            and isinstance(error, CallFailed)
+        is_its_fault = (
+            isinstance(error, CallFailed)
             and error.failure != "rate_limited"
             and not _is_absent(error)
         )
+        return state.attempt_number >= most or (call.request.has_failed and is_its_fault)
 
     return stop
 
