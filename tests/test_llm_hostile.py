@@ -321,6 +321,24 @@ def test_a_run_that_ends_as_all_was_rejected_blames_no_row(store: Store) -> None
         assert _asked_again(store, address) == 29
 
 
+def test_an_account_that_runs_dry_in_unknown_words_stops_the_run(store: Store) -> None:
+    with serve(whole(*[(200, JSON, dump(GOOD))] * 3, REJECTED)) as address:
+        with pytest.raises(ModelServerError, match=r"in the same words: .* template is broken"):
+            _make(store, address, 0, 30)
+        assert set(store.sql("select failure from failures")["failure"]) == {"retryable"}
+        assert _asked_again(store, address) == 27
+
+
+def test_a_server_that_finds_fault_with_each_call_goes_on_being_asked(store: Store) -> None:
+    too_long = [
+        (400, JSON, dump({"error": {"message": f"{9_000 + number} tokens are too many"}}))
+        for number in range(25)
+    ]
+    with serve(whole((200, JSON, dump(GOOD)), *too_long, (200, JSON, dump(GOOD)))) as address:
+        assert _make(store, address, 0, 30).completed == 5
+        assert _asked_again(store, address) == 0
+
+
 def test_a_question_goes_to_no_other_origin(store: Store) -> None:
     other = whole((200, JSON, dump(GOOD)))
     with serve(other) as address:

@@ -127,7 +127,7 @@ class _Job:
     writer: Writer
     progress: _Progress
     advance: Advance
-    rejected: list[tuple[_Call, CallFailed]] = field(default_factory=list)  # Before any answer.
+    rejected: list[tuple[_Call, CallFailed]] = field(default_factory=list)  # Since an answer came.
 
 
 def complete(
@@ -160,7 +160,8 @@ def complete(
             advance=advance,
         )
         run_on_loop(_work_all(job), lambda: _tell(job, tick))
-        _record_rejected(job, are_at_fault=progress.stop is None and _has_answered(store, endpoint))
+        has_answered = progress.completed or _has_answered(store, endpoint)
+        _record_rejected(job, are_at_fault=progress.stop is None and bool(has_answered))
         tick(progress.totals())
     if progress.stop is not None:
         raise progress.stop
@@ -243,12 +244,13 @@ async def _complete_one(job: _Job, request: Request) -> Request | None:
     except CallFailed as failure:
         if _is_cut_short(job, failure, call):
             failure = _not_tried_again(job.progress.stop)
-        if failure.failure == "rejected" and not job.progress.completed:
+        job.progress.failed_anew += not request.has_failed
+        if failure.failure == "rejected":
             job.rejected.append((call, failure))
             _count_failure(job, call)
+            _look_at_rejected(job)
         else:
             _record_failure(job, call, failure)
-        job.progress.failed_anew += not request.has_failed
         _give_up_if_hopeless(job, failure)
         return None
     except BaseException as error:
@@ -317,15 +319,36 @@ def _count_failure(job: _Job, call: _Call) -> None:
 
 
 def _record_rejected(job: _Job, *, are_at_fault: bool) -> None:
-    """Write down what was rejected before anything was answered, once the fault is known.
+    """Write down what was rejected since anything was answered, once the fault is known.
 
-    Of a server that answers nothing it is the settings, the model or the server that will be
-    mended: such calls are asked again by the next run, others never.
+    Of a server that answers nothing it is the settings, the account, the model or the server that
+    will be mended: such calls are asked again by the next run, others never.
     """
     for call, failure in job.rejected:
         failure.failure = "rejected" if are_at_fault else "retryable"
         job.writer.put("failures", _failure_row(job, call, failure, call.bill), call.call_id)
     job.rejected.clear()
+
+
+def _look_at_rejected(job: _Job) -> None:
+    """Stop the run if one call after the other is rejected in the same words.
+
+    It has answered others, so the account may have run dry. Where the words differ each was looked
+    at.
+    """
+    said = {failure.message for _, failure in job.rejected}
+    if len(job.rejected) < HOPELESS or not job.progress.completed:
+        return
+    if len(said) > 1:
+        _record_rejected(job, are_at_fault=True)
+        return
+    job.progress.end(
+        ModelServerError(
+            f"{job.endpoint.base_url} rejected the last {len(job.rejected)} calls to "
+            f"{job.endpoint.settings.model!r} in the same words: {said.pop()}. What was completed "
+            "is in the store; run again once that is mended, and they are asked again."
+        )
+    )
 
 
 def _has_answered(store: Store, endpoint: Endpoint) -> bool:
