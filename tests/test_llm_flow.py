@@ -5,6 +5,7 @@ import json
 import threading
 import time
 import urllib.request
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -25,7 +26,7 @@ from tasks.llm.money import Purse, Usage
 from tasks.llm.pending import leave_out_known
 from tasks.llm.pulse import Pulse
 from tasks.llm.request import Endpoint, Request, ResponseSchema, messages_after
-from tasks.llm.windows import Window
+from tasks.llm.windows import Entry, Window
 from tasks.recipe import Budget, ModelSettings, Sampling
 from tasks.simulator.launch import start_simulator
 from tasks.store import Store
@@ -174,6 +175,31 @@ def test_what_is_under_way_counts_in_full_and_then_as_what_it_was() -> None:
     assert window.wait_s(600, 50.0) == 0.0
     window.spend(780, 50.0)
     assert window.wait_s(200, 99.0) == pytest.approx(41.0 + 60.5 - 99.0)
+
+
+def test_a_minute_is_spread_by_what_calls_come_to_and_holds_what_they_may_take() -> None:
+    """Of 4,000 tokens 400 are used, after 8 s: 60 calls could be sent a minute, 7 at a time."""
+    window, now = Window(30_000), 0.0
+    under_way, sent = deque[tuple[float, Entry | None]](), 0
+    while now < 300:
+        while under_way and under_way[0][0] <= now:
+            window.settle(under_way.popleft()[1], 400, now)
+        if window.wait_s(4_000, now) > 0:
+            now += 0.05
+            continue
+        under_way.append((now + 8, window.spend(4_000, now)))
+        assert window.total <= 30_000
+        sent += 1
+    assert sent * 400 / 5 > 0.36 * 30_000  # 0.20 when each was spread by its ceiling.
+
+
+def test_a_call_is_taken_back_at_the_limit_that_it_was_sent_under() -> None:
+    window = Window()
+    window.heard = 1_000
+    entry = window.spend(900, 0.0)
+    window.heard = 1_000_000
+    window.settle(entry, 9, 2.0)
+    assert window.wait_s(900, 2.0) == 0.0
 
 
 def test_a_limit_of_nothing_counts_nothing() -> None:

@@ -8,6 +8,9 @@
 What is sent is spread over the minute, with a second's worth in one go: providers cut their minutes
 into shorter pieces, and a burst that fits a minute is refused by them. A fiftieth of the limit is
 left alone: what leaves here evenly may be held up on its way and arrive together.
+
+What a call may take at most counts until it is over, so that no limit is exceeded. It is spread by
+what calls have come to: with ceilings of ten times that the minute would stay empty.
 """
 
 from collections import deque
@@ -16,6 +19,8 @@ from dataclasses import dataclass, field
 _WINDOW_S = 60.5  # Half a second more: calls that left together may arrive apart.
 _BURST_S = 1.0
 _LEFT_ALONE = 50  # One part in so many of the limit.
+_LEARNING = 0.1  # How much of what calls come to the last one decides.
+_LEAST_SHARE = 0.02
 
 
 @dataclass(slots=True, eq=False)
@@ -23,6 +28,8 @@ class Entry:
     """What one call takes of a window; it leaves 60 seconds after `settled_at`."""
 
     units: int
+    unit_s: float  # In how long one unit may be sent, as the limit was.
+    paced_s: float  # How long the next one waits because of this one.
     settled_at: float = float("inf")
 
 
@@ -38,6 +45,7 @@ class Window:
     total: int = 0
     _leaving: deque[Entry] = field(default_factory=deque)
     _pace: float = float("-inf")
+    _share: float = 1.0  # Of what calls may take, what they came to.
 
     @property
     def limit(self) -> int | None:
@@ -74,9 +82,10 @@ class Window:
         usable = self.usable  # Once: another thread may take the limit away.
         if not usable:
             return None
-        self._pace = max(self._pace, now - _BURST_S) + units * 60.0 / usable
+        entry = Entry(units, 60.0 / usable, units * self._share * 60.0 / usable)
+        self._pace = max(self._pace, now - _BURST_S) + entry.paced_s
         self.total += units
-        return Entry(units)
+        return entry
 
     def settle(self, entry: Entry | None, units: int, now: float) -> None:
         """Say what a call came to now that it is over."""
@@ -85,7 +94,9 @@ class Window:
         # It was counted, so it is corrected, also where there is no limit any more: there may be
         # one again, and what stayed in the total would stay for ever.
         self.total += units - entry.units
-        if usable := self.usable:
-            self._pace += (units - entry.units) * 60.0 / usable
+        self._pace += units * entry.unit_s - entry.paced_s
+        if entry.units:
+            share = min(1.0, max(_LEAST_SHARE, units / entry.units))
+            self._share += _LEARNING * (share - self._share)
         entry.units, entry.settled_at = units, now
         self._leaving.append(entry)
