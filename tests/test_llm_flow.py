@@ -21,7 +21,7 @@ from tasks.llm.concurrency import Concurrency
 from tasks.llm.engine import Completion, complete
 from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
-from tasks.llm.limiter import Limiter, NotAdmitted, limiter_of, read_duration
+from tasks.llm.limiter import Limiter, NotAdmitted, limiter_of, read_duration, read_reset
 from tasks.llm.money import Purse, Usage
 from tasks.llm.pending import leave_out_known
 from tasks.llm.pulse import Pulse
@@ -457,6 +457,12 @@ def _wait_until(there: Callable[[], bool]) -> None:
 )
 def test_durations_of_headers(text: str, seconds: float) -> None:
     assert read_duration(text) == seconds
+    assert read_reset(text) == seconds
+
+
+def test_a_reset_may_be_a_moment() -> None:
+    assert 28 < read_reset(str(int(time.time()) + 30)) <= 30
+    assert read_reset("1700000000") == 0.0
 
 
 def _request(index: int, **changes: Any) -> Request:

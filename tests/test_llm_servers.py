@@ -1,5 +1,6 @@
 """Servers: where a model's key comes from, and for how long a simulator of our own is there."""
 
+import re
 import urllib.request
 from pathlib import Path
 
@@ -7,11 +8,11 @@ import polars as pl
 import pytest
 from prefect.blocks.system import Secret
 from prefect.settings import PREFECT_API_URL, temporary_settings
-from pydantic import SecretStr
+from pydantic import SecretStr, ValidationError
 
 from tasks.errors import RecipeError
-from tasks.llm.servers import endpoint_of
-from tasks.recipe import ModelSettings
+from tasks.llm.servers import endpoint_of, identify_server
+from tasks.recipe import ModelSettings, Recipe
 from tasks.run import recorded_run
 from tasks.store import Store
 from tests.conftest import MakeRecipe
@@ -114,3 +115,32 @@ def test_a_simulator_knows_the_seeds_as_they_are_and_ends_with_its_run(
         assert _answers(second)
         assert not _answers(first)
     assert not _answers(second)
+
+
+def _at(make_recipe: MakeRecipe, **student: str) -> Recipe:
+    return make_recipe(models={"student": {"model": "m", **student}})
+
+
+def test_a_server_that_moves_is_known_by_its_name(make_recipe: MakeRecipe) -> None:
+    first = "http://gpu-17:8000/v1"
+    before = _at(make_recipe, base_url=first)
+    moved = _at(make_recipe, base_url="http://gpu-4:8123/v1")
+    named = _at(make_recipe, base_url="http://gpu-4:8123/v1", server=first)
+    known = [identify_server(recipe, recipe.models.student) for recipe in (before, moved, named)]
+    assert known == [first, "http://gpu-4:8123/v1", first]
+    assert before.digest() == named.digest() != moved.digest()
+
+
+@pytest.mark.parametrize(
+    ("student", "expected"),
+    [
+        ({"server": "ours"}, "server names the server at `base_url`; add that, or leave it out"),
+        ({"base_url": "http://h/v1", "server": "import"}, "expected a name of the server"),
+        ({"base_url": "http://h/v1?api-version=1"}, "leave out what follows `?`"),
+    ],
+)
+def test_what_names_no_server_is_refused(
+    make_recipe: MakeRecipe, student: dict[str, str], expected: str
+) -> None:
+    with pytest.raises(ValidationError, match=re.escape(expected)):
+        _at(make_recipe, **student)

@@ -292,7 +292,7 @@ def test_a_setting_can_be_replaced_on_the_command_line(
             "sample.student=16",
             "seeds.0.path=train.jsonl",
             "seeds.0.constants.domain=math",
-            "models.student.base_url=http://127.0.0.1:8000/v1?x=1",
+            "models.student.base_url=http://127.0.0.1:8000/x=1/v1",
             "models.teacher.model=big",
             "release.formats=[jsonl]",
             "select.mixture={math: 0.5, code: 0.5}",
@@ -302,7 +302,7 @@ def test_a_setting_can_be_replaced_on_the_command_line(
     assert (recipe.name, recipe.sample.student) == ("other", 16)
     assert recipe.seeds[0].path == str(tmp_path / "elsewhere" / "train.jsonl")
     assert recipe.seeds[0].constants.domain == "math"
-    assert recipe.models.student.base_url == "http://127.0.0.1:8000/v1?x=1"
+    assert recipe.models.student.base_url == "http://127.0.0.1:8000/x=1/v1"
     assert recipe.models.teacher is not None
     assert recipe.models.teacher.model == "big"
     assert recipe.release.formats == ("jsonl",)

@@ -30,6 +30,7 @@ from tasks.recipe import ModelSettings
 
 _NOTICEABLE = 0.2  # Two counts of tokens that differ by less than this share are the same.
 _LONGEST_HOLD_S = 600.0
+_SINCE_1970_S = 1e9  # So many seconds are a date.
 _WORTH_SAYING_S = 2.0
 _FIRST_QUIET_S, _LONGEST_QUIET_S = 1.0, 60.0  # Where a server refuses and does not say how long.
 _MOST_DIGITS = 15  # A limit of more is garbage, and too large a number to reckon with.
@@ -139,7 +140,7 @@ class _Limits:
             for window in windows:
                 window.heard = limit
             if left == 0:
-                hold = max(hold, read_duration(headers.get(f"x-ratelimit-reset-{name}", "")))
+                hold = max(hold, read_reset(headers.get(f"x-ratelimit-reset-{name}", "")))
             if left is not None and name == "tokens" and limit == self.actuals.limit:
                 self._compare(limit - left)
         return min(hold, 60.0)
@@ -372,6 +373,12 @@ def limiter_of(base_url: str, settings: ModelSettings) -> Limiter:
         if len(_LAST_LIMITERS) > _MOST_LIMITERS:
             del _LAST_LIMITERS[next(iter(_LAST_LIMITERS))]
         return limiter
+
+
+def read_reset(text: str) -> float:
+    """Return the seconds until a limit is whole again; some servers say when that is instead."""
+    seconds = read_duration(text)
+    return max(0.0, seconds - time.time()) if seconds >= _SINCE_1970_S else seconds
 
 
 def read_duration(text: str) -> float:

@@ -49,7 +49,7 @@ def identify_server(recipe: Recipe, settings: ModelSettings) -> str:
     if settings.base_url is None:
         identity = settings_digest(recipe.simulator.model_dump(include={"seed", "models"}))
         return f"simulator:{identity}"
-    return settings.base_url.rstrip("/")
+    return (settings.server or settings.base_url).rstrip("/")
 
 
 def stop_simulator(catalog: str) -> None:

@@ -30,12 +30,22 @@ def _check_base_url(url: str) -> str:
         is_server = has_secret = False
     if not is_server:
         raise ValueError("expected a server's URL, e.g. http://localhost:8000/v1")
+    if parts.query or parts.fragment:
+        raise ValueError("leave out what follows `?` or `#`: the path of a request comes behind it")
     if has_secret:
         raise ValueError(
             "leave user and password out: it is stored with every answer. Put the key into an "
             "environment variable and its name into `api_key_env`"
         )
     return url
+
+
+def _check_server(name: str) -> str:
+    if not name.strip() or name == "import" or name.startswith("simulator"):
+        raise ValueError(
+            "expected a name of the server, e.g. our-cluster; `import` and `simulator…` are taken"
+        )
+    return name
 
 
 class Prices(Section):
@@ -134,6 +144,11 @@ class ModelSettings(Section):
     base_url: Annotated[str, AfterValidator(_check_base_url)] | None = Field(
         default=None, description="None: the simulator serves it."
     )
+    server: Annotated[str, AfterValidator(_check_server)] | None = Field(
+        default=None,
+        description="What requests know the server by where its address changes, as with every job "
+        "of a cluster: any name, or the address it had when its answers were paid for.",
+    )
     api_key_env: str | None = Field(
         default=None,
         description="The NAME of the environment variable that holds the key, never the key.",
@@ -197,6 +212,12 @@ class ModelSettings(Section):
                 "sampling.extra: every sample is sent its index as `seed`, so that no two are "
                 "alike; for one seed in all of them set `send_seed: false`"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _check_address(self) -> Self:
+        if self.server is not None and self.base_url is None:
+            raise ValueError("server names the server at `base_url`; add that, or leave it out")
         return self
 
     @model_validator(mode="after")

@@ -211,6 +211,8 @@ class Recipe(Section):
                 "max_outage_s",
             ):
                 model.pop(limit, None)  # A local embedder has none of them.
+            if server := model.pop("server", None):
+                model["base_url"] = server
         if self.models.embedder is None:  # As it was before there was such a role.
             settings["models"].pop("embedder")
         settings["models"]["students"] = students
