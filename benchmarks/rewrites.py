@@ -195,10 +195,16 @@ def measure(name: str, hits: int, of: int, detail: str, target: float = TARGET) 
 
 
 def _is_same(one: str, other: str) -> bool:
+    """Compare two keys: numbers by value, all else as a text, which quotes may be around."""
     left, right = parse_number(one), parse_number(other)
     if left is not None and right is not None:
         return left == right
-    return one.strip("$. ") == other.strip("$. ")
+    return one.strip("$. ") == other.strip("$. ") or agrees_as_text(one, other)
+
+
+def agrees_as_text(key: str, answer: str) -> bool:
+    """Grade an answer as one in words is graded."""
+    return decide("text", key, rf"\boxed{{{answer}}}").verdict == "correct"
 
 
 def _say(counts: Counter[str]) -> str:
