@@ -94,6 +94,7 @@ def test_a_second_model_confirms_what_votes_could_not(store: Store) -> None:
     assert derive_keys(store, SelectSettings(), RUN, confirmer="tiny") == 0
 
 
+@pytest.mark.slow
 def test_the_share_follows_the_gold_slice_of_the_store(store: Store) -> None:
     known = {"answer": "7", "answer_source": "gold", "domain": "math"}
     gold = [{"prompt_id": f"g{n:02d}", **known} for n in range(60)]

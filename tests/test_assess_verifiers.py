@@ -106,6 +106,7 @@ def test_hostile_answers_take_two_seconds_at_most(answer: str) -> None:
     assert outcome.verdict in ("wrong", "unverifiable")
 
 
+@pytest.mark.slow
 def test_a_killed_checker_is_replaced() -> None:
     pool = CheckerPool(1)
     try:

@@ -60,6 +60,7 @@ def test_a_domain_with_an_instruction_of_its_own_has_a_form_of_its_own(
     assert [one != other for one, other in zip(before, after, strict=True)] == [True, False, False]
 
 
+@pytest.mark.slow
 def test_a_new_system_prompt_is_measured_anew_and_the_old_one_comes_back_without_a_call(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -266,6 +266,7 @@ def _of(name: str) -> str:
     return response_of(name)
 
 
+@pytest.mark.slow
 def test_what_a_judge_has_accepted_is_released(store: Store, recipe: Recipe) -> None:
     fill(store, *(taught(f"p{number}") for number in range(7)))
     fill(store, taught("four", teacher=(("It is four.", "wrong"),)))

@@ -55,6 +55,7 @@ def _said(store: Store, recipe: Recipe) -> dict[str, Any]:
     }
 
 
+@pytest.mark.slow
 def test_what_was_taken_back_counts_no_more(store: Store, recipe: Recipe) -> None:
     first = _run(store, recipe, "run-1")
     tried = _run(store, _narrow(recipe), "run-2")

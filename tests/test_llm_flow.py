@@ -414,6 +414,7 @@ class _Strict(QuietHandler):
         )
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(60)
 def test_a_range_that_begins_beside_another_forgets_no_limit_and_leaves_nothing_counted(
     store: Store,

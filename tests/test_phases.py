@@ -292,6 +292,7 @@ def frozen_recipe(make_recipe: MakeRecipe, **select: Any) -> Recipe:
     return make_recipe(models=MODELS, release={"formats": ["jsonl"]}, select=select)
 
 
+@pytest.mark.slow
 def test_a_domain_that_is_added_leaves_a_frozen_one_byte_for_byte_as_it_was(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

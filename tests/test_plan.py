@@ -182,6 +182,7 @@ def test_a_project_is_planned_step_by_step_until_nothing_is_left(
     assert teacher.cost.cost_usd.expected == pytest.approx(calls * 0.00064, rel=0.01)
 
 
+@pytest.mark.slow
 def test_what_was_taught_for_another_student_is_not_planned_again(
     store: Store, recipe: Recipe
 ) -> None:

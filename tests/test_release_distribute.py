@@ -247,6 +247,7 @@ def test_an_object_that_is_not_what_its_name_says_is_sent_again(
     assert in_bucket(objects)[f"{parcel.name}/{first.path}"] == first.source.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_hub_shows_a_release_in_one_commit_and_keeps_it_by_its_tag(
     project: Project, hub: Hub
 ) -> None:

@@ -342,6 +342,7 @@ PASSED_OVER: list[tuple[str, dict[str, Any], tuple[str, str] | str]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_preference_pair_holds_no_benchmark_item_and_no_secret(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

@@ -134,6 +134,7 @@ def test_a_release_and_the_same_again(store: Store, recipe: Recipe) -> None:
     assert (count(store, "releases"), count(store, "release_pairs")) == (1, 8)
 
 
+@pytest.mark.slow
 def test_models_asked_on_the_side_make_no_new_release(
     store: Store, recipe: Recipe, make_recipe: MakeRecipe
 ) -> None:
@@ -255,6 +256,7 @@ def test_a_release_that_carries_less_than_the_gate_reads(store: Store, recipe: R
     assert done.gate["rows"] == 8
 
 
+@pytest.mark.slow
 def test_a_report_shows_what_broke_a_rule_whatever_the_formats_carry(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

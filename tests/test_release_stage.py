@@ -83,6 +83,7 @@ def test_the_first_correct_response_is_released(
     assert pair["response_id"] == response_of("a", 1)
 
 
+@pytest.mark.slow
 def test_where_reasoning_goes(store: Store, make_recipe: MakeRecipe, tmp_path: Path) -> None:
     thoughts = {"thought": "hm ", "blank": " \n", "none": None}
     prompts = [taught(name, reasoning=thought) for name, thought in thoughts.items()]

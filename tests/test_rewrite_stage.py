@@ -280,6 +280,7 @@ def test_each_planted_reply_ends_with_its_exact_reason_and_without_a_call(
     assert count(store, "prompts") == 2
 
 
+@pytest.mark.slow
 def test_two_of_three_reference_answers_must_agree(store: Store, make_recipe: MakeRecipe) -> None:
     cases = {
         "14": (["81", "81", "80"], "accepted"),

@@ -76,6 +76,7 @@ READS: dict[str, Callable[[Store], Any]] = {
 }
 
 
+@pytest.mark.slow
 def test_a_stage_is_done_again_when_a_table_behind_what_it_read_has_changed(
     store: Store, recipe: Recipe
 ) -> None:

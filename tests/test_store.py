@@ -76,6 +76,7 @@ def test_a_table_of_last_words_keeps_every_change_and_no_repetition(store: Store
     assert current.rows() == [("b", "3"), ("c", "2")]
 
 
+@pytest.mark.slow
 def test_the_last_word_counts_though_the_clock_was_set_back(tmp_path: Path) -> None:
     store = open_store(_settings(tmp_path))
     ahead = datetime.now(UTC) + timedelta(hours=1)
@@ -330,6 +331,7 @@ def test_a_new_store_is_empty_and_its_catalog_knows_how_much_is_in_every_table(
     assert names <= set(counted["table_name"])
 
 
+@pytest.mark.slow
 def test_compacting_changes_no_row_and_leaves_fewer_files(store: Store) -> None:
     for index in range(6):
         store.append("prompts", _prompts(*(f"{index}-{row}" for row in range(100))))
