@@ -15,7 +15,7 @@ from tasks.assess.keys import derive_keys, trust
 from tasks.assess.review import Imported, export_reviews, import_reviews
 from tasks.errors import InputError
 from tasks.recipe import SelectSettings
-from tasks.sample import count_wanted
+from tasks.sample import Wanted, count_wanted
 from tasks.select.decide import decide_prompts
 from tasks.store import Store
 from tests.conftest import MakeRecipe
@@ -92,6 +92,27 @@ def test_a_second_model_confirms_what_votes_could_not(store: Store) -> None:
         ("c", False, None, None, None),
     ]
     assert derive_keys(store, SelectSettings(), RUN, confirmer="tiny") == 0
+
+
+def test_tests_are_gold_as_answers_are(store: Store, make_recipe: MakeRecipe) -> None:
+    add_prompts(
+        store,
+        {"prompt_id": "a", "answer_type": "code", "tests": ["assert f(1) == 2"]},
+        {"prompt_id": "b", "answer_type": "code", "tests": []},
+        {"prompt_id": "c", "answer_type": "code"},
+        {"prompt_id": "d", "answer": "4"},
+        {"prompt_id": "e"},
+    )
+    models = {"student": {"model": "tiny"}, "reference": {"model": "strong"}}
+    by_reference = make_recipe(models=models, sample={"reference": 4})
+    assert count_wanted(store, by_reference, "reference") == Wanted(prompts=3, calls=12)
+    everywhere = make_recipe(models=models, sample={"reference": 4, "reference_on": "all"})
+    assert count_wanted(store, everywhere, "reference") == Wanted(prompts=5, calls=20)
+    # Where the student makes the keys it is asked without one, but where tests are about to be one.
+    by_student = make_recipe(models=models, sample={"keys_by": "student"})
+    assert count_wanted(store, by_student, "student").prompts == 3
+    derive_keys(store, by_student.select, RUN)
+    assert count_wanted(store, by_student, "student").prompts == 5
 
 
 @pytest.mark.slow

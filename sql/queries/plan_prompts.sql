@@ -4,7 +4,8 @@ select
     prompts.domain,
     prompts.kind,
     prompts.answer_type,
-    prompts.answer is not null as has_answer,
+    prompts.answer is not null
+    or (prompts.answer_type = 'code' and coalesce(len(prompts.tests), 0) > 0) as has_answer,
     coalesce(current_keys.trusted, false) as has_key
 from prompts
 left join current_keys on prompts.prompt_id = current_keys.prompt_id

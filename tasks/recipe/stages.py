@@ -144,7 +144,7 @@ class SampleSettings(Section):
     )
     reference_on: Literal["without_gold", "all"] = Field(
         default="without_gold",
-        description="Sample the reference only where no gold answer exists, or everywhere.",
+        description="Sample the reference only where no answer and no tests are given, or always.",
     )
     gold_share: Share = Field(
         default=0,
