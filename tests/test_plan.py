@@ -196,6 +196,30 @@ def test_what_was_taught_for_another_student_is_not_planned_again(
     assert teacher.cost.calls.high <= 2 * 2
 
 
+def test_prompts_that_a_rubric_accepts_are_no_evidence_for_the_band(
+    make_recipe: MakeRecipe,
+) -> None:
+    safe = [{"prompt": f"How do I ask {n} people?", "domain": "safety"} for n in range(40)]
+    rubric = {
+        "rates": "response",
+        "instruction": "Judge what the reply does.",
+        "scores": {"quality": "5 if it is of use"},
+        "least": {"quality": 4},
+    }
+    recipe = make_recipe(
+        [*SEEDS, *safe],
+        models=models("student", "teacher", "judge"),
+        sample={"student": 4},
+        select={"band": {"low": 0.25, "high": 0.75}},
+        domains={"safety": {"keyless": "conduct", "rubrics": {"conduct": rubric}}},
+    )
+    teacher = _of(make_plan(recipe), "teacher")
+    # All of the forty are taught; of the five others as many as with no one before them.
+    assert teacher.prompts.expected == pytest.approx(40 + 5 * 116 / 256)
+    assert teacher.cost.calls.low < 2 * teacher.prompts.expected < teacher.cost.calls.high
+    assert teacher.shares_from == 0
+
+
 @pytest.mark.slow
 def test_a_prompt_without_an_answer_waits_for_its_key(
     make_recipe: MakeRecipe, store: Store, monkeypatch: pytest.MonkeyPatch

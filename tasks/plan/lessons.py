@@ -1,7 +1,8 @@
 """Lessons: what the teacher will be asked, on what is kept now and on what will be.
 
 A prompt whose samples are drawn and graded is decided on by the policy itself; of the others as
-many are expected in the band as of those, by domain. What the teacher has answered for another
+many are expected in the band as of those, by domain. Prompts that a rubric accepts are taught
+without a sample and tell nothing of the band. What the teacher has answered for another
 student is there already, whoever is measured now.
 """
 
@@ -45,10 +46,11 @@ def forecast_teacher(
     decided = (
         _decide_freely(store, recipe)
         .join(undecided, on="prompt_id", how="anti")
-        .join(prompts.select("prompt_id", "domain"), on="prompt_id")
+        .join(prompts.select("prompt_id", "domain", "answer_type"), on="prompt_id")
     )
+    measured = decided.filter(pl.col("answer_type") != "open")
     waiting = _count(prompts.join(undecided, on="prompt_id", how="semi"))
-    likely = _expect_kept(recipe, prompts, decided, waiting, coming)
+    likely = _expect_kept(recipe, prompts, measured, waiting, coming)
     kept = decided.filter("kept")
     taken = share_of_mixture(recipe.select, _count(kept), likely)
     ids = kept["prompt_id"].to_list()
@@ -73,7 +75,7 @@ def forecast_teacher(
             ),
             *forecast_answers(recipe.models.teacher, future, recipe.teach.samples),
         ),
-        shares_from=decided.height,
+        shares_from=measured.height,
     )
 
 
@@ -131,7 +133,7 @@ def _count_lessons(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> Forec
 
 
 def _decide_freely(store: Store, recipe: Recipe) -> pl.DataFrame:
-    """Decide on the prompts that a student is asked, each for itself: no mixture, no quota.
+    """Decide on what may be taught, each prompt for itself: no mixture, no quota.
 
     What was dropped before a student was asked says nothing of the students' rates.
     """
@@ -145,12 +147,12 @@ def _decide_freely(store: Store, recipe: Recipe) -> pl.DataFrame:
 def _expect_kept(
     recipe: Recipe,
     prompts: pl.DataFrame,
-    decided: pl.DataFrame,
+    measured: pl.DataFrame,
     waiting: Mapping[str, int],
     coming: Coming,
 ) -> dict[str, Estimate]:
     """Return how many of the undecided prompts are expected in the band, by domain."""
-    counted = decided.group_by("domain").agg(pl.len(), pl.col("kept").sum())
+    counted = measured.group_by("domain").agg(pl.len(), pl.col("kept").sum())
     seen = {domain: (count, kept) for domain, count, kept in counted.iter_rows()}
     groups = {
         name: add([exact(waiting.get(name, 0)), coming.prompts.get(name, Estimate())])
