@@ -249,6 +249,23 @@ def test_what_is_amiss_on_the_way_is_tried_again(store: Store) -> None:
         assert _row_of(store, status, {}, status)[0] == "rejected", status
 
 
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"404: Not Found", r"where a model is asked \(404\): check `base_url`. It says: "),
+        (dump({"detail": "Not Found"}), r"/v1 has nothing where a model is asked \(404\)"),
+        (b"<p>The form is gone</p>", r"has nothing where a model is asked \(404\)"),
+        (b"m: no such thing", r"does not know the model 'm' \(404\): "),
+        (dump({"error": {"code": "model_not_found"}}), r"does not know the model 'm' \(404\): "),
+    ],
+)
+def test_a_path_that_is_not_there_is_no_unknown_model(
+    store: Store, body: bytes, message: str
+) -> None:
+    with pytest.raises(ModelServerError, match=message):
+        make_calls(store, (404, JSON, body))
+
+
 class _Newer(QuietHandler):
     """A model that is told in `max_completion_tokens` how long its answer may be, or refuses."""
 

@@ -24,6 +24,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
+from tasks.errors import ModelServerError
 from tasks.llm import http_client
 from tasks.llm.batch_api import retrieve, upload
 from tasks.llm.client import Answer, ask, open_client
@@ -73,6 +74,8 @@ class _Server(QuietHandler):
                 for _ in range(40):
                     time.sleep(0.1)
                     self.wfile.write(b" ")
+        elif way == "absent":
+            self.send(404, b"404: Not Found")
         elif way == "gone":
             self.close_connection = True
         else:
@@ -123,6 +126,25 @@ def _ask(base_url: str, times: int = 1, timeout_s: float = 20) -> Answer:
 def test_an_answer_is_read_however_it_comes(server: _Served, way: str) -> None:
     answer = _ask(server.base_url(way))
     assert (answer.content, answer.raw_body) == ("four", ANSWER.decode())
+
+
+@pytest.mark.parametrize(
+    ("end", "path"),
+    [
+        ("", "/chat/completions"),
+        ("/", "/chat/completions"),
+        ("/v1", "/v1/chat/completions"),
+        ("/v1//", "/v1/chat/completions"),
+    ],
+)
+def test_an_address_may_end_in_any_way(server: _Served, end: str, path: str) -> None:
+    assert _ask(f"http://{server.address}{end}").content == "four"
+    assert [asked for asked, _ in server.handler.seen] == [path]
+
+
+def test_an_address_without_its_path_is_said_to_lack_it(server: _Served) -> None:
+    with pytest.raises(ModelServerError, match=r"check `base_url`, which may lack /v1\. It"):
+        _ask(f"http://{server.address}/absent")
 
 
 @pytest.mark.parametrize("proxied", [False, True])

@@ -106,7 +106,8 @@ async def ask(
             "security": {"bearer_auth": True},
             "params": {},
         }
-        url, body = f"{client.base_url}{path}", orjson.dumps(asked)
+        # The client ends its address in a slash only where there is a path.
+        url, body = f"{str(client.base_url).rstrip('/')}/{path}", orjson.dumps(asked)
         response = await client.post(url, cast_to=httpx.Response, content=body, options=options)
     except (openai.OpenAIError, TimeoutError, OSError) as error:
         raise classify(error, endpoint) from error

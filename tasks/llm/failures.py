@@ -260,6 +260,12 @@ def _classify_status(error: openai.APIStatusError, endpoint: Endpoint) -> CallFa
             f"{endpoint.base_url} refused the key ({status}): {hint}. It says: "
             f"{_quote(words, endpoint)}"
         ) from None
+    if error.response.status_code == 404 and not _speaks_of_model(f"{code} {body}", endpoint):
+        lacks = "" if "/v1" in endpoint.base_url else ", which may lack /v1"
+        raise ModelServerError(
+            f"{endpoint.base_url} has nothing where a model is asked (404): check `base_url`"
+            f"{lacks}. It says: {_quote(words, endpoint)}"
+        ) from None
     if status == 404 or code == "model_not_found":
         raise ModelServerError(
             f"{endpoint.base_url} does not know the model {endpoint.settings.model!r} (404): "
@@ -325,6 +331,12 @@ def _is_dry(status: int, names: Set[str], said: str) -> bool:
         or any(words in said for words in _SAID_WHEN_DRY)
         or (status == 412 and "suspended" in said)  # Fireworks, at a spending limit.
     )
+
+
+def _speaks_of_model(answer: str, endpoint: Endpoint) -> bool:
+    """Say whether an answer has the word or the name: what a wrong path is answered has neither."""
+    name = re.escape(endpoint.settings.model)
+    return "model" in answer.lower() or re.search(rf"(?<!\w){name}(?!\w)", answer) is not None
 
 
 def _read_retry_after(headers: Mapping[str, str]) -> float | None:
