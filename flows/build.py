@@ -11,10 +11,12 @@ from flows.selection import select
 from flows.teach import teach
 from tasks.artifacts import show_report
 from tasks.explore import show_exploration
+from tasks.players import check_players
 from tasks.recipe import Phase, Recipe, RecipeFile, as_recipe
 from tasks.release.gate import check_gate
 from tasks.release.publish import Published
 from tasks.run import recorded_run
+from tasks.store import open_store
 
 
 @flow(name="build", flow_run_name="build {recipe.name}")
@@ -24,11 +26,13 @@ def build(recipe: Recipe | RecipeFile, phase: Phase | None = None) -> Published 
     The phase `explore` asks about a sample of each domain, ends before teaching and leaves what the
     whole would give and cost; `scale` goes on from there. Without one it is the recipe's.
 
+    Whoever will be asked and cannot be, for want of a model or a key, ends it before it reads.
     Safe to kill at any moment and to run again: what is done is in the store and is not done twice.
     """
     recipe = as_recipe(recipe, phase)
     check_gate(recipe)
     with recorded_run(recipe, "build") as run_id:
+        check_players(open_store(recipe.store), recipe)
         ingest(recipe)
         rewrite(recipe)
         sample(recipe)

@@ -480,9 +480,20 @@ def test_servers_that_serve_nobody_stop_the_run(teachset: Teachset, tmp_path: Pa
 def test_a_key_that_is_not_set_is_named(teachset: Teachset, tmp_path: Path) -> None:
     models = student("http://127.0.0.1:9/v1", api_key_env="NO_SUCH_KEY")
     recipe = make_project(tmp_path / "keyless", ingested=True, models=models)
-    ended = teachset("stage", "sample", recipe)
-    assert ended.code == 2
-    assert "the environment variable NO_SUCH_KEY is not set" in ended.message
+    teacher = {"teacher": {"model": "sim-teacher"}}
+    whole = make_project(tmp_path / "whole", models=models | teacher)
+    untaught = make_project(tmp_path / "untaught", models=student("http://127.0.0.1:9/v1"))
+    sampled, unread, unasked = at_once(
+        partial(teachset, "stage", "sample", recipe),
+        partial(teachset, "run", whole),
+        partial(teachset, "run", untaught),
+    )
+    assert (sampled.code, unread.code, unasked.code) == (2, 2, 2)
+    for ended in (sampled, unread):
+        assert "the environment variable NO_SUCH_KEY is not set" in ended.message
+    assert "models.teacher: this stage needs a model in the role `teacher`" in unasked.message
+    for project in (whole, untaught):  # A run of all stages says it before it reads anything.
+        assert look(project, "select count(*) from prompts") == [(0,)]
 
 
 def test_a_prefect_server_that_is_none_is_named(unserved: Teachset, tmp_path: Path) -> None:
@@ -600,7 +611,8 @@ def test_what_makes_every_call_fail_is_told(teachset: Teachset, tmp_path: Path) 
 
     def run(number: int) -> Ended:
         with serving(lambda _: servers[number]) as url:
-            recipes.append(make_project(tmp_path / str(number), models=student(url)))
+            models = student(url) | {"teacher": {"model": "sim-teacher"}}
+            recipes.append(make_project(tmp_path / str(number), models=models))
             return teachset("run", tmp_path / str(number) / "recipe.yaml")
 
     refused, html, empty = at_once(*(partial(run, number) for number in range(3)))

@@ -320,8 +320,8 @@ def _write_warnings(recipe: Recipe, planned: Sequence[tuple[Recipe, StagePlan]])
             "models.teacher: nobody plays the teacher; prompts without a response of `responses` "
             "are set aside"
         )
-    elif recipe.models.teacher is None:
-        warnings.append("models.teacher: nobody plays the teacher; the run ends before teaching")
+    elif recipe.models.teacher is None and recipe.phase != "explore":
+        warnings.append("models.teacher: nobody plays the teacher; the run ends at once")
     return warnings
 
 
