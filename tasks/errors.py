@@ -32,7 +32,7 @@ class RecipeError(TeachsetError):
 
 
 class InputError(TeachsetError):
-    """A file as a whole cannot be used (missing, empty, no such column): name it, exit 3.
+    """A file as a whole cannot be used (missing, empty, without a usable row): name it, exit 3.
 
     A single bad row is never an error: it is quarantined and the run goes on.
     """

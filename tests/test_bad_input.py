@@ -279,6 +279,12 @@ UNUSABLE: list[Case] = [
     ("../.", GOOD, {}, "this is a folder; name its files"),
     ("*.csv", GOOD, {}, "no file matches this pattern"),
     ("s" * 5_000, GOOD, {}, "cannot be found: File name too long"),
+    (
+        "seeds.jsonl",
+        GOOD,
+        {"answer_pattern": "hash"},
+        "seeds.jsonl: none of its 1 rows can be used",
+    ),
     ("see\0ds", GOOD, {}, ""),
 ]
 

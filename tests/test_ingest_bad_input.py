@@ -19,8 +19,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import InputError
-from tasks.ingest import IngestCounts, import_responses, ingest_seeds, parse_seed
+from tasks.ingest import (
+    IngestCounts,
+    import_responses,
+    ingest_seeds,
+    parse_seed,
+    refuse_unusable_files,
+)
 from tasks.ingest.rows import QuarantinedRow, RawRow
+from tasks.plan.plan import make_plan
 from tasks.recipe import Columns, SeedSource
 from tasks.store import Store
 from tests.conftest import MakeRecipe
@@ -170,6 +177,37 @@ def test_other_answer_to_the_same_problem_is_set_aside_in_any_file_or_run(
         ("1/2 of 1?", "0.5"),
         ("no answer yet", None),
     ]
+
+
+def test_a_file_without_one_usable_row_is_refused(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    file = tmp_path / "mapped.jsonl"
+    rows = [{"prompt": f"What is {n} + 1?", "answer_type": "sum"} for n in range(4)]
+    content = "".join(json.dumps(row) + "\n" for row in rows) + "{not json\n"
+    file.write_text(content, encoding="utf-8")
+    seeds = [{"path": str(file)}, {"path": "seeds.jsonl"}]
+    recipe = make_recipe(seeds=seeds)
+    for _ in range(2):  # It is not parsed again, and is as unusable as before.
+        ingest_seeds(store, recipe, "r")
+        with pytest.raises(InputError) as caught:
+            refuse_unusable_files(store, recipe)
+        assert str(caught.value).startswith(
+            "mapped.jsonl: none of its 5 rows can be used: unknown_answer_type (4 of them), the "
+        )
+        assert caught.value.exit_code == 3
+        with pytest.raises(InputError, match="none of its 5 rows can be used"):
+            make_plan(recipe)
+    refuse_unusable_files(store, make_recipe(seeds=[{"path": "seeds.jsonl"}]))
+
+    # One row that can be used is enough, and what came of a file before stays whatever it is now.
+    file.write_bytes(GOOD + content.encode())
+    ingest_seeds(store, recipe, "r")
+    refuse_unusable_files(store, recipe)
+    file.write_text(content, encoding="utf-8")
+    make_plan(recipe)  # It reads the file anew, beside what the store has.
+    ingest_seeds(store, recipe, "r")
+    refuse_unusable_files(store, recipe)
 
 
 def test_id_that_names_two_problems_of_one_file_is_set_aside(

@@ -15,6 +15,7 @@ from tasks.ingest.load import (
 )
 from tasks.ingest.reading import IngestCounts
 from tasks.ingest.seeds import parse_seed
+from tasks.ingest.unusable import refuse_unusable_files
 
 __all__ = [
     "IngestCounts",
@@ -25,4 +26,5 @@ __all__ = [
     "ingest_seeds",
     "ingest_seeds_task",
     "parse_seed",
+    "refuse_unusable_files",
 ]

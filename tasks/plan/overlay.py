@@ -5,7 +5,6 @@
 
 It is a temporary file with the store's small tables, as they were at one moment, and in the place
 of a large one a view of the store's rows and of those that are added. Without a store it is empty.
-Tables that no plan depends on stay empty.
 """
 
 import tempfile
@@ -33,7 +32,8 @@ from tasks.recipe import StoreSettings
 from tasks.store import Store
 
 COPIED_BYTES = 32 << 20  # A smaller table is copied: fifty questions to a lake take 2 s longer.
-_UNREAD = ("migrations", "prompt_sources", "quarantine")
+_UNREAD = ("migrations",)
+_SELDOM_READ = ("prompt_sources", "quarantine")  # Where a file changed, or has tests of code.
 _PAST = "past"
 _ADDED = "added_"
 _ABSENT = "Existing DuckLake"  # DuckLake's words for a catalog that no store was made in yet.
@@ -113,7 +113,7 @@ def _lay_over(cursor: duckdb.DuckDBPyConnection) -> dict[str, str]:
     for table, size in tables:
         if table in _UNREAD:
             continue
-        if size < COPIED_BYTES:
+        if size < COPIED_BYTES and table not in _SELDOM_READ:
             cursor.execute(f"insert into {table} by name from {_PAST}.{table}")
             continue
         instead[table] = f"{_ADDED}{table}"

@@ -14,7 +14,13 @@ from tasks.assess.judging import warn_of_kinship, withdraw_judgements
 from tasks.assess.keys import derive_recipe_keys
 from tasks.errors import RecipeError
 from tasks.forms import record_forms
-from tasks.ingest import IngestCounts, import_responses, ingest_benchmarks, ingest_seeds
+from tasks.ingest import (
+    IngestCounts,
+    import_responses,
+    ingest_benchmarks,
+    ingest_seeds,
+    refuse_unusable_files,
+)
 from tasks.llm.local import open_model
 from tasks.llm.money import prices_of
 from tasks.llm.spent import load_spent
@@ -143,6 +149,7 @@ def make_plan(recipe: Recipe) -> Plan:
 def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     """Run what a run does before its first call and between calls, as far as it makes none."""
     read = ingest_seeds(store, recipe, RUN)
+    refuse_unusable_files(store, recipe)
     ingest_benchmarks(store, recipe, RUN)
     import_responses(store, recipe, RUN)
     find_neighbours(store, recipe, RUN)
