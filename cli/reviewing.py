@@ -20,7 +20,11 @@ def review(recipe: Path | None, out: Path | None, back: Path | None, reviewer: s
     assert back is not None
     with recorded_run(loaded, "review") as run_id:
         done = import_reviews(open_store(loaded.store), back, reviewer, run_id)
-    return (
+    told = (
         f"{back}: {done.taken:,} answers taken, {done.new:,} of them new; {done.blank:,} left "
         f"blank, {done.quarantined:,} quarantined"
     )
+    if not done.reasons:
+        return told
+    reasons = ", ".join(f"{count:,} {reason}" for reason, count in done.reasons.items())
+    return f"{told}: {reasons} (the table `quarantine` says what is wrong with each)"

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+from cli.main import app
 from tasks.assess.calibrate import KeyShare, calibrate, describe
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
@@ -244,6 +246,12 @@ def test_people_give_the_keys_that_no_vote_could(
     assert derive_keys(store, recipe.select, RUN) == 0
 
 
+OTHERS = (
+    *("unknown_prompt", "missing_reviewer", "bad_review", "not_reviewable", "bad_json"),
+    *("conflicting_review", "bad_answer"),
+)
+
+
 def test_rows_of_a_review_that_cannot_be_used_are_set_aside(store: Store, tmp_path: Path) -> None:
     add_prompts(
         store,
@@ -264,7 +272,9 @@ def test_rows_of_a_review_that_cannot_be_used_are_set_aside(store: Store, tmp_pa
         {"prompt_id": "b", "answer": "B", "reviewer": "bob"},
         {"prompt_id": "a", "answer": {"value": 5}, "reviewer": "ann"},
     )
-    assert import_reviews(store, file, None, RUN) == Imported(1, 1, 0, 9)
+    imported = import_reviews(store, file, None, RUN)
+    assert imported == Imported(1, 1, 0, 9, {"unreadable_answer": 2} | dict.fromkeys(OTHERS, 1))
+    assert next(iter(imported.reasons)) == "unreadable_answer"
     assert store.sql(
         "select row_number, purpose, reason from quarantine order by row_number"
     ).rows() == [
@@ -281,3 +291,29 @@ def test_rows_of_a_review_that_cannot_be_used_are_set_aside(store: Store, tmp_pa
     assert keys_of(store) == [("b", "A", "gold", None, None, None, True)]
     with pytest.raises(InputError, match="no such file"):
         import_reviews(store, tmp_path / "absent.jsonl", "ann", RUN)
+
+
+def test_a_review_by_nobody_is_refused_once_and_the_command_says_why_rows_are_set_aside(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    add_prompts(store, {"prompt_id": "a"}, {"prompt_id": "b"}, {"prompt_id": "c"})
+    answers = [{"prompt_id": name, "answer": str(n)} for n, name in enumerate("abz")]
+    file = write_lines(tmp_path / "review.jsonl", *answers, {"prompt_id": "c"})
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(make_recipe().model_dump_json(exclude={"sample": {"adaptive"}}))
+    ask = ["review", str(recipe), "--import", str(file)]
+
+    refused = CliRunner().invoke(app, ask)
+    assert (refused.exit_code, refused.stderr) == (
+        3,
+        f"teachset: {file}: 2 rows do not say who answered; name the person in `reviewer`, or of "
+        "all of them with --reviewer NAME. Nothing was taken\n",
+    )
+    assert store.sql("select * from quarantine").is_empty()
+
+    taken = CliRunner().invoke(app, [*ask, "--reviewer", "ann"])
+    assert (taken.exit_code, taken.stdout) == (
+        0,
+        f"{file}: 2 answers taken, 2 of them new; 1 left blank, 1 quarantined: 1 unknown_prompt "
+        "(the table `quarantine` says what is wrong with each)\n",
+    )

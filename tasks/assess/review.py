@@ -11,7 +11,7 @@ source gold. What was said before stays; a row that cannot be used is quarantine
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,7 @@ from tasks.whole_files import write_whole
 
 MOST_VOTES = 6  # different answers of a role that a reviewer is shown
 LONGEST_ANSWER = 2_000
+_NOBODY = "missing_reviewer"
 _SIGN = re.compile(r"[\w\d]")
 _COLUMNS = ("prompt_id", "answer", "refusal", "reviewer", "note", "uri")
 
@@ -62,12 +63,16 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What became of a file's rows: taken, how many of those are new, left blank, set aside."""
+    """What became of a file's rows: taken, how many of those are new, left blank, set aside.
+
+    `reasons` says how many were set aside for which reason, the commonest first.
+    """
 
     taken: int
     new: int
     blank: int
     quarantined: int
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 def open_reviews(samples: pl.DataFrame) -> Iterator[dict[str, Any]]:
@@ -112,9 +117,10 @@ def export_reviews(store: Store, file: Path) -> int:
 
 
 def import_reviews(store: Store, file: Path, reviewer: str | None, run_id: str) -> Imported:
-    """Take people's answers as keys. Raises InputError if the file as a whole cannot be read.
+    """Take people's answers as keys.
 
     `reviewer` stands for rows that name nobody. Rows without an answer and a refusal are blank.
+    Raises InputError if the file as a whole cannot be read, or if nobody is named in all of it.
     """
     if not file.is_file():
         raise InputError(f"{file}: no such file; `teachset review --export` writes one to fill in")
@@ -124,10 +130,17 @@ def import_reviews(store: Store, file: Path, reviewer: str | None, run_id: str) 
     prompts = {row["prompt_id"]: row for row in known.iter_rows(named=True)}
     parsed = [parse_review(row, prompts, reviewer) for row in rows]
     reviews, bad = refuse_contradictions(rows, parsed)
+    reasons = Counter(row.reason for row in bad)
+    if not reviews and reasons[_NOBODY]:
+        raise InputError(
+            f"{file}: {reasons[_NOBODY]:,} rows do not say who answered; name the person in "
+            "`reviewer`, or of all of them with --reviewer NAME. Nothing was taken"
+        )
     store.append("quarantine", frame_quarantined(bad), run_id=run_id)
     new = store.append("reviews", _frame(reviews), run_id=run_id)
     store.append("keys", gold_keys(store.query("assess_pending_reviews")), run_id=run_id)
-    return Imported(len(reviews), new, sum(row is None for row in parsed), len(bad))
+    blank = sum(row is None for row in parsed)
+    return Imported(len(reviews), new, blank, len(bad), dict(reasons.most_common()))
 
 
 def parse_review(
@@ -174,7 +187,7 @@ def _read_review(
         return Fault("bad_review", "`answer` and `refuse` exclude each other; empty one of them")
     name = read_text(row.values, "reviewer") or reviewer
     if name is None:
-        return Fault("missing_reviewer", "say who answered: in `reviewer` or with --reviewer")
+        return Fault(_NOBODY, "say who answered: in `reviewer` or with --reviewer")
     if fault := find_unstorable(written, refusal, name, note):
         return fault
     answer = None if written is None else _read_answer(written, prompts[prompt_id])
