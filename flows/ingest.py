@@ -2,6 +2,7 @@
 
 from prefect import flow
 
+from tasks.assess.untold import announce_untold
 from tasks.gates import check_store
 from tasks.ingest import (
     import_responses_task,
@@ -29,6 +30,7 @@ def ingest(recipe: Recipe | RecipeFile) -> None:
     with recorded_run(recipe, "ingest") as run_id:
         ingest_seeds_task(recipe, run_id)
         refuse_unusable_files(open_store(recipe.store), recipe)
+        announce_untold(open_store(recipe.store), run_id)
         ingest_benchmarks_task(recipe, run_id)
         import_responses_task(recipe, run_id)
         mark_duplicates(recipe, run_id)

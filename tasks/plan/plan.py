@@ -12,6 +12,7 @@ from typing import get_args
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.judging import warn_of_kinship, withdraw_judgements
 from tasks.assess.keys import derive_recipe_keys
+from tasks.assess.untold import read_untold
 from tasks.errors import RecipeError
 from tasks.forms import record_forms
 from tasks.ingest import (
@@ -133,7 +134,11 @@ def make_plan(recipe: Recipe) -> Plan:
             and not (recipe.phase == "explore" and stage == "teach")
         ]
         spent = load_spent(store, recipe)
-        said = [*find_shortfalls(store, recipe), *read_unknown_names(store, recipe)]
+        said = [
+            *find_shortfalls(store, recipe),
+            *read_unknown_names(store, recipe),
+            *read_untold(store),
+        ]
     stages = tuple(stage for _, stage in planned)
     verdict = judge_budget(recipe, spent, [(each.role, each.cost) for each in stages])
     return Plan(

@@ -1,5 +1,6 @@
 """Code: the response's program must pass the prompt's tests, in a sandbox or not at all."""
 
+import builtins
 import json
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from tasks.assess.code_tests import (
 )
 from tasks.assess.sandbox import (
     CaseResult,
+    Run,
     run_cases,
     run_tests,
     sandbox_works,
@@ -26,6 +28,11 @@ _ENDINGS = frozenset({"raised", "memory", "time_limit", "output_limit", "ended_e
 _CHOKED = (
     *("AttributeError", "IndexError", "KeyError", "OverflowError"),
     *("TypeError", "ValueError", "ZeroDivisionError"),
+)
+_EXCEPTIONS = frozenset(
+    name
+    for name, value in vars(builtins).items()
+    if isinstance(value, type) and issubclass(value, BaseException)
 )
 _ENDED_EARLY = Outcome("wrong", "ended_early")
 _FAILED = Outcome("wrong", "test_failed")
@@ -45,8 +52,17 @@ def check(tests: Sequence[str], answer: str) -> Outcome:
         warn_without_sandbox("code answers are left unverifiable (grading them calls no model)")
         return Outcome("unverifiable", "no_sandbox")
     if asserts and not (run := run_tests(answer, asserts)).passed:
-        return Outcome("wrong", run.reason)
+        return Outcome("wrong", _reason_of(run))
     return _check_cases(answer, cases) if cases else Outcome("correct", "passed")
+
+
+def _reason_of(run: Run) -> str:
+    """Say what was raised, if it is an exception of Python's own: a program names its own freely.
+
+    A NameError in every answer says that nobody was told what the tests call.
+    """
+    error = run.detail.rsplit(" ", 1)[-1]
+    return f"raised_{error}" if run.reason == "raised" and error in _EXCEPTIONS else run.reason
 
 
 def _check_cases(answer: str, cases: Sequence[CodeCase]) -> Outcome:
