@@ -59,7 +59,8 @@ def say_cost(cost_usd: float, unpriced: int) -> str:
 def _facts(snapshot: Snapshot) -> list[str]:
     facts = []
     if snapshot.finished:
-        facts.append(f"done in {say_seconds(snapshot.elapsed_s)}")
+        how = "stopped after" if snapshot.stopped else "done in"
+        facts.append(f"{how} {say_seconds(snapshot.elapsed_s)}")
     else:
         if snapshot.rate is not None:
             facts.append(f"{snapshot.rate:,.{0 if snapshot.rate >= 10 else 1}f}/s")

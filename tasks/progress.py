@@ -44,6 +44,7 @@ class Snapshot:
     elapsed_s: float
     note: str
     finished: bool
+    stopped: bool = False  # It ended before its end.
 
 
 Observer = Callable[[Snapshot], None]
@@ -59,7 +60,7 @@ class Tracker:
         self._done = self._failed = self._unpriced = 0
         self._cost_usd = 0.0
         self._note = ""
-        self._finished = False
+        self._finished = self._stopped = False
         self._started = clock()
         self._told = float("-inf")
         self._samples: deque[tuple[float, int]] = deque([(self._started, 0)])
@@ -99,10 +100,10 @@ class Tracker:
             if self._total is not None:
                 self._total = max(self._done, self._total - count)
 
-    def finish(self) -> None:
-        """Say that the stage is over."""
+    def finish(self, *, stopped: bool = False) -> None:
+        """Say that the stage is over, or that it was stopped."""
         with self._lock:
-            self._finished = True
+            self._finished, self._stopped = True, stopped
         last = self.snapshot()
         PENDING.labels(self.stage).set(0)
         STAGE_SECONDS.labels(self.stage).observe(last.elapsed_s)
@@ -127,6 +128,7 @@ class Tracker:
                 elapsed_s=now - self._started,
                 note=self._note,
                 finished=self._finished,
+                stopped=self._stopped,
             )
 
     def _remember(self, now: float) -> None:
@@ -161,12 +163,14 @@ def track(
     with _LOCK:
         _ACTIVE[tracker.key] = tracker
     _tell(tracker.snapshot())
+    stopped = True
     try:
         yield tracker
+        stopped = False
     finally:
         with _LOCK:
             _ACTIVE.pop(tracker.key, None)
-        tracker.finish()
+        tracker.finish(stopped=stopped)
 
 
 def active(stage: str) -> Tracker:
@@ -199,7 +203,8 @@ def subscribe(observer: Observer) -> Iterator[None]:
 
 
 def _describe_end(last: Snapshot) -> str:
-    parts = [f"{last.stage}: {last.done:,} done in {last.elapsed_s:.1f} s"]
+    how = "done, stopped after" if last.stopped else "done in"
+    parts = [f"{last.stage}: {last.done:,} {how} {last.elapsed_s:.1f} s"]
     if last.failed:
         parts.append(f"{last.failed:,} failed")
     if last.cost_usd:

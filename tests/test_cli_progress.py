@@ -131,6 +131,16 @@ def test_line_says_what_is_known() -> None:
     )
 
 
+def test_a_stage_that_did_not_come_to_its_end_was_stopped(caplog: pytest.LogCaptureFixture) -> None:
+    clock = Clock()
+    with pytest.raises(KeyboardInterrupt), track("student", 2_704, clock) as tracker:
+        clock.now += 2
+        tracker.advance(done=71)
+        raise KeyboardInterrupt
+    assert describe(tracker.snapshot()) == "student: 71/2,704, stopped after 2 s"
+    assert caplog.messages == ["student: 71 done, stopped after 2.0 s"]
+
+
 def test_without_a_terminal_there_are_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bars, "LINE_EVERY_S", 0.01)
     out = io.StringIO()
