@@ -149,13 +149,26 @@ def _table(plan: Plan) -> Table:
     for name in ("prompts", "calls", "likely", "tokens in, out", "dollars", "time"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("from")
+    models: dict[str, set[str]] = {}
     for stage in plan.stages:
-        name, prompts = f"{stage.stage}: {stage.role}", f"{round(stage.prompts.expected):,}"
-        cells = (name, prompts, *_cells(stage.cost), _basis(stage))
+        models.setdefault(_name(stage), set()).add(stage.model)
+    for stage in plan.stages:
+        several = len(models[_name(stage)]) > 1
+        name = f"{_name(stage)} {stage.model}" if several else _name(stage)
+        cells = (
+            name,
+            f"{round(stage.prompts.expected):,}",
+            *_cells(stage.cost),
+            _basis(stage),
+        )
         table.add_row(*(Text(plain(cell)) for cell in cells))
     table.add_section()
     table.add_row("all", "", *(Text(cell) for cell in _cells(plan.total)), "")
     return table
+
+
+def _name(stage: StagePlan) -> str:
+    return f"{stage.stage}: {stage.role}"
 
 
 def _cells(cost: Cost) -> list[str]:

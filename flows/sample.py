@@ -18,6 +18,7 @@ from tasks.sample import (
     announce_shortfalls,
     count_rounds,
     count_wanted,
+    name_stage,
     sample_chunk,
 )
 from tasks.select.names import announce_unknown_names
@@ -51,7 +52,8 @@ def sample(recipe: Recipe | RecipeFile) -> None:
             _draw(recipe, run_id, "confirmer", lambda: None)
             derive_keys_task(recipe, run_id)
         for each in recipe.of_each_student():
-            _draw(each, run_id, "student", lambda: _judge_students(recipe, run_id))
+            name = name_stage(each, "student") if recipe.models.students else "student"
+            _draw(each, run_id, "student", lambda: _judge_students(recipe, run_id), name)
         if recipe.sample.keys_by == "student":
             derive_keys_task(recipe, run_id)
 
@@ -70,8 +72,17 @@ def _judge_students(recipe: Recipe, run_id: str) -> None:
     judge_all(recipe, run_id, ("student",))
 
 
-def _draw(recipe: Recipe, run_id: str, role: SampledRole, look: Callable[[], object]) -> None:
-    """Draw samples of a role round by round, with a look at what is there before each round."""
+def _draw(
+    recipe: Recipe,
+    run_id: str,
+    role: SampledRole,
+    look: Callable[[], object],
+    name: str | None = None,
+) -> None:
+    """Draw samples of a role round by round, with a look at what is there before each round.
+
+    `name` is what the stage is called in the progress: the role, unless it is said.
+    """
     rounds, store = count_rounds(recipe, role), open_store(recipe.store)
     for _ in range(rounds):
         if rounds > 1:
@@ -85,7 +96,7 @@ def _draw(recipe: Recipe, run_id: str, role: SampledRole, look: Callable[[], obj
             counts=True,
         )
         run_ranges(
-            role,
+            name or role,
             calls,
             lambda asked: sample_chunk.submit(recipe, run_id, role, asked),
             calls_per_range(recipe, role),

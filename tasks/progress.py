@@ -173,11 +173,14 @@ def track(
         tracker.finish(stopped=stopped)
 
 
-def active(stage: str) -> Tracker:
-    """Return the tracker of a stage that is being tracked, or one that nobody watches."""
+def active(*names: str) -> Tracker:
+    """Return the tracker of a stage that is being tracked, or one that nobody watches.
+
+    It may go by several names.
+    """
     with _LOCK:
-        found = [tracker for tracker in _ACTIVE.values() if tracker.stage == stage]
-    return found[-1] if found else Tracker(stage, None, time.monotonic)
+        found = [tracker for tracker in _ACTIVE.values() if tracker.stage in names]
+    return found[-1] if found else Tracker(names[0], None, time.monotonic)
 
 
 def current() -> list[Snapshot]:

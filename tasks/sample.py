@@ -179,6 +179,11 @@ def announce_shortfalls(store: Store, recipe: Recipe) -> None:
         _LOGGER.warning("%s", line)
 
 
+def name_stage(recipe: Recipe, role: SampledRole) -> str:
+    """Name the samples of one of several models in a role, to whoever watches."""
+    return f"{role} {_model_of(recipe, role).model}"
+
+
 def count_rounds(recipe: Recipe, role: SampledRole) -> int:
     """Return how many rounds it takes at most until every prompt of a role is settled."""
     settings = adaptive_of(recipe, role)
@@ -208,7 +213,7 @@ def sample_range(
             page.iter_rows(named=True), endpoint, role, samples_of(recipe, role), recipe
         ),
         run_id=run_id,
-        tracker=active(role),
+        tracker=active(role, name_stage(recipe, role)),
         calls=asked.calls,
     )
 

@@ -8,7 +8,7 @@ import pytest
 from cli import progress_bars as bars
 from cli.progress_bars import describe, progress_bars, say_cost, say_seconds
 from tasks.llm.money import say_dollars
-from tasks.progress import Snapshot, current, subscribe, track
+from tasks.progress import Snapshot, active, current, subscribe, track
 
 
 class Clock:
@@ -94,6 +94,18 @@ def test_only_running_stages_are_current_also_after_an_error() -> None:
         assert [snapshot.stage for snapshot in current()] == ["a", "b"]
         raise ZeroDivisionError
     assert current() == []
+
+
+def test_a_stage_is_found_by_the_name_it_goes_by() -> None:
+    with track("student"):
+        active("student", "student m-other").advance(done=1)
+        with track("student m-other"):
+            active("student m-other").advance(done=2)
+        active("teacher").advance(done=4)  # Nobody watches.
+        assert [(stage.stage, stage.done) for stage in current()] == [("student", 1)]
+    with track("student m-other") as tracker:
+        active("student", "student m-other").advance(done=3)
+    assert tracker.snapshot().done == 3
 
 
 def test_observers_hear_start_and_end_but_not_every_step() -> None:

@@ -1,6 +1,7 @@
 """Plans: what is pending is counted, what follows is estimated, and nothing is written."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -278,7 +279,9 @@ def test_votes_that_may_not_be_believed_are_shown_to_the_confirmer(
     assert (_of(plan, "student").prompts.low, _of(plan, "student").prompts.high) == (3, 3)
 
 
-def test_further_students_are_planned_as_the_first_is(make_recipe: MakeRecipe) -> None:
+def test_further_students_are_planned_as_the_first_is(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
     further = models("student", api_key_env="OTHER_KEY", prices={})["student"] | {
         "model": "m-other"
     }
@@ -292,6 +295,13 @@ def test_further_students_are_planned_as_the_first_is(make_recipe: MakeRecipe) -
     drawn = [stage for stage in plan.stages if stage.role == "student"]
     assert [stage.model for stage in drawn] == ["m-student", "m-other"]
     assert [stage.cost.calls.expected for stage in drawn] == [20, 20]
+    file = tmp_path / "recipe.yaml"
+    file.write_text(recipe.model_dump_json(), encoding="utf-8")
+    shown = CliRunner().invoke(app, ["plan", str(file)]).stdout
+    assert re.findall(r"^ sample: student \S+", shown, re.MULTILINE) == [
+        " sample: student m-student",
+        " sample: student m-other",
+    ]
     assert plan.warnings[:2] == (
         "models.students.0: the environment variable OTHER_KEY is not set",
         "models.students.0: m-other has no prices, so budget.usd cannot be kept and the run would "
