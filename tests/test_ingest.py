@@ -317,6 +317,28 @@ def test_every_format_gives_the_same_prompts(
     ]
 
 
+def test_files_of_one_name_are_told_apart_by_their_folders(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    for number, name in enumerate(("a/x/train", "b/x/train", "test")):
+        file = tmp_path / f"{name}.jsonl"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f'{{"prompt": "What is {number} + 1?"}}\nno row\n', encoding="utf-8")
+    paths = ["a/x/train.jsonl", "b/x/train.jsonl", "test.jsonl", "test.jsonl"]
+    recipe = make_recipe(seeds=[{"path": path} for path in paths])
+    ingest_seeds(store, recipe, "r")
+    for table in ("prompt_sources", "quarantine"):
+        uris = store.sql(f"select uri from {table} order by uri")["uri"].to_list()
+        assert uris == ["a/x/train.jsonl", "b/x/train.jsonl", "test.jsonl"]
+    # Alone it has no need of its folders, and what is called its source is its name as ever.
+    assert store.sql("select distinct source from prompt_sources order by 1")[
+        "source"
+    ].to_list() == ["test", "train"]
+    ingest_seeds(store, make_recipe(seeds=[{"path": paths[0]}]), "r")
+    named = store.sql("select uri from prompt_sources order by uri")["uri"]
+    assert named.to_list() == ["a/x/train.jsonl", "b/x/train.jsonl", "test.jsonl", "train.jsonl"]
+
+
 def test_glob_reads_files_in_order_and_names_them_below_the_wildcard(tmp_path: Path) -> None:
     for name in ("b/x.jsonl", "a/x.jsonl"):
         (tmp_path / name).parent.mkdir()

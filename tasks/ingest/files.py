@@ -13,11 +13,11 @@ import os
 import re
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import IO, Any, TypeVar, cast
 from urllib.parse import urlsplit, urlunsplit
 
 import duckdb
@@ -29,6 +29,7 @@ from tasks.lake import connect_duckdb
 from tasks.recipe import ResponseSource, SeedSource
 
 Source = SeedSource | ResponseSource
+AnySource = TypeVar("AnySource", bound=Source)
 FORMATS = {
     "jsonl": "jsonl",
     "ndjson": "jsonl",
@@ -83,6 +84,34 @@ def find_files(source: Source) -> list[File]:
         File(str(file), _write_name(file.relative_to(root)), _tell_format(source, file.name))
         for file in found
     ]
+
+
+def tell_apart(found: Sequence[tuple[AnySource, File]]) -> list[tuple[AnySource, File]]:
+    """Have each of several files of one name keep as much of its path as tells it from the others.
+
+    A file that is named by two sources is one file.
+    """
+    places: dict[str, set[str]] = {}
+    for _, file in found:
+        if not _URI.match(file.path):
+            places.setdefault(file.uri, set()).add(file.path)
+    names = {
+        path: name
+        for paths in places.values()
+        if len(paths) > 1
+        for path, name in _name_apart(sorted(paths)).items()
+    }
+    return [(source, replace(file, uri=names.get(file.path, file.uri))) for source, file in found]
+
+
+def _name_apart(paths: Sequence[str]) -> dict[str, str]:
+    """Return names of paths that differ: their last parts, as few as it takes."""
+    parts = {path: Path(path).absolute().parts[1:] for path in paths}
+    for count in range(2, max(map(len, parts.values())) + 1):
+        names = {path: _write_name(Path(*each[-count:])) for path, each in parts.items()}
+        if len(set(names.values())) == len(paths):
+            return names
+    return {}
 
 
 def _write_name(path: Path) -> str:

@@ -11,14 +11,13 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.ingest.checks import refuse_other_answers, refuse_repeated_ids
-from tasks.ingest.files import File, Source, fetch, find_files
+from tasks.ingest.files import AnySource, File, fetch, find_files, tell_apart
 from tasks.ingest.read import read_fetched
 from tasks.ingest.reading import (
     IngestCounts,
@@ -50,7 +49,6 @@ from tasks.progress import track
 from tasks.recipe import BenchmarkSource, Recipe, ResponseSource, SeedSource
 from tasks.store import Store, open_store
 
-AnySource = TypeVar("AnySource", bound=Source)
 CHUNK_ROWS = 20_000  # rows a commit: at 20 to 60 ms a commit, a minute for 20 million rows
 CHUNK_CHARACTERS = 64_000_000  # a chunk of long rows ends earlier, so that memory stays bounded
 
@@ -183,7 +181,7 @@ def _load_response_files(
 
 def _find_all(sources: Sequence[AnySource]) -> list[tuple[AnySource, File]]:
     """Find the files of all sources before one is read: a wrong path stops a load at its start."""
-    return [(source, file) for source in sources for file in find_files(source)]
+    return tell_apart([(source, file) for source in sources for file in find_files(source)])
 
 
 def _settle(store: Store, run_id: str, new: int, parsed: Sequence[object]) -> IngestCounts:

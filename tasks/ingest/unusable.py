@@ -4,7 +4,7 @@ train.jsonl: none of its 900 rows can be used: pattern_not_found (898 of them), 
 """
 
 from tasks.errors import InputError
-from tasks.ingest.files import find_files
+from tasks.ingest.files import find_files, tell_apart
 from tasks.recipe import Recipe
 from tasks.store import Store
 
@@ -14,7 +14,8 @@ def refuse_unusable_files(store: Store, recipe: Recipe) -> None:
 
     To be called when the seeds were read: the rows are in `quarantine`, each with its reason.
     """
-    uris = sorted({file.uri for source in recipe.seeds for file in find_files(source)})
+    found = [(source, file) for source in recipe.seeds for file in find_files(source)]
+    uris = sorted({file.uri for _, file in tell_apart(found)})
     for row in store.query("ingest_unusable_files", uris=uris).iter_rows(named=True):
         raise InputError(
             f"{row['uri']}: none of its {row['rows_read']:,} rows can be used: {row['reason']} "
