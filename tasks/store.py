@@ -87,6 +87,10 @@ LATEST: Mapping[str, tuple[str, ...]] = {
     "kin": ("root_id",),
     "in_force": ("what", "recipe"),
     "forms": ("role", "model", "domain", "answer_type"),
+    "seed_files": ("uri",),
+    "source_words": ("prompt_id", "uri", "row_number"),
+    "removals": ("root_id",),
+    "mended_answers": ("prompt_id",),
 }
 BOOKKEEPING = ("run_id", "created_at")
 ROW_GROUP = 20_480

@@ -163,14 +163,16 @@ def test_other_answer_to_the_same_problem_is_set_aside_in_any_file_or_run(
     ]
     assert ingest_seeds(store, make_recipe(rows), "r") == IngestCounts(4, 2, 1, 1)
     later = b'{"prompt": "1/2 of  1?", "answer": "3"}\n{"prompt": "no answer yet", "answer": "4"}\n'
-    counts, found = load(store, make_recipe, tmp_path / "later.jsonl", later)
-    assert counts == IngestCounts(2, 0, 0, 2)
-    assert [(row, reason) for row, reason, _ in found] == [
+    (tmp_path / "later.jsonl").write_bytes(later)
+    both = make_recipe(rows, seeds=[{"path": "seeds.jsonl"}, {"path": "later.jsonl"}])
+    assert ingest_seeds(store, both, "r2") == IngestCounts(6, 0, 3, 3)
+    found = store.sql("select row_number, reason, detail from quarantine order by 1, uri desc")
+    assert [(row, reason) for row, reason, _ in found.iter_rows()] == [
         (1, "conflicting_answer"),
         (2, "conflicting_answer"),
         (3, "conflicting_answer"),
     ]
-    details = sorted(detail for _, _, detail in found)
+    details = sorted(found["detail"])
     assert "with the answer '0.5', here it has '2'" in details[0]
     assert "without an answer, here it has '4'" in details[2]
     assert store.sql("select text, answer from prompts order by 1").rows() == [

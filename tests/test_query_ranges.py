@@ -26,6 +26,7 @@ WHOLE = {
     "guards": "a row per benchmark",
     "rewrites": "whether a rewrite was withdrawn is found by its reply, whatever it became",
     "prompt_sources": "a prompt has its sources from its root, whose id may be any",
+    "source_words": "as prompt_sources, and few: what later readings said otherwise",
     "screened": "by the response, and narrow",
     "text_faults": "by the response, and few",
     "benchmark_items": "of no prompt, and few",

@@ -35,5 +35,5 @@ select
     reasons.detail
 from last_readings
 inner join reasons on last_readings.uri = reasons.uri
-where last_readings.uri not in (select uri from prompt_sources where uri is not null)
+where last_readings.uri not in (select uri from current_sources where uri is not null)
 order by last_readings.uri

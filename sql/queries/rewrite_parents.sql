@@ -37,8 +37,8 @@ select
     prompts.domain,
     prompts.text,
     prompts.choices,
-    prompts.answer,
-    prompts.answer_type,
+    coalesce(mended.answer, prompts.answer) as answer,
+    coalesce(mended.answer_type, prompts.answer_type) as answer_type,
     prompts.program,
     prompts.reference,
     prompts.tests,
@@ -53,6 +53,7 @@ semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_othe
     on prompts.prompt_id = scoped.prompt_id
 left join current_routes as placed
     on prompts.prompt_id = placed.prompt_id and placed.decided_by = 'model'
+left join current_mended_answers as mended on prompts.prompt_id = mended.prompt_id
 left join asked on prompts.prompt_id = asked.prompt_id
 left join made on prompts.prompt_id = made.root_id
 where

@@ -13,8 +13,8 @@ select
     prompts.domain,
     prompts.text,
     prompts.choices,
-    prompts.answer,
-    prompts.answer_type,
+    coalesce(mended.answer, prompts.answer) as answer,
+    coalesce(mended.answer_type, prompts.answer_type) as answer_type,
     prompts.program,
     prompts.reference,
     prompts.tests
@@ -23,6 +23,7 @@ inner join prompts on responses.prompt_id = prompts.prompt_id
 semi join (
     select prompt_id from spendable_prompts where prompt_id >= $low and prompt_id < $high
 ) as spendable on prompts.prompt_id = spendable.prompt_id
+left join current_mended_answers as mended on prompts.prompt_id = mended.prompt_id
 where
     responses.role = 'rewriter'
     and prompts.prompt_id >= $low

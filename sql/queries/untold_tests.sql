@@ -2,17 +2,17 @@
 -- of one run alone if it is named.
 with tested as (
     select distinct
-        prompt_sources.uri,
+        current_sources.uri,
         prompts.prompt_id
     from prompts
-    inner join prompt_sources on prompts.prompt_id = prompt_sources.prompt_id
+    inner join current_sources on prompts.prompt_id = current_sources.prompt_id
     where
         prompts.kind = 'seed'
         and prompts.answer_type = 'code'
         and len(prompts.tests) > 0
         and ($run_id::varchar is null or prompts.run_id = $run_id)
     qualify
-        row_number() over (partition by prompt_sources.uri order by prompts.prompt_id) <= $most
+        row_number() over (partition by current_sources.uri order by prompts.prompt_id) <= $most
 )
 
 select

@@ -18,6 +18,18 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.ingest.checks import refuse_other_answers, refuse_repeated_ids
 from tasks.ingest.files import AnySource, File, fetch, find_files, tell_apart
+from tasks.ingest.mending import mend_answers
+from tasks.ingest.places import (
+    Sighting,
+    begin_files,
+    begin_reading,
+    find_leaving,
+    is_last_word,
+    name_reading,
+    read_seed_files,
+    see,
+    settle_places,
+)
 from tasks.ingest.read import read_fetched
 from tasks.ingest.reading import (
     IngestCounts,
@@ -86,24 +98,64 @@ def chunk_rows(rows: Iterable[RawRow]) -> Iterator[list[RawRow]]:
 
 
 def load_seeds(store: Store, recipe: Recipe, run_id: str) -> Iterator[IngestCounts]:
-    """Load every seed source, and yield what became of each chunk once it is committed."""
+    """Load every seed source, and yield what became of each chunk once it is committed.
+
+    Then what no file has any more is set aside.
+    """
+    named: dict[str, list[tuple[SeedSource, File]]] = {}
     for source, file in _find_all(recipe.seeds):
-        load = partial(_load_seed_file, store, run_id, source, file)
-        yield from read_once(store, run_id, "seed", (source, file), load)
+        named.setdefault(file.uri, []).append((source, file))
+    known = begin_files(store, run_id, read_seed_files(store), named)
+    leaving, doubted = find_leaving(store, known, named)
+    now: dict[str, str] = {}
+    sightings: list[Sighting] = []
+    for uri, found in named.items():
+        with ExitStack() as fetched:
+            paths = [fetched.enter_context(fetch(file)) for _, file in found]
+            before = [look_at(path) for path in paths]
+            readings = [
+                identify_reading(path, file, source, "seed")
+                for path, (source, file) in zip(paths, found, strict=True)
+            ]
+            now[uri] = name_reading([reading.file_id for reading in readings])
+            counts = [find_reading(store, reading) for reading in readings]
+            is_last = is_last_word(known[uri], now[uri]) and uri not in doubted
+            if is_last and None not in counts:
+                yield from (count for count in counts if count is not None)
+                continue
+            sighting = begin_reading(store, run_id, uri, known[uri])
+            sighting.is_shared, sighting.leaving = len(found) > 1, leaving
+            sightings.append(sighting)
+            for path, (source, file), reading in zip(paths, found, readings, strict=True):
+                total = IngestCounts()
+                for count in _load_seed_file(store, run_id, (source, file), path, sighting):
+                    total = add_counts(total, count)
+                    yield count
+                sighting.is_whole = [look_at(path) for path in paths] == before
+                if sighting.is_whole:  # As in `read_once`.
+                    record_reading(store, run_id, reading, total)
+    settle_places(store, run_id, known, now, sightings)
 
 
 def _load_seed_file(
-    store: Store, run_id: str, source: SeedSource, file: File, path: Path
+    store: Store, run_id: str, found: tuple[SeedSource, File], path: Path, sighting: Sighting
 ) -> Iterator[IngestCounts]:
+    source, file = found
     ids: dict[int, str] = {}
     for rows in chunk_rows(read_fetched(path, file, source)):
         parsed = refuse_repeated_ids(rows, [parse_seed(row, source) for row in rows], ids)
-        asked = [seed.prompt_id for seed in parsed if isinstance(seed, Seed)]
-        known = store.query("ingest_known_prompts", ids=asked)
-        parsed = refuse_other_answers(rows, parsed, dict(known.iter_rows()))
+        seeds = [seed for seed in parsed if isinstance(seed, Seed)]
+        known = store.query("ingest_known_prompts", ids=[seed.prompt_id for seed in seeds])
+        mended = mend_answers(store, run_id, sighting, seeds, dict(known.iter_rows()))
+        # The problem is in its place whatever is thought of its answer.
+        places = frame_sources(seeds)
+        see(store, run_id, sighting, places)
+        parsed = refuse_other_answers(rows, parsed, mended.answers)
         seeds = [seed for seed in parsed if isinstance(seed, Seed)]
         new = store.append("prompts", frame_prompts(seeds), run_id=run_id)
-        store.append("prompt_sources", frame_sources(seeds), run_id=run_id)
+        agreeing = pl.col("row_number").is_in([seed.row_number for seed in seeds])
+        held = pl.col("prompt_id").is_in(list(mended.held))
+        store.append("prompt_sources", places.filter(agreeing | held), run_id=run_id)
         yield _settle(store, run_id, new, parsed)
 
 
