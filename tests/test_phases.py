@@ -386,6 +386,26 @@ def test_a_new_twin_of_a_frozen_prompt_does_not_take_its_place(
     assert len(after["code"]) == 1
 
 
+def test_a_frozen_domain_keeps_what_no_file_has_any_more(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    fill(store, taught("a", licence="CC0", source="one"), taught("b", domain="code"))
+    before = release(store, frozen_recipe(make_recipe), tmp_path / "one")
+    store.append("seed_files", pl.DataFrame([{"uri": "seeds.jsonl", "state": "gone"}]))
+    rows = [
+        {"root_id": identify(name), "removed": True, "detail": "seeds.jsonl is no more"}
+        for name in ("a", "b")
+    ]
+    store.append("removals", pl.DataFrame(rows))
+    recipe = frozen_recipe(make_recipe, freeze=["math"])
+    after = release(store, recipe, tmp_path / "two")
+    assert after == {"math": before["math"]}
+    why = "select stage, reason, detail from current_decisions where policy = $policy and not kept"
+    assert store.sql(why, {"policy": recipe.policy_version()}).rows() == [
+        ("ingest", "source_removed", "seeds.jsonl is no more")
+    ]
+
+
 def test_only_what_was_released_can_be_frozen(store: Store, make_recipe: MakeRecipe) -> None:
     fill(store, taught("a"))
     with pytest.raises(RecipeError, match="no pair of 'math'"):

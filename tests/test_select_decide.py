@@ -322,7 +322,8 @@ def as_evidence(rows: list[dict[str, Any]]) -> pl.DataFrame:
         **{"method": pl.String, "trusted": pl.Boolean, "key_source": pl.String},
         **dict.fromkeys(("key_share", "reference_rate"), pl.Float64),
         **dict.fromkeys(
-            ("answer_type", "source", "refusal", "withdrawn", "parent_id", "strategy"), pl.String
+            ("answer_type", "source", "refusal", "withdrawn", "removed", "parent_id", "strategy"),
+            pl.String,
         ),
         **dict.fromkeys(("key_confirming", "key_confirmations", "votes", "voted"), pl.Int64),
         "reference_decided": pl.Int64,
@@ -415,7 +416,9 @@ def test_a_licence_is_not_both_allowed_and_refused() -> None:
 
 def sound(**changes: Any) -> dict[str, Any]:
     """Return the evidence of a prompt that is kept."""
-    whole = dict.fromkeys(("duplicate_of", "item_id", "method", "refusal", "source", "withdrawn"))
+    whole = dict.fromkeys(
+        ("duplicate_of", "item_id", "method", "refusal", "source", "withdrawn", "removed")
+    )
     counts = dict.fromkeys(("truncated", "unverifiable", "reference_decided"), 0)
     return {
         **whole,

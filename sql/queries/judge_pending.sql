@@ -28,6 +28,7 @@ inner join (
 ) as current_grades
     on responses.response_id = current_grades.response_id
     and current_keys.key_id = current_grades.key_id
+left join removed_roots on prompts.root_id = removed_roots.root_id
 left join told
     on responses.response_id = told.response_id and current_keys.key_id = told.key_id
 where
@@ -38,6 +39,7 @@ where
         current_keys.answer_type in (select unnest($answer_types::varchar[]))
         or prompts.domain || ' ' || current_keys.answer_type in (select unnest($in_domains::varchar[]))
     )
+    and removed_roots.root_id is null
     and current_keys.answer is not null
     and current_grades.extracted is not null
     and (

@@ -1,4 +1,4 @@
--- One row per two prompts, none withdrawn, that are near enough, with what decides who stands for whom.
+-- One row per two prompts, none withdrawn nor removed, that are near enough, with what decides who stands for whom.
 select
     neighbours.prompt_id,
     neighbours.other_id,
@@ -16,3 +16,5 @@ where
     and (neighbours.same_numbers or not $distinct)
     and neighbours.prompt_id not in (select withdrawn_prompts.prompt_id from withdrawn_prompts)
     and neighbours.other_id not in (select withdrawn_prompts.prompt_id from withdrawn_prompts)
+    and prompts.root_id not in (select removed_roots.root_id from removed_roots)
+    and others.root_id not in (select removed_roots.root_id from removed_roots)

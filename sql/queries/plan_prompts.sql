@@ -1,4 +1,4 @@
--- One row per prompt: what a plan groups it by.
+-- One row per prompt that is not removed: what a plan groups it by.
 select
     prompts.prompt_id,
     prompts.domain,
@@ -9,3 +9,5 @@ select
     coalesce(current_keys.trusted, false) as has_key
 from prompts
 left join current_keys on prompts.prompt_id = current_keys.prompt_id
+left join removed_roots on prompts.root_id = removed_roots.root_id
+where removed_roots.root_id is null

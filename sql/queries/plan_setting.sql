@@ -1,7 +1,15 @@
--- One row: the prompts there are, those no money is spent on, and whether a run is under way.
+-- One row: the prompts that are not removed, those no money is spent on, and whether a run is under way.
 select
-    (select count(*) from prompts where kind = 'seed')::bigint as seeds,
-    (select count(*) from prompts where kind = 'rewrite')::bigint as rewrites,
+    (
+        select count(*)
+        from prompts
+        where kind = 'seed' and root_id not in (select root_id from removed_roots)
+    )::bigint as seeds,
+    (
+        select count(*)
+        from prompts
+        where kind = 'rewrite' and root_id not in (select root_id from removed_roots)
+    )::bigint as rewrites,
     (
         select count(*) from current_duplicates where representative_id <> prompt_id
     )::bigint as duplicates,

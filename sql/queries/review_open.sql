@@ -17,10 +17,12 @@ with waiting as (
     select prompts.prompt_id, prompts.domain, prompts.answer_type, prompts.text, prompts.choices
     from prompts
     inner join current_objections on prompts.prompt_id = current_objections.prompt_id
+    left join removed_roots on prompts.root_id = removed_roots.root_id
     where
         current_objections.response_id is null
         and current_objections.reason is not null
         and current_objections.below = 'needs_review'
+        and removed_roots.root_id is null
 )
 
 select

@@ -23,12 +23,6 @@ doubles as (
     ) = 1
 ),
 
-origins as (
-    select prompt_id as root_id, min(source) as source
-    from prompt_sources
-    group by prompt_id
-),
-
 offered as (
     select
         teacher_responses.*,
@@ -70,7 +64,8 @@ select
     withdrawn_prompts.reason
     || ', says version ' || withdrawn_prompts.acceptance || ' of the gates: '
     || coalesce(withdrawn_prompts.detail, '') as withdrawn,
-    origins.source,
+    removed_roots.detail as removed,
+    list_min(prompt_origins.sources) as source,
     doubles.representative_id as duplicate_of,
     doubles.method as duplicate_method,
     doubles.score as duplicate_score,
@@ -113,6 +108,6 @@ left join current_difficulty
 left join current_votes
     on prompts.prompt_id = current_votes.prompt_id and current_votes.voter = 'reference'
 left join current_reviews on prompts.prompt_id = current_reviews.prompt_id
-left join origins on prompts.root_id = origins.root_id
+left join removed_roots on prompts.root_id = removed_roots.root_id
 left join taught on prompts.prompt_id = taught.prompt_id
 order by prompts.prompt_id

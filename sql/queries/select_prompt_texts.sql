@@ -1,4 +1,4 @@
--- One row per prompt that was not withdrawn: the texts that exact duplicates compare.
+-- One row per prompt that was not withdrawn nor removed: the texts that exact duplicates compare.
 select
     prompt_id,
     kind,
@@ -6,4 +6,6 @@ select
     text,
     choices
 from prompts
-where prompt_id not in (select withdrawn_prompts.prompt_id from withdrawn_prompts)
+where
+    prompt_id not in (select withdrawn_prompts.prompt_id from withdrawn_prompts)
+    and root_id not in (select removed_roots.root_id from removed_roots)

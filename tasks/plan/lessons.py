@@ -23,7 +23,14 @@ from tasks.teach import pupils
 
 RUN = "plan"
 _ROWS_AT_A_TIME = 20_000
-_BEFORE_SAMPLING = ("duplicates", "contamination", "rewrite", "rate", "sample")  # They drop.
+_BEFORE_SAMPLING = (
+    "ingest",
+    "duplicates",
+    "contamination",
+    "rewrite",
+    "rate",
+    "sample",
+)  # They drop.
 _NEVER_SAMPLED = (  # Reasons of later stages that are about no sample of a student.
     "licence_refused",
     "refused_in_review",

@@ -74,7 +74,8 @@ def decide(
         *(pl.lit(value).alias(name) for name, value in _UNSCOPED if name not in evidence.columns),
     )
     decided = (
-        undecided.pipe(_drop_duplicates)
+        undecided.pipe(_drop_removed)
+        .pipe(_drop_duplicates)
         .pipe(drop_twins_of_frozen)
         .pipe(_drop_contaminated)
         .pipe(_drop_withdrawn)
@@ -170,6 +171,12 @@ def _append(
     policy = pl.lit(recipe.policy_version()).alias("policy")
     changed = store.append("decisions", rows.with_columns(policy), run_id=run_id)
     return Decided(decisions.height, int(decisions["kept"].sum()), changed)
+
+
+def _drop_removed(prompts: pl.DataFrame) -> pl.DataFrame:
+    """Drop what descends from a seed that the recipe's files do not have any more."""
+    removed = pl.col("removed")
+    return prompts.pipe(_drop, removed.is_not_null(), "ingest", "source_removed", removed)
 
 
 def _drop_duplicates(prompts: pl.DataFrame) -> pl.DataFrame:

@@ -28,6 +28,7 @@ _WORDS = {
     "too_hard": "too hard",
     "no_key": "nothing to check against",
     "needs_review": "key needs a review",
+    "source_removed": "source removed",
     "twin_of_frozen": "same as a frozen one",
     "too_few_decided": "too few decided samples",
     "over_per_root": "over the limit of a seed",
