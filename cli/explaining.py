@@ -135,10 +135,11 @@ def _draw_origin(tree: Tree, line: list[Row]) -> None:
             branch.add(_text(f"answer: {prompt['answer']}{came}"))
         for source in prompt["sources"]:
             licence = source["licence"] or "licence unknown"
+            gone = " (not there any more)" if source["gone"] else ""
             branch.add(
                 _text(
                     f"from {source['source'] or 'unnamed source'} ({licence}): "
-                    f"{source['uri']}, row {source['row_number']}"
+                    f"{source['uri']}, row {source['row_number']}{gone}"
                 )
             )
         for word in prompt["routes"]:

@@ -116,7 +116,8 @@ def _say_prompt(link: dict[str, Any]) -> str:
 def _say_row(link: dict[str, Any]) -> str:
     about = f"{link['source'] or 'unnamed source'}, {link['licence'] or 'licence unknown'}"
     own = f", id {link['external_id']}" if link["external_id"] else ""
-    return f"{link['uri']}, row {link['row_number']} ({about}{own})"
+    gone = ", not there any more" if link["gone"] else ""
+    return f"{link['uri']}, row {link['row_number']} ({about}{own}{gone})"
 
 
 _SAY = {

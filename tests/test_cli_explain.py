@@ -137,6 +137,15 @@ def test_a_seed_does_not_bear_the_cost_of_what_was_made_of_it(project: Path) -> 
     assert ask(SEED)["cost_usd"] == 0
 
 
+def test_a_row_that_no_file_has_any_more_is_told_as_such(
+    store: Store, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store.append("seed_files", pl.DataFrame([{"uri": "seeds.jsonl", "state": "gone"}]))
+    make_console().print(draw(ask(SEED)), soft_wrap=True)
+    row = "from primer (MIT): seeds.jsonl, row 7 (not there any more)"
+    assert row in capsys.readouterr().out
+
+
 def test_tree_reads_from_the_pair_to_the_source(
     project: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,9 +11,11 @@ with recursive line as (
 )
 
 select
-    prompts.prompt_id, prompts.kind, prompts.domain, prompts.text, prompts.choices, prompts.answer,
-    prompts.answer_type, prompts.answer_source, prompts.program, prompts.level, prompts.strategy,
+    prompts.prompt_id, prompts.kind, prompts.domain, prompts.text, prompts.choices,
+    coalesce(mended.answer, prompts.answer) as answer,
+    coalesce(mended.answer_type, prompts.answer_type) as answer_type, prompts.answer_source, prompts.program, prompts.level, prompts.strategy,
     prompts.template, prompts.made_by, prompts.simulated, prompts.created_at
 from line
 inner join prompts on line.prompt_id = prompts.prompt_id
+left join current_mended_answers as mended on prompts.prompt_id = mended.prompt_id
 order by line.step;
