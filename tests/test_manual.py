@@ -25,7 +25,7 @@ REFERENCE = (ROOT / "docs" / "reference.md").read_text(encoding="utf-8")
 VERDICTS = (ROOT / "docs" / "verdicts.md").read_text(encoding="utf-8")
 # `drop`, with what is dropped, the stage and the reason; the reason may be made of a name.
 DROPPED = re.compile(
-    r'"(?:duplicates|contamination|rewrite|rate|sample|assess|select|teach)",\s*f?"([a-z_]+)(?:\{name\})?",'
+    r'"(?:ingest|duplicates|contamination|rewrite|rate|sample|assess|select|teach)",\s*f?"([a-z_]+)(?:\{name\})?",'
 )
 
 
