@@ -75,6 +75,7 @@ def test_trust_by_share_or_by_a_second_model() -> None:
     ]
 
 
+@pytest.mark.slow
 def test_a_second_model_confirms_what_votes_could_not(store: Store) -> None:
     add_prompts(store, *({"prompt_id": name, "domain": "math"} for name in "abc"))
     for name in "abc":

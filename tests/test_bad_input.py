@@ -502,6 +502,7 @@ def test_a_key_that_is_not_set_is_named(teachset: Teachset, tmp_path: Path) -> N
         assert look(project, "select count(*) from prompts") == [(0,)]
 
 
+@pytest.mark.slow
 def test_a_prefect_server_that_is_none_is_named(unserved: Teachset, tmp_path: Path) -> None:
     recipe = make_project(tmp_path / "no-server")
     with serving(lambda _: (200, "text/html", b"<html>")) as url:  # It answers 501 to a GET.

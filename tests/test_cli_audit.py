@@ -76,6 +76,7 @@ def test_recall_and_alarms_are_counted_by_method() -> None:
     assert set(done.alarms["prompts"]) == {1} and set(done.alarms["flagged"]) == {0}
 
 
+@pytest.mark.slow
 def test_the_command_reads_the_store(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

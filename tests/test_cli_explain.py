@@ -217,6 +217,7 @@ def test_twin_and_test_item_are_shown_with_their_evidence(project: Path, store: 
     assert story["contamination"][0]["span"] == "what is two"
 
 
+@pytest.mark.slow
 def test_the_test_items_in_the_quick_start_are_found_and_shown(
     store: Store, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:

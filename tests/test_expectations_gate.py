@@ -94,6 +94,7 @@ def test_what_a_release_as_a_whole_must_be(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.slow
 def test_mixture_and_drift_are_reported_with_their_figures(tmp_path: Path) -> None:
     write(tmp_path, good_rows())
     mixture = {"math": 0.5, "code": 0.05, "science": 0.45}

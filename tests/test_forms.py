@@ -193,6 +193,7 @@ def form_in(make_recipe: MakeRecipe, model: str, domain: str = "math") -> str:
     return str(forms["form"][0])
 
 
+@pytest.mark.slow
 def test_a_reference_that_was_replaced_votes_no_more(store: Store, make_recipe: MakeRecipe) -> None:
     weak, strong = refer_to(make_recipe, "weak"), refer_to(make_recipe, "strong")
     add_problems(store, a="math", b="math")
@@ -212,6 +213,7 @@ def test_a_reference_that_was_replaced_votes_no_more(store: Store, make_recipe: 
     assert derived(store, weak) == {"a": ("41", 16, 16), "b": ("41", 16, 16)}
 
 
+@pytest.mark.slow
 def test_people_are_shown_what_the_reference_of_today_said(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -282,6 +284,7 @@ def test_frozen_domains_keep_the_votes_of_a_reference_that_was_replaced(
     assert derived(store, strong) == {"a": ("41", 16, 16), "b": ("42", 4, 4)}
 
 
+@pytest.mark.slow
 def test_a_form_that_a_frozen_domain_keeps_is_left_by_the_others(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

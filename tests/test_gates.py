@@ -42,6 +42,7 @@ def add(store: Store, table: str, *rows: dict[str, Any]) -> None:
     store.append(table, frame, run_id=RUN, known_new=True)
 
 
+@pytest.mark.slow
 def test_what_came_in_is_judged(store: Store, recipe: Recipe) -> None:
     fill(store, taught("good"), taught("child", kind="rewrite", root="good"))
     add(store, "loads", {"run_id": RUN, "purpose": "seed", "rows_read": 1})
@@ -237,6 +238,7 @@ def test_verifiers_contradict_each_other_by_their_last_words(
     assert found == [_of("disputed")] * is_contradicted
 
 
+@pytest.mark.slow
 def test_what_the_store_says_a_release_must_be(store: Store, recipe: Recipe) -> None:
     fill(store, taught("good"), taught("doubted", trusted=False), taught("disputed"))
     decide_after_teach(store, recipe, RUN)
@@ -309,6 +311,7 @@ def test_a_published_release_is_judged_again_only_by_other_rules(
     assert find_previous(store, recipe, "another") == first.gate["figures"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("named", "said"),
     [

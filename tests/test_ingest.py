@@ -553,6 +553,7 @@ def imported(store: Store) -> list[tuple[int, str]]:
     return [(index, content) for index, content in rows]
 
 
+@pytest.mark.slow
 def test_the_same_rows_in_another_order_are_the_same_responses(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -570,6 +571,7 @@ def test_the_same_rows_in_another_order_are_the_same_responses(
     assert imported(store) == [*first, (4, "4"), (5, "2")]
 
 
+@pytest.mark.slow
 def test_a_new_shard_that_is_read_first_adds_its_own_rows_alone(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

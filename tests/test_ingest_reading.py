@@ -171,6 +171,7 @@ def answers(make_recipe: MakeRecipe, tmp_path: Path, rows: list[dict[str, Any]])
     return make_recipe(rows, responses=[{"path": "?.jsonl", "role": "student"}])
 
 
+@pytest.mark.slow
 def test_responses_are_parsed_again_when_there_are_new_prompts_to_match(
     store: Store, make_recipe: MakeRecipe, parsed: list[str], tmp_path: Path
 ) -> None:

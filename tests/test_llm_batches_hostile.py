@@ -139,6 +139,7 @@ def _ended(**fields: object) -> Callable[[Object], Object]:
     return lambda batch: batch | (fields if batch["status"] == "completed" else {})
 
 
+@pytest.mark.slow
 def test_a_line_that_is_said_to_be_cancelled_in_a_batch_that_was_not_is_an_attempt(
     store: Store,
 ) -> None:
@@ -292,6 +293,7 @@ def test_a_status_is_read_however_it_is_written(store: Store) -> None:
     assert (spent.tokens, spent.uncounted) == (9 * 30, 0)
 
 
+@pytest.mark.slow
 def test_a_result_that_is_nested_too_deeply_is_a_failure_of_its_own(store: Store) -> None:
     deep = b'"z": ' + b"[" * 1000 + b"]" * 1000
     spelt = "".join(f"\\u{ord(letter):04x}" for letter in KEY).encode()

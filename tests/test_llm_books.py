@@ -185,6 +185,7 @@ def test_a_cap_in_tokens_holds_over_calls_that_are_older_than_what_is_kept_for_i
         assert len(handler.asked) == 3
 
 
+@pytest.mark.slow
 def test_a_cap_in_dollars_holds_where_the_server_counts_no_tokens_also_after_a_restart(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

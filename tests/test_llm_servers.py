@@ -100,6 +100,7 @@ def _answers(base_url: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_a_simulator_knows_the_seeds_as_they_are_and_ends_with_its_run(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

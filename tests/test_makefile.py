@@ -58,6 +58,7 @@ def test_help_names_every_target(checkout: Path) -> None:
     assert [target for target in TARGETS if f"make {target} " not in shown] == []
 
 
+@pytest.mark.slow
 def test_installs_once_and_again_when_the_lock_changes(installed: Path) -> None:
     assert make(installed, "run").returncode == 0
     pip = "python -m pip install -qq --disable-pip-version-check"

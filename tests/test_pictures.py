@@ -3,6 +3,7 @@
 import re
 
 import polars as pl
+import pytest
 
 from tasks.pictures import describe_difficulty, draw_blocks, tabulate_difficulty, tabulate_gap
 from tasks.recipe import PRESETS
@@ -178,6 +179,7 @@ def test_blocks_are_as_high_as_counts_and_nothing_is_a_dot() -> None:
     assert draw_blocks([0, 0]) == "··"
 
 
+@pytest.mark.slow
 def test_the_artifact_tells_what_the_store_has(store: Store, make_recipe: MakeRecipe) -> None:
     fill(
         store,

@@ -321,6 +321,7 @@ with only_writer(StoreSettings(catalog=sys.argv[1], data="/tmp/not-used")):
 """
 
 
+@pytest.mark.slow
 def test_one_run_at_a_time_writes_to_a_store_whatever_host_it_runs_on(
     settings: StoreSettings, tmp_path: Path
 ) -> None:

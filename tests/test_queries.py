@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 import polars as pl
+import pytest
 
 from cli.reading import open_reader
 from cli.snapshot import copy_store
@@ -114,6 +115,7 @@ def _changes(source: Store | duckdb.DuckDBPyConnection, moment: str) -> list[tup
     return source.execute(statement).fetchall()
 
 
+@pytest.mark.slow
 def test_what_changed_since_counts_what_came_in_from_that_moment_on(
     store: Store, tmp_path: Path
 ) -> None:
@@ -186,6 +188,7 @@ def test_a_key_is_suspicious_if_the_reference_is_wrong_every_time_as_graded_now(
     assert set(found.select("gold", "reference_says", "samples").iter_rows()) == {("4", "5", 3)}
 
 
+@pytest.mark.slow
 def test_the_hardest_kept_are_those_that_are_kept_now_by_their_last_pass_rate(
     store: Store,
 ) -> None:

@@ -197,6 +197,7 @@ def test_words_that_anybody_says_are_no_guideline_given_away(
     assert found["response_id"].to_list() == [response_of("telling")]
 
 
+@pytest.mark.slow
 def test_a_response_that_gives_guidelines_away_is_objected_to(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -272,6 +273,7 @@ def test_a_safety_pack_from_prompts_without_answers_to_decisions(
     assert store.sql(spent).row(0) == paid
 
 
+@pytest.mark.slow
 def test_a_rubric_that_was_taken_out_of_a_recipe_is_no_key_any_more(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

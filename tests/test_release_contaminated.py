@@ -55,6 +55,7 @@ def test_without_a_benchmark_nothing_is_claimed(store: Store, make_recipe: MakeR
     assert tell(store, make_recipe(models=STUDENTS)) == NOTHING
 
 
+@pytest.mark.slow
 def test_hits_are_counted_by_benchmark_and_method(store: Store, recipe: Recipe) -> None:
     fill(store, taught("copy", text=BENCHMARK_TEXT), taught("clean"))
     add_item(store, BENCHMARK_TEXT)

@@ -300,6 +300,7 @@ PREFERENCES: list[tuple[str, dict[str, Any], tuple[str, str] | str]] = [
 ]
 
 
+@pytest.mark.slow
 def test_preference_pairs_and_why_there_are_none(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

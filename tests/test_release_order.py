@@ -29,6 +29,7 @@ def _rows(count: int) -> pl.DataFrame:
     return pl.DataFrame(columns).with_columns(content=pl.lit("four"))
 
 
+@pytest.mark.slow
 @given(
     count=st.integers(0, 60),
     cuts=st.lists(st.integers(0, 60), max_size=5),

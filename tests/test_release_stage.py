@@ -73,6 +73,7 @@ def test_a_pair_as_it_is_released(store: Store, make_recipe: MakeRecipe, tmp_pat
     assert read_jsonl(tmp_path / "out" / "jsonl" / "train-00000-of-00001.jsonl") == [pair]
 
 
+@pytest.mark.slow
 def test_the_first_correct_response_is_released(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -107,6 +108,7 @@ def test_where_reasoning_goes(store: Store, make_recipe: MakeRecipe, tmp_path: P
     assert said("field") == {"thought": ("It is 4.", "hm"), "blank": bare, "none": bare}
 
 
+@pytest.mark.slow
 def test_a_line_of_code_keeps_its_indentation(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -125,6 +127,7 @@ def test_a_line_of_code_keeps_its_indentation(
     assert [answers[identify(name)] for name in said] == [body, "It is 4.", "\tx = 4", "It is 4."]
 
 
+@pytest.mark.slow
 def test_options_and_the_system_prompt_are_part_of_the_messages(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
@@ -137,6 +140,7 @@ def test_options_and_the_system_prompt_are_part_of_the_messages(
     ]
 
 
+@pytest.mark.slow
 def test_a_rewrite_has_the_licences_of_its_root(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

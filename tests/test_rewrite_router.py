@@ -89,6 +89,7 @@ def test_a_word_counts_only_if_it_is_whole_and_sure(
     assert (said["route"], said["decided_by"], said["reason"]) == (route, decided_by, reason)
 
 
+@pytest.mark.slow
 def test_doubtful_seeds_are_asked_about_once_and_sure_ones_never(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -115,6 +116,7 @@ def test_doubtful_seeds_are_asked_about_once_and_sure_ones_never(
     ]
 
 
+@pytest.mark.slow
 def test_what_the_router_says_decides_the_strategies(store: Store, make_recipe: MakeRecipe) -> None:
     recipe = with_router(make_recipe)
     put(store)

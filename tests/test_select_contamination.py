@@ -287,6 +287,7 @@ def test_what_other_settings_took_back_returns_with_the_settings_and_what_they_f
     assert look(allowing) == (0, everything)
 
 
+@pytest.mark.slow
 def test_a_response_that_quotes_an_item_is_not_used(store: Store) -> None:
     quoting = (f"As in the exam: {BENCHMARK_TEXT}.", "correct")
     fill(

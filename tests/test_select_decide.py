@@ -253,6 +253,7 @@ def test_two_passes_do_not_undo_each_other(store: Store, make_recipe: MakeRecipe
     assert set(teachable["prompt_id"]) == {identify(n) for n in ("good", "untaught", "mistaught")}
 
 
+@pytest.mark.slow
 def test_another_policy_leaves_the_old_words(store: Store, make_recipe: MakeRecipe) -> None:
     one = make_recipe(models=MODELS)
     other = make_recipe(models=MODELS, select={"band": {"low": 0, "high": 0.25}})

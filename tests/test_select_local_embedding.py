@@ -151,6 +151,7 @@ def test_only_what_is_new_is_embedded_and_a_range_after_the_other(
     assert len(vectors(store)) == 4
 
 
+@pytest.mark.slow
 def test_a_run_that_is_stopped_keeps_what_it_has_and_goes_on_there(
     store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -131,6 +131,7 @@ def set_reference(store: Store, rates: Mapping[str, float]) -> None:
         store.append("difficulty", known, run_id=RUN)
 
 
+@pytest.mark.slow
 def test_what_lies_outside_the_band_is_kept_as_a_capped_anchor(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -48,6 +48,7 @@ def test_deployments_that_cannot_be_used_say_what_is_expected(
     assert reason in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_recipe_lies_beside_the_deployments_that_name_it(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(EVERY_MINUTE.format(recipe="batch.yaml"))
     (tmp_path / "batch.yaml").write_text("name: batch")

@@ -184,6 +184,7 @@ def test_tidying_is_a_change_and_an_expired_snapshot_says_nothing(
     close_stores()
 
 
+@pytest.mark.slow
 def test_a_small_store_is_looked_through(
     store: Store, recipe: Recipe, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -156,6 +156,7 @@ assert bound == [(None, None)]
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("program", [OURS, THEIRS], ids=["ours", "theirs"])
 def test_a_process_of_ours_needs_no_pandas_and_one_of_theirs_has_it_whole(
     tmp_path: Path, program: str
@@ -310,6 +311,7 @@ def test_another_folder_for_the_data_is_refused(tmp_path: Path) -> None:
         open_store(_settings(tmp_path, data=str(tmp_path / "two")))
 
 
+@pytest.mark.slow
 def test_a_folder_holds_one_store(store_folder: Path) -> None:
     with pytest.raises(StoreError, match=r"two\.sqlite: catalog\.sqlite in this folder is the cat"):
         open_store(StoreSettings(catalog=str(store_folder / "two.sqlite")))

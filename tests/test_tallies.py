@@ -140,6 +140,7 @@ def test_a_row_and_its_tally_come_together_or_not_at_all(pool: Store) -> None:
     assert _funnel(pool, "p@1") == {("math", *OUTCOMES[0]): 1, ("math", *OUTCOMES[1]): 1}
 
 
+@pytest.mark.slow
 def test_a_store_of_before_is_counted_by_its_migration(pool: Store) -> None:
     for outcome in OUTCOMES:
         _decide(pool, "p@1", dict.fromkeys(DOMAINS, outcome))

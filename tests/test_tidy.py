@@ -153,6 +153,7 @@ def test_a_backup_is_laid_out_like_a_store_and_grows_by_what_is_new(
     assert store.settings.catalog != restored.settings.catalog
 
 
+@pytest.mark.slow
 def test_a_backup_that_fails_leaves_the_one_before_with_its_journal(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
