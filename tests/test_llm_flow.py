@@ -1,23 +1,19 @@
-"""Flow control: how many calls are under way, how fast they are sent, and what an outage does."""
+"""Flow control: how many calls are let in, in what order, and what an outage does."""
 
 import asyncio
 import json
 import threading
 import time
 import urllib.request
-from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from tasks.errors import ModelServerError
 from tasks.llm.breaker import Breaker
-from tasks.llm.concurrency import Concurrency
 from tasks.llm.engine import Completion, complete
 from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
@@ -26,212 +22,17 @@ from tasks.llm.money import Purse, Usage
 from tasks.llm.pending import leave_out_known
 from tasks.llm.pulse import Pulse
 from tasks.llm.request import Endpoint, Request, ResponseSchema, messages_after
-from tasks.llm.windows import Entry, Window
 from tasks.recipe import Budget, ModelSettings, Sampling
 from tasks.simulator.launch import start_simulator
 from tasks.store import Store
 from tests.loopback import QuietHandler, serve
 from tests.scripted import endpoint_at, said
-from tests.virtual_server import VirtualServer
-
-ENDLESS = 10**9
-P95_AT_REST = 1.35  # The 95th percentile of a lognormal of mean 0.5 and sigma 0.8.
 
 
 def _ask_stats(base_url: str) -> dict[str, Any]:
     with urllib.request.urlopen(base_url.removesuffix("/v1") + "/sim/stats", timeout=5) as answer:
         stats: dict[str, Any] = json.load(answer)
     return stats
-
-
-def _concurrency(ceiling: int, server: VirtualServer) -> Concurrency:
-    return Concurrency(ceiling, clock=lambda: server.now)
-
-
-@pytest.mark.parametrize("seed", [1, 2])
-@pytest.mark.parametrize("refusals", [0.0, 0.055])
-def test_a_server_that_can_take_it_gets_all_there_is(seed: int, refusals: float) -> None:
-    server = VirtualServer(ENDLESS, refusals=lambda now: refusals, seed=seed)
-    seen = server.work_off(_concurrency(256, server), 20_000)
-    assert seen.wall_s <= 1.05 * seen.ideal_s
-    assert seen.slots > 250
-
-
-@pytest.mark.parametrize("seed", range(1, 5))
-def test_few_slots_are_hardly_ever_left_empty(seed: int) -> None:
-    server = VirtualServer(ENDLESS, seed=seed)
-    seen = server.work_off(_concurrency(64, server), 5_000)
-    assert seen.wall_s <= 1.025 * seen.ideal_s
-
-
-# With the eleventh the first answers are so quick that the rest was held against them.
-@pytest.mark.parametrize("seed", [1, 2, 11])
-@pytest.mark.parametrize(("ceiling", "capacity"), [(256, 64), (1024, 200), (64, 40), (64, 16)])
-def test_a_server_that_only_queues_is_not_flooded(ceiling: int, capacity: int, seed: int) -> None:
-    server = VirtualServer(capacity, seed=seed)
-    concurrency = _concurrency(ceiling, server)
-    settling = server.work_off(concurrency, 80 * capacity)
-    settled_at = server.now
-    seen = server.work_off(concurrency, 160 * capacity)
-    assert settling.wall_s <= 1.25 * settling.ideal_s
-    assert 160 * capacity / (seen.wall_s - settled_at) >= 0.8 * capacity / 0.5
-    assert seen.p95_s <= 2 * P95_AT_REST
-
-
-@pytest.mark.parametrize(("latency_s", "burst_s"), [(0.5, 5), (2, 5), (20, 30)])
-def test_slots_that_a_burst_of_refusals_took_come_back(latency_s: float, burst_s: float) -> None:
-    began, ended = 30 * latency_s, 30 * latency_s + burst_s
-    limits: list[tuple[float, int]] = []
-
-    def refuse(now: float) -> float:
-        limits.append((now, concurrency.limit))
-        return float(began <= now < ended)
-
-    server = VirtualServer(ENDLESS, mean=lambda now: latency_s, refusals=refuse)
-    concurrency = _concurrency(64, server)
-    server.work_off(concurrency, 6_000)
-    assert min(limit for now, limit in limits if now > began) < 16
-    assert any(limit >= 58 for now, limit in limits if ended < now < ended + 40 * latency_s)
-
-
-@pytest.mark.parametrize(("capacity", "ceiling"), [(3, 16), (16, 64), (64, 256)])
-def test_a_server_that_refuses_what_is_too_much_is_not_asked_for_it(
-    capacity: int, ceiling: int
-) -> None:
-    server = VirtualServer(ENDLESS)
-    concurrency = _concurrency(ceiling, server)
-    server.refusals = lambda now: float(server.busy >= capacity)
-    seen = server.work_off(concurrency, 200 * capacity)
-    assert seen.slots <= 1.25 * capacity
-
-
-def test_longer_answers_are_no_reason_to_have_fewer() -> None:
-    server = VirtualServer(ENDLESS, mean=lambda now: 0.5 if now < 20 else 2.0)
-    concurrency = _concurrency(64, server)
-    assert server.work_off(concurrency, 6_000).slots > 56
-
-
-def test_a_server_that_refuses_what_is_too_much_gets_less() -> None:
-    concurrency = Concurrency(64, clock=lambda: 0.0)
-    assert [concurrency.refused(under_way=20) for _ in range(9)] == [False] * 9
-    before = concurrency.limit
-    assert concurrency.refused(under_way=20)
-    assert concurrency.limit == int(before * (1 - 10 / 30))
-
-
-@pytest.mark.parametrize("seed", [1, 2, 3])
-def test_what_this_process_is_late_with_is_not_the_servers_fault(seed: int) -> None:
-    server = VirtualServer(ENDLESS, client_s=1 / 300, seed=seed)
-    concurrency = _concurrency(256, server)
-    begun_at = server.work_off(concurrency, 1_000).wall_s
-    seen = server.work_off(concurrency, 20_000)
-    assert seen.wall_s - begun_at <= 1.05 * 20_000 / 300
-    assert seen.slots == 256
-
-
-def test_few_slots_are_somebodys_wish() -> None:
-    server = VirtualServer(ENDLESS, seed=5)
-    concurrency = _concurrency(4, server)
-    seen = server.work_off(concurrency, 1_000)
-    assert seen.slots == 4
-
-
-@given(
-    limit=st.integers(1, 500),
-    gaps=st.lists(st.floats(0, 3), min_size=1, max_size=200),
-    units=st.integers(1, 40),
-)
-def test_no_minute_holds_more_than_its_limit(limit: int, gaps: list[float], units: int) -> None:
-    window, now, sent = Window(limit), 0.0, []
-    units = min(units, limit)
-    for gap in gaps:
-        now += gap
-        while (wait := window.wait_s(units, now)) > 0:
-            now += max(wait, 1e-6)
-        window.settle(window.spend(units, now), units, now)
-        sent.append(now)
-    for moment in sent:
-        assert sum(units for other in sent if moment - 60 < other <= moment) <= limit
-
-
-def test_a_minute_is_used_up_and_evenly() -> None:
-    window, now, sent = Window(600), 0.0, []
-    while now < 300:
-        wait = window.wait_s(1, now)
-        if wait > 0:
-            now += wait
-            continue
-        window.settle(window.spend(1, now), 1, now)
-        sent.append(now)
-    assert len([moment for moment in sent if 60 <= moment < 300]) >= 0.95 * 4 * 600
-    assert len([moment for moment in sent if 100 <= moment < 101]) <= 20
-
-
-def test_what_is_under_way_counts_in_full_and_then_as_what_it_was() -> None:
-    window = Window(1000)
-    first = window.spend(600, 0.0)
-    assert window.wait_s(600, 40.0) == 1.0
-    window.settle(first, 200, 41.0)
-    assert window.wait_s(600, 50.0) == 0.0
-    window.spend(780, 50.0)
-    assert window.wait_s(200, 99.0) == pytest.approx(41.0 + 60.5 - 99.0)
-
-
-def test_a_minute_is_spread_by_what_calls_come_to_and_holds_what_they_may_take() -> None:
-    """Of 4,000 tokens 400 are used, after 8 s: 60 calls could be sent a minute, 7 at a time."""
-    window, now = Window(30_000), 0.0
-    under_way, sent = deque[tuple[float, Entry | None]](), 0
-    while now < 300:
-        while under_way and under_way[0][0] <= now:
-            window.settle(under_way.popleft()[1], 400, now)
-        if window.wait_s(4_000, now) > 0:
-            now += 0.05
-            continue
-        under_way.append((now + 8, window.spend(4_000, now)))
-        assert window.total <= 30_000
-        sent += 1
-    assert sent * 400 / 5 > 0.36 * 30_000  # 0.20 when each was spread by its ceiling.
-
-
-def test_a_call_is_taken_back_at_the_limit_that_it_was_sent_under() -> None:
-    window = Window()
-    window.heard = 1_000
-    entry = window.spend(900, 0.0)
-    window.heard = 1_000_000
-    window.settle(entry, 9, 2.0)
-    assert window.wait_s(900, 2.0) == 0.0
-
-
-def test_a_limit_of_nothing_counts_nothing() -> None:
-    window = Window()
-    window.settle(window.spend(10**9, 0.0), 10**9, 0.0)
-    assert (window.wait_s(10**9, 0.0), window.total) == (0.0, 0)
-
-
-def test_what_ends_while_there_is_no_limit_is_counted_no_longer_than_a_minute() -> None:
-    window = Window(1000)
-    entry = window.spend(900, 0.0)
-    window.declared = None
-    window.settle(entry, 20, 10.0)
-    assert (window.total, window.wait_s(900, 10.0)) == (20, 0.0)
-    window.heard = 1000
-    assert window.total == 20
-    # 960 are 980 less 20, and what is counted of the call is gone 60.5 s after its end.
-    assert window.wait_s(980, 60.0) == pytest.approx(10.0 + 60.5 - 60.0)
-    assert (window.wait_s(980, 70.6), window.total) == (0.0, 0)
-
-
-def test_the_lower_of_what_the_recipe_and_the_server_say_is_the_limit() -> None:
-    window = Window()
-    assert window.limit is None
-    window.heard = 600
-    assert window.limit == 600
-    window.declared = 500
-    assert window.limit == 500
-    window.heard = 400
-    assert window.limit == 400
-    window.declared = None
-    assert window.limit == 400
 
 
 def test_a_breaker_opens_after_twenty_failures_and_closes_with_the_first_answer() -> None:
