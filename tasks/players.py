@@ -8,7 +8,8 @@ looked for by its stage.
 
 from collections.abc import Iterator
 
-from tasks.llm.servers import endpoint_of, identify_server
+from tasks.llm.pending import has_answered
+from tasks.llm.servers import endpoint_of, identify_endpoint
 from tasks.recipe import ModelSettings, Recipe, Role
 from tasks.rewrite.openings import is_confirming
 from tasks.store import Store
@@ -66,6 +67,5 @@ def _rates(recipe: Recipe) -> bool:
 
 def _is_to_be_reached(store: Store, recipe: Recipe, settings: ModelSettings) -> bool:
     """Say whether a model is at a server, no simulator, that has answered nothing of it yet."""
-    server = identify_server(recipe, settings)
-    known = store.query("known_model", model=settings.model, server=server)
-    return settings.base_url is not None and known.is_empty()
+    endpoint = identify_endpoint(recipe, settings)
+    return not endpoint.simulated and not has_answered(store, endpoint)

@@ -28,6 +28,7 @@ from tasks.llm.feed import Feed
 from tasks.llm.limiter import Limiter, NotAdmitted, limiter_of
 from tasks.llm.loop import event_loop, run_on_loop
 from tasks.llm.money import Amount, Bill, Purse, Usage, most_prompt_tokens, reserve_for
+from tasks.llm.pending import has_answered
 from tasks.llm.request import (
     Endpoint,
     Keys,
@@ -160,8 +161,8 @@ def complete(
             advance=advance,
         )
         run_on_loop(_work_all(job), lambda: _tell(job, tick))
-        has_answered = progress.completed or _has_answered(store, endpoint)
-        _record_rejected(job, are_at_fault=progress.stop is None and bool(has_answered))
+        is_alive = progress.completed > 0 or has_answered(store, endpoint)
+        _record_rejected(job, are_at_fault=progress.stop is None and is_alive)
         tick(progress.totals())
     if progress.stop is not None:
         raise progress.stop
@@ -336,9 +337,9 @@ def _look_at_rejected(job: _Job) -> None:
     It has answered others, so the account may have run dry. Where the words differ each was looked
     at.
     """
-    said = {failure.message for _, failure in job.rejected}
     if len(job.rejected) < HOPELESS or not job.progress.completed:
         return
+    said = {failure.message for _, failure in job.rejected}
     if len(said) > 1:
         _record_rejected(job, are_at_fault=True)
         return
@@ -349,12 +350,6 @@ def _look_at_rejected(job: _Job) -> None:
             "is in the store; run again once that is mended, and they are asked again."
         )
     )
-
-
-def _has_answered(store: Store, endpoint: Endpoint) -> bool:
-    """Say whether the store has an answer of this model at this server."""
-    asked = {"model": endpoint.settings.model, "server": endpoint.server}
-    return not store.query("known_model", **asked).is_empty()
 
 
 def _failure_row(job: _Job, call: _Call, failure: CallFailed, bill: Bill) -> dict[str, Any]:

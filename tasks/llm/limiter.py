@@ -189,8 +189,7 @@ class Limiter:
         """Wait for a slot and for room in the windows; the slot is given back on exit.
 
         `tokens` is the most that the call can take; `is_first` says that it has not failed yet.
-        Raises NotAdmitted if `turn_away` is called for
-        the owner meanwhile.
+        Raises NotAdmitted if `turn_away` is called for the owner meanwhile.
         """
         call = None if self._waiting else self._enter(tokens)
         if call is None:

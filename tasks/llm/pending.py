@@ -74,6 +74,12 @@ def _edge(place: int) -> str:
     return f"{place:04x}"
 
 
+def has_answered(store: Store, endpoint: Endpoint) -> bool:
+    """Say whether the store has an answer of this model at this server."""
+    asked = {"model": endpoint.settings.model, "server": endpoint.server}
+    return not store.query("known_model", **asked).is_empty()
+
+
 def leave_out_known(
     store: Store,
     endpoint: Endpoint,
