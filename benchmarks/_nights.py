@@ -173,8 +173,8 @@ def without_prefect() -> Iterator[None]:
     """Have flows and tasks be plain function calls, two at a time; artifacts are not made."""
     import prefect
 
-    import tasks.artifacts
-    import tasks.pictures
+    import tasks.operations.artifacts
+    import tasks.operations.pictures
 
     with ThreadPoolExecutor(2) as pool, ExitStack() as patched:
 
@@ -190,7 +190,7 @@ def without_prefect() -> Iterator[None]:
             (prefect.Flow, "__call__", call),
         ):
             patched.enter_context(patch.object(kind, name, instead))
-        for module in (tasks.artifacts, tasks.pictures):
+        for module in (tasks.operations.artifacts, tasks.operations.pictures):
             for name in filter(_ARTIFACT.fullmatch, dir(module)):
                 patched.enter_context(patch.object(module, name, _make_nothing))
         yield

@@ -37,6 +37,7 @@ from benchmarks._serving import (
     timed,
 )
 from tasks.errors import BudgetReached
+from tasks.lake.without_pandas import leave_pandas_out
 from tasks.llm.journal import fold_in
 from tasks.llm.pending import leave_out_known, ranges
 from tasks.llm.request import Endpoint, Request, render_body
@@ -45,7 +46,6 @@ from tasks.sample import count_wanted, sample_range
 from tasks.simulator.faults import Latency
 from tasks.simulator.launch import start_simulator
 from tasks.store import open_store
-from tasks.without_pandas import leave_pandas_out
 
 ROUNDS, CALLS = 3, 6_000
 SLOW_CALLS, SLOTS = 20_000, 256

@@ -37,7 +37,7 @@ from cli.doctor.store import check_store
 from cli.prefect_server import prefect_server, prepare_environment
 from cli.reading import open_reader
 from cli.running import load_flow
-from tasks.lake import SQL_FOLDER
+from tasks.lake.place import SQL_FOLDER
 from tasks.recipe import Recipe
 from tasks.simulator.launch import start_simulator
 from tasks.store import open_store

@@ -9,7 +9,7 @@ from cli.prefect_server import prefect_server
 def register(notify: str | None, *, replace: bool) -> None:
     """Register the automations on the Prefect server and say what became of each."""
     with prefect_server():
-        from tasks.automations import register_automations
+        from tasks.operations.automations import register_automations
 
         outcomes = register_automations(notify, replace=replace)
     for name, outcome in outcomes:

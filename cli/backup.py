@@ -15,7 +15,7 @@ from pathlib import Path
 from cli.project import read_recipe
 from cli.reading import open_reader, read_rows
 from tasks.errors import InputError, StoreError
-from tasks.lake import data_path, is_postgres, local_folder, refuse_absent
+from tasks.lake.place import data_path, is_postgres, local_folder, refuse_absent
 from tasks.recipe import StoreSettings
 from tasks.whole_files import written_whole
 

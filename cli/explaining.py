@@ -16,7 +16,7 @@ from cli.project import find_store
 from cli.reading import open_reader, read_rows
 from cli.tables import make_console, print_json
 from tasks.errors import InputError
-from tasks.llm.money import say_dollars
+from tasks.figures import say_dollars
 
 SHORTEST_PREFIX = 6
 _PARTS = (

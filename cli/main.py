@@ -15,7 +15,7 @@ from typer.core import TyperGroup
 from cli.arguments import RECIPE_HELP, RecipeArgument
 from cli.auditing import audit
 from cli.boundary import INTERRUPTED, watch_for_interruptions, write_defects_down
-from tasks.without_pandas import leave_pandas_out
+from tasks.lake.without_pandas import leave_pandas_out
 
 ID_HELP = "A pair_id, prompt_id or response_id; its first six characters may do."
 RecipeOption = Annotated[Path | None, typer.Option("--recipe", "-r", help=RECIPE_HELP)]

@@ -2,9 +2,10 @@
 
     GET http://127.0.0.1:4201/quickstart-5b1c9a/quickstart-4089c7e7ec74/report.html
 
-What can be had is what lies in a release on one of the shelves of tasks/pages.py, and nothing else:
-no listing, no file with a hidden name, nothing that a link inside leads out to. A page that a model
-or a seed has found its way into runs no script: it is served under a policy that allows none.
+What can be had is what lies in a release on one of the shelves of tasks/operations/pages.py, and
+nothing else: no listing, no file with a hidden name, nothing that a link inside leads out to. A
+page that a model or a seed has found its way into runs no script: it is served under a policy that
+allows none.
 """
 
 import base64
@@ -38,7 +39,7 @@ from starlette.staticfiles import NotModifiedResponse, StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from tasks.errors import TeachsetError
-from tasks.pages import ADDRESS_FILE, pages_folder
+from tasks.operations.pages import ADDRESS_FILE, pages_folder
 from tasks.release.layout import LATEST, MANIFEST, REFUSED, REFUSED_DOCS
 
 _STARTS_WITHIN_S = 20

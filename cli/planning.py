@@ -21,7 +21,7 @@ from cli.boundary import plain
 from cli.progress_bars import progress_bars, say_seconds
 from cli.project import read_recipe
 from cli.tables import make_console, make_table, print_json
-from tasks.llm.money import say_dollars
+from tasks.figures import say_dollars
 from tasks.plan.budget import Cap, Verdict
 from tasks.plan.plan import Plan, Setting, StagePlan, make_plan
 from tasks.plan.price import Cost, Span

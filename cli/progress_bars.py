@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from cli.boundary import plain
-from tasks.llm.money import say_dollars
+from tasks.figures import say_dollars
 from tasks.progress import Snapshot, current, subscribe
 
 LINE_EVERY_S = 10.0

@@ -15,7 +15,7 @@ from cli.boundary import Place
 from tasks.errors import RecipeError
 
 if TYPE_CHECKING:
-    from tasks.lake import StorePlace
+    from tasks.lake.place import StorePlace
     from tasks.recipe import Recipe
 
 ROOT = Path(__file__).resolve().parents[1]

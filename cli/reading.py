@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 
 from tasks.errors import StoreError
-from tasks.lake import (
+from tasks.lake.place import (
     LAKE,
     ONE_THREAD_BYTES,
     SQL_FOLDER,

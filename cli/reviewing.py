@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from cli.project import read_recipe
-from tasks.assess.review import export_reviews, import_reviews
 from tasks.errors import InputError
+from tasks.review import export_reviews, import_reviews
 from tasks.run import recorded_run
 from tasks.store import open_store
 

@@ -18,7 +18,14 @@ from cli.project import find_store
 from cli.querying import TABLE_ROWS, plain_lines
 from cli.reading import open_reader
 from cli.tables import write_table
-from tasks.lake import LAKE, StorePlace, attach_statement, extensions_of, find_extension, quote
+from tasks.lake.place import (
+    LAKE,
+    StorePlace,
+    attach_statement,
+    extensions_of,
+    find_extension,
+    quote,
+)
 
 WELCOME = (
     "The store is open for reading; a run may go on writing.\n"

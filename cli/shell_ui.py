@@ -21,7 +21,7 @@ from cli.prefect_server import LOOPBACK
 from cli.project import find_store
 from cli.reading import open_reader
 from tasks.errors import TeachsetError
-from tasks.lake import LAKE, StorePlace
+from tasks.lake.place import LAKE, StorePlace
 
 EXTENSION = "ui"
 _PAGES = "https://ui.duckdb.org"

@@ -7,7 +7,7 @@ import duckdb
 from cli.project import find_store
 from cli.reading import open_reader
 from tasks.errors import InputError, StoreError
-from tasks.lake import LAKE, quote
+from tasks.lake.place import LAKE, quote
 
 
 def take_snapshot(target: Path, recipe: Path | None, *, force: bool) -> int:

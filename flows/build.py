@@ -9,8 +9,8 @@ from flows.rewrite import rewrite
 from flows.sample import sample
 from flows.selection import select
 from flows.teach import teach
-from tasks.artifacts import show_report
 from tasks.explore import show_exploration
+from tasks.operations.artifacts import show_report
 from tasks.players import check_players
 from tasks.recipe import Phase, Recipe, RecipeFile, as_recipe
 from tasks.release.gate import check_gate

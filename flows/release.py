@@ -2,7 +2,7 @@
 
 from prefect import flow
 
-from tasks.artifacts import (
+from tasks.operations.artifacts import (
     refusal_shown,
     show_funnel,
     show_gate,

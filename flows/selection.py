@@ -2,8 +2,8 @@
 
 from prefect import flow
 
-from tasks.artifacts import show_funnel
-from tasks.pictures import show_difficulty
+from tasks.operations.artifacts import show_funnel
+from tasks.operations.pictures import show_difficulty
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
 from tasks.select.contamination import mark_contamination

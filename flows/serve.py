@@ -22,10 +22,10 @@ from prefect.deployments.runner import RunnerDeployment
 from prefect.schedules import Cron
 from prefect.types.entrypoint import EntrypointType
 
-from tasks.abandoned import close_abandoned_runs
-from tasks.automations import register_automations
 from tasks.errors import InputError, TeachsetError
-from tasks.retired import retire_deployments
+from tasks.operations.abandoned import close_abandoned_runs
+from tasks.operations.automations import register_automations
+from tasks.operations.retired import retire_deployments
 
 PREFECT_FILE = Path(__file__).resolve().parents[1] / "prefect.yaml"
 _STOPS_WITHIN_S = 15

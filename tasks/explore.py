@@ -18,8 +18,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from scipy.special import betaincinv, stdtrit
 
-from tasks.artifacts import as_markdown
-from tasks.llm.money import say_dollars
+from tasks.figures import say_dollars
+from tasks.operations.artifacts import as_markdown
 from tasks.plan.plan import make_plan
 from tasks.plan.price import Span
 from tasks.recipe import Recipe, SelectSettings

@@ -15,10 +15,10 @@ from prefect.cache_policies import NO_CACHE
 
 from expectations.measuring import read_rule_text
 from expectations.rules import RULES
-from tasks.artifacts import show_verdict
 from tasks.errors import GateFailed
 from tasks.events import announce_closed_gate
 from tasks.identity import content_id
+from tasks.operations.artifacts import show_verdict
 from tasks.recipe import Recipe
 from tasks.release.gate import describe_failures, record_gate
 from tasks.scope import scope_of

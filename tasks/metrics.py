@@ -10,10 +10,9 @@ never a text that came out of a file or a model. docs/operations.md lists them.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Protocol
 
 from prometheus_client import Counter, Gauge, Histogram
-
-from tasks.llm.money import Bill
 
 _CALL_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500)
 _STAGE_SECONDS = (0.1, 1, 10, 60, 300, 1_800, 7_200, 28_800)
@@ -52,6 +51,17 @@ ALL = (
 )
 
 
+class Billed(Protocol):
+    """What all attempts of a call took; None where nobody knows."""
+
+    @property
+    def prompt_tokens(self) -> int | None: ...
+    @property
+    def completion_tokens(self) -> int | None: ...
+    @property
+    def cost_usd(self) -> float | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class _OfCalls:
     """The metrics of the calls of one role to one model: looking each up takes longer than it."""
@@ -73,7 +83,7 @@ def _of_calls(role: str, model: str) -> _OfCalls:
 
 
 def count_call(
-    role: str, model: str, outcome: str, bill: Bill, seconds: float | None = None
+    role: str, model: str, outcome: str, bill: Billed, seconds: float | None = None
 ) -> None:
     """Count a call that is over: what all its attempts cost, how long its answer took."""
     CALLS.labels(role, model, outcome).inc()

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from tasks.llm.money import say_dollars
+from tasks.figures import say_dollars
 from tasks.metrics import PENDING, STAGE_SECONDS
 
 RATE_WINDOW_S = 10.0

@@ -17,9 +17,9 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from tasks.artifacts import as_markdown
 from tasks.errors import InputError
 from tasks.explore import ratio_of
+from tasks.operations.artifacts import as_markdown
 from tasks.plan.price import Span
 from tasks.recipe import Recipe
 from tasks.store import Store, open_store

@@ -18,7 +18,7 @@ from typing import IO
 import asyncpg
 
 from tasks.errors import StoreError
-from tasks.lake import SQL_FOLDER, is_postgres, local_folder
+from tasks.lake.place import SQL_FOLDER, is_postgres, local_folder
 from tasks.llm.loop import run_on_loop
 from tasks.recipe import StoreSettings
 

@@ -23,7 +23,9 @@ import duckdb
 import polars as pl
 
 from tasks.errors import StoreError
-from tasks.lake import (
+from tasks.lake.conflicts import explaining_reads, explaining_writes, retry_conflicts, transaction
+from tasks.lake.migrations import apply_migrations
+from tasks.lake.place import (
     LAKE,
     ONE_THREAD_BYTES,
     SQL_FOLDER,
@@ -34,10 +36,8 @@ from tasks.lake import (
     is_postgres,
     refuse_absent,
 )
-from tasks.migrations import apply_migrations
+from tasks.lake.tallies import TALLIED, recount_tallies, tally_touched, touch_changed
 from tasks.recipe import StoreSettings
-from tasks.store_errors import explaining_reads, explaining_writes, retry_conflicts, transaction
-from tasks.tallies import TALLIED, recount_tallies, tally_touched, touch_changed
 from tasks.threads import declared_threads
 
 UNIQUE: Mapping[str, tuple[str, ...]] = {
@@ -408,7 +408,7 @@ def _open(settings: StoreSettings, *, migrate: bool) -> Store:
         raise StoreError(f"{settings.catalog}: this store cannot be opened: {error}") from error
     store = Store(settings, connection)
     try:
-        apply_migrations(store, apply=migrate)
+        apply_migrations(store.cursor(), settings, apply=migrate)
         if migrate:
             _keep_row_groups_small(store)
         store.fit_threads()

@@ -19,9 +19,9 @@ from pathlib import Path
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
-from tasks.data_files import ORPHANED_AFTER, is_old, place
 from tasks.errors import StoreError
-from tasks.lake import data_path, find_neighbours
+from tasks.lake.data_files import ORPHANED_AFTER, is_old, place
+from tasks.lake.place import data_path, find_neighbours
 from tasks.progress import track
 from tasks.recipe import Recipe
 from tasks.store import Store, open_store

@@ -4,8 +4,14 @@ from pathlib import Path
 
 import polars as pl
 
-from tasks.artifacts import as_markdown, describe_release, pivot_funnel, say_funnel, say_spend
-from tasks.pages import Page
+from tasks.operations.artifacts import (
+    as_markdown,
+    describe_release,
+    pivot_funnel,
+    say_funnel,
+    say_spend,
+)
+from tasks.operations.pages import Page
 from tasks.release.publish import Published
 
 FUNNEL = {

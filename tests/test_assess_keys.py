@@ -14,9 +14,9 @@ from tasks.assess.calibrate import KeyShare, calibrate, describe
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys, trust
-from tasks.assess.review import Imported, export_reviews, import_reviews
 from tasks.errors import InputError
 from tasks.recipe import SelectSettings
+from tasks.review import Imported, export_reviews, import_reviews
 from tasks.sample import Wanted, count_wanted
 from tasks.select.decide import decide_prompts
 from tasks.store import Store

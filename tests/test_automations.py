@@ -22,10 +22,11 @@ from prefect.context import FlowRunContext
 from prefect.events.schemas.automations import AutomationCore
 
 from cli.project import ROOT
-from tasks import automations, events
-from tasks.automations import AUTOMATIONS_FILE, read_automations
+from tasks import events
 from tasks.errors import GateFailed
 from tasks.events import announce, announce_closed_gate
+from tasks.operations import automations
+from tasks.operations.automations import AUTOMATIONS_FILE, read_automations
 from tasks.store import Store, close_stores
 from tests.conftest import MakeRecipe
 

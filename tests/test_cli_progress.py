@@ -7,7 +7,7 @@ import pytest
 
 from cli import progress_bars as bars
 from cli.progress_bars import describe, progress_bars, say_cost, say_seconds
-from tasks.llm.money import say_dollars
+from tasks.figures import say_dollars
 from tasks.progress import Snapshot, active, current, subscribe, track
 
 

@@ -16,7 +16,7 @@ from cli.main import app
 from cli.project import find_store, read_recipe
 from cli.tables import print_json, to_cell, to_json
 from tasks.errors import RecipeError
-from tasks.lake import SQL_FOLDER, connect_duckdb
+from tasks.lake.place import SQL_FOLDER, connect_duckdb
 from tasks.store import Store
 
 HOSTILE = "\x1b[31mred\x1b]0;title\x07 [bold]b[/bold] [link=http://x]y[/link]\n\u202eevil"

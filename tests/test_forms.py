@@ -9,13 +9,13 @@ import pytest
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys
-from tasks.assess.review import open_reviews
 from tasks.forms import list_forms, record_forms
 from tasks.ingest import ingest_seeds
 from tasks.llm.pending import EVERYTHING
 from tasks.llm.servers import stop_simulators
 from tasks.progress import track
 from tasks.recipe import Recipe
+from tasks.review import open_reviews
 from tasks.rewrite.stage import count_pending, rewrite_range
 from tasks.sample import count_wanted, read_page, sample_range
 from tasks.store import Store

@@ -14,9 +14,10 @@ from tasks.errors import GateBroken, GateFailed, RecipeError
 from tasks.gates import judge_store
 from tasks.plan.plan import make_plan
 from tasks.recipe import Recipe, ReleaseSettings, Role
-from tasks.release.gate import check_gate, expect, find_previous, split_guidelines
+from tasks.release.gate import check_gate, expect, find_previous
 from tasks.release.publish import release
 from tasks.select.decide import decide_after_teach
+from tasks.select.texts import split_guidelines
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 from tests.taught_store import RUN, STUDENT, TEACHER, fill, identify, response_of, taught

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from tasks.lake import local_folder
+from tasks.lake.place import local_folder
 from tasks.llm.columns import frame_of
 from tasks.llm.journal import Journal, fold_in, read_segment
 from tasks.store import Store

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import pytest
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted, StoreError
-from tasks.lake import local_folder
+from tasks.lake.place import local_folder
 from tasks.llm.client import Answer
 from tasks.llm.columns import CALL_COLUMNS, frame_of
 from tasks.llm.engine import complete, stop_calling

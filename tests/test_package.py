@@ -47,6 +47,19 @@ def test_imports_go_one_way(package: str) -> None:
     assert {file: names for file, names in wrong.items() if names} == {}
 
 
+def test_no_two_packages_of_tasks_import_each_other() -> None:
+    """Whoever reads one has not to read the other first; a module beside them is one of its own."""
+    behind: dict[str, set[str]] = {}
+    for file in python_files("tasks"):
+        own = file.relative_to(ROOT / "tasks").with_suffix("").parts[0]
+        names = {tuple(name.split(".")) for name in imported_by(file)}
+        others = {name[1] for name in names if name[0] == "tasks" and len(name) > 1}
+        behind.setdefault(own, set()).update(others - {own})
+    while bottom := {name for name, needs in behind.items() if not needs & behind.keys()}:
+        behind = {name: needs for name, needs in behind.items() if name not in bottom}
+    assert behind == {}
+
+
 def test_only_expectations_imports_great_expectations() -> None:
     files = [file for package in ("cli", "flows", "tasks") for file in python_files(package)]
     assert [str(file) for file in files if "great_expectations" in tops(file)] == []

@@ -10,7 +10,7 @@ import pytest
 
 from cli.pages import find_file, serving_pages
 from tasks.errors import TeachsetError
-from tasks.pages import (
+from tasks.operations.pages import (
     Page,
     link_refusal,
     link_release,

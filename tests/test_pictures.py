@@ -5,7 +5,12 @@ import re
 import polars as pl
 import pytest
 
-from tasks.pictures import describe_difficulty, draw_blocks, tabulate_difficulty, tabulate_gap
+from tasks.operations.pictures import (
+    describe_difficulty,
+    draw_blocks,
+    tabulate_difficulty,
+    tabulate_gap,
+)
 from tasks.recipe import PRESETS
 from tasks.release.facts import gather_facts
 from tasks.release.report.charts import Dot, draw_scatter

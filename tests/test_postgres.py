@@ -20,7 +20,7 @@ from cli.doctor.store import check_files
 from cli.reading import open_reader
 from tasks import settled
 from tasks.errors import StoreError
-from tasks.lake import SQL_FOLDER, local_folder
+from tasks.lake.place import SQL_FOLDER, local_folder
 from tasks.plan.plan import make_plan
 from tasks.recipe import StoreSettings
 from tasks.run_lock import only_writer

@@ -11,7 +11,7 @@ import pytest
 
 from cli.reading import open_reader
 from cli.snapshot import copy_store
-from tasks.lake import SQL_FOLDER, attach_statement
+from tasks.lake.place import SQL_FOLDER, attach_statement
 from tasks.recipe import StoreSettings
 from tasks.store import Store
 from tests.taught_store import STUDENT, fill, identify, taught

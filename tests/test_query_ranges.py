@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from tasks.lake import SQL_FOLDER
+from tasks.lake.place import SQL_FOLDER
 from tasks.store import Store
 
 RANGED = sorted(

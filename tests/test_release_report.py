@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from markdown_it.renderer import RendererHTML
 
+from tasks.figures import say_share
 from tasks.identity import content_id
 from tasks.rate.rubrics import rubrics_of
 from tasks.recipe import Recipe
@@ -18,7 +19,7 @@ from tasks.release.facts import gather_facts
 from tasks.release.manifest import build_manifest
 from tasks.release.report import prose
 from tasks.release.report.charts import Bar, draw_histogram
-from tasks.release.report.figures import funnel_steps, say_share
+from tasks.release.report.figures import funnel_steps
 from tasks.release.report.page import Story, write_report
 from tasks.release.report.prose import render_formula, render_prose
 from tasks.release.stage import stage_pairs

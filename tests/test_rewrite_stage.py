@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tasks.assess.sandbox import sandbox_works
 from tasks.identity import prompt_id
-from tasks.lake import SQL_FOLDER
+from tasks.lake.place import SQL_FOLDER
 from tasks.llm.engine import Completion
 from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Request, form_of, identify

@@ -17,7 +17,7 @@ from cli.reading import open_reader
 from cli.shell import converse, find_duckdb_shell, init_script
 from cli.shell_ui import check_pages, serving_ui
 from tasks.errors import TeachsetError
-from tasks.lake import find_extension
+from tasks.lake.place import find_extension
 from tasks.store import Store, close_stores
 from tests.conftest import MakeRecipe
 

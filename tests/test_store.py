@@ -12,7 +12,7 @@ import pytest
 
 from tasks import store as store_module
 from tasks.errors import StoreError
-from tasks.lake import SQL_FOLDER, attach_statement, connect_duckdb
+from tasks.lake.place import SQL_FOLDER, attach_statement, connect_duckdb
 from tasks.recipe import StoreSettings
 from tasks.store import LATEST, UNIQUE, Store, close_stores, open_store
 
@@ -127,10 +127,10 @@ def test_a_value_is_bound_and_never_sql(store: Store) -> None:
 
 OURS = """
 import sys
-from tasks.lake import connect_duckdb
+from tasks.lake.place import connect_duckdb
 from tasks.recipe import StoreSettings
 from tasks.store import open_store
-from tasks.without_pandas import leave_pandas_out
+from tasks.lake.without_pandas import leave_pandas_out
 import polars as pl
 
 leave_pandas_out()
@@ -147,7 +147,7 @@ assert frame.isna().values.tolist() == [[False, False], [True, True]]
 assert connection.execute("select sum(n) from frame").fetchall() == [(1,)]
 """
 THEIRS = """
-from tasks.lake import connect_duckdb
+from tasks.lake.place import connect_duckdb
 connection = connect_duckdb()
 connection.execute("select ?", ["x"])
 import pandas

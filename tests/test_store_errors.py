@@ -4,7 +4,7 @@ import duckdb
 import pytest
 
 from tasks.errors import StoreError
-from tasks.store_errors import explaining_writes
+from tasks.lake.conflicts import explaining_writes
 
 
 @pytest.mark.parametrize(

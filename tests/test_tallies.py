@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tasks.errors import StoreError
-from tasks.lake import SQL_FOLDER
+from tasks.lake.place import SQL_FOLDER
 from tasks.store import Store
 from tests.taught_store import fill, identify, taught
 

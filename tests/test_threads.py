@@ -6,7 +6,7 @@ import pytest
 
 from expectations.duckdb_source import open_database
 from tasks.errors import StoreError
-from tasks.lake import connect_duckdb
+from tasks.lake.place import connect_duckdb
 from tasks.select.chunks import count_workers
 from tasks.store import Store
 

@@ -14,7 +14,7 @@ from packaging.requirements import Requirement
 from cli.doctor.finding import Finding
 from cli.project import ROOT, project_folder
 from tasks.assess.sandbox import sandbox_works
-from tasks.lake import extensions_of, find_extension
+from tasks.lake.place import extensions_of, find_extension
 from tasks.recipe import Recipe
 
 AREA = "environment"

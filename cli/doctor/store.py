@@ -11,10 +11,10 @@ import duckdb
 from cli.doctor.finding import Finding
 from cli.processes import is_alive
 from cli.reading import open_reader, read_rows
-from tasks.data_files import absolute, is_old, pattern_below, place
 from tasks.errors import StoreError
-from tasks.lake import data_path, is_postgres, local_folder
-from tasks.migrations import find_missing_migrations
+from tasks.lake.data_files import absolute, is_old, pattern_below, place
+from tasks.lake.migrations import find_missing_migrations
+from tasks.lake.place import data_path, is_postgres, local_folder
 from tasks.recipe import Recipe, StoreSettings
 
 AREA = "store"

@@ -25,7 +25,7 @@ import pyarrow as pa
 
 from tasks.errors import InputError
 from tasks.ingest.rows import LINE_LIMIT
-from tasks.lake import connect_duckdb
+from tasks.lake.place import connect_duckdb
 from tasks.recipe import ResponseSource, SeedSource
 
 Source = SeedSource | ResponseSource

@@ -18,7 +18,7 @@ from openai import AsyncOpenAI
 
 from tasks import metrics
 from tasks.errors import ModelServerError
-from tasks.lake import local_folder
+from tasks.lake.place import local_folder
 from tasks.llm.batch_api import download
 from tasks.llm.batch_lines import ROOM, Member, find_faulty, read_lines, read_result
 from tasks.llm.batch_objects import UNREADABLE, Remote

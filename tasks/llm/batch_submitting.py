@@ -12,7 +12,7 @@ from typing import IO
 
 from tasks.errors import ModelServerError
 from tasks.identity import content_id
-from tasks.lake import local_folder
+from tasks.lake.place import local_folder
 from tasks.llm.batch_api import Intent, create, upload
 from tasks.llm.batch_folding import BatchJob
 from tasks.llm.batch_lines import Member, input_line

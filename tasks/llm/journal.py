@@ -22,7 +22,7 @@ import orjson
 
 from tasks.errors import StoreError
 from tasks.identity import content_id
-from tasks.lake import local_folder
+from tasks.lake.place import local_folder
 from tasks.llm.columns import CALL_COLUMNS, frame_of
 from tasks.store import Store
 

@@ -4,7 +4,6 @@ Usage(prompt_tokens=120, cached_tokens=0, completion_tokens=300, reasoning_token
 at Prices(input=0.10, output=0.40) costs 0.000132 US dollars.
 """
 
-import math
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -14,15 +13,6 @@ from tasks.recipe import Budget, ModelSettings, Prices
 MESSAGE_OVERHEAD = 64  # Tokens that chat templates put around the messages.
 UNBOUNDED_COMPLETION = 32_768  # What is reserved for a model without a token ceiling.
 Known = TypeVar("Known", int, float)
-
-
-def say_dollars(usd: float | None) -> str:
-    """Return an amount as a person reads it: `$1,234.50`, `$0.0031`, or `unknown`."""
-    if usd is None:
-        return "unknown"
-    if usd >= 0.1 or usd <= 0:
-        return f"${usd:,.2f}"
-    return f"${usd:.{1 - math.floor(math.log10(usd))}f}"  # Two digits that say something.
 
 
 @dataclass(frozen=True, slots=True)

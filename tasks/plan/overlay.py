@@ -17,7 +17,8 @@ from pathlib import Path
 import duckdb
 
 from tasks.errors import StoreError
-from tasks.lake import (
+from tasks.lake.migrations import apply_migrations, find_missing_migrations
+from tasks.lake.place import (
     LAKE,
     attach_statement,
     connect_duckdb,
@@ -27,7 +28,6 @@ from tasks.lake import (
 )
 from tasks.llm.columns import frame_of
 from tasks.llm.journal import read_segment
-from tasks.migrations import apply_migrations, find_missing_migrations
 from tasks.recipe import StoreSettings
 from tasks.store import Store
 
@@ -60,7 +60,7 @@ def open_overlay(settings: StoreSettings) -> Iterator[Overlay]:
             connection.execute(f"attach '{folder}/overlay.duckdb' as {LAKE}")
             instead: dict[str, str] = {}
             store = Store(settings, connection, instead)
-            apply_migrations(store)
+            apply_migrations(store.cursor(), settings)
             if not is_new:
                 instead.update(_lay_over(store.cursor()))
                 store.begin_after(_newest_moment(store.cursor()))

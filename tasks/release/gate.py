@@ -5,7 +5,6 @@ release  true    431   [{"rule": "looping", "severity": "critical", "passed": tr
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,12 +18,11 @@ from tasks.metrics import VERDICTS
 from tasks.rate.guidelines import split_passages
 from tasks.recipe import Allowances, Band, Recipe
 from tasks.release.formats import duckdb_types
+from tasks.select.texts import list_guidelines
 from tasks.store import Store
 
 if TYPE_CHECKING:  # Great Expectations takes seconds to import.
     from expectations.judge import GateResult, RuleResult
-
-_WORTH_TELLING = 40  # characters; a shorter sentence of a system prompt may be anybody's
 
 
 def check_gate(recipe: Recipe) -> None:
@@ -119,18 +117,6 @@ def find_previous(store: Store, recipe: Recipe, release_id: str) -> dict[str, fl
         if figures:
             return {str(name): float(value) for name, value in figures.items()}
     return {}
-
-
-def list_guidelines(recipe: Recipe) -> list[str]:
-    """Return the passages of the system prompts that models and the release are given."""
-    told = [model.system_prompt for _, model in recipe.models.each()]
-    return split_guidelines([text for text in (recipe.release.system_prompt, *told) if text])
-
-
-def split_guidelines(texts: Sequence[str]) -> list[str]:
-    """Return the lines of what models were told that are long enough to be told from chance."""
-    lines = (line.strip() for text in texts for line in text.splitlines())
-    return sorted({line for line in lines if len(line) >= _WORTH_TELLING})
 
 
 def record_gate(

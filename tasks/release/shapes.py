@@ -3,29 +3,16 @@
 {"conversations":[{"from":"human","value":"What is …"},{"from":"gpt","value":"<think>…"}],…}
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 
 import polars as pl
 
 from tasks.assess.grade import VERIFIERS
-from tasks.messages import render_prompt, solve_messages
+from tasks.messages import solve_messages
+from tasks.pairs import list_turns, read_answer, write_chat, write_questions
 from tasks.recipe import DomainSettings, ModelSettings, ReleaseSettings
 
-Parts = Sequence[tuple[str, pl.Expr]]
 _SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
-
-
-def build_pairs(rows: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
-    """Add question, answer, messages and reasoning to rows with text, choices, content, reasoning.
-
-    `answer` is what the assistant says, with its reasoning where the recipe wants it there.
-    """
-    answer, thought = read_answer("content", "reasoning", settings)
-    return (
-        rows.with_columns(_questions(rows))
-        .with_columns(answer.alias("answer"), thought.alias("reasoning"))
-        .with_columns(_chat(_parts(settings)).alias("messages"))
-    )
 
 
 def build_tasks(
@@ -74,52 +61,23 @@ def build_preferences(rows: pl.DataFrame, settings: ReleaseSettings) -> pl.DataF
     columns = []
     for side in ("chosen", "rejected"):
         answer, thought = read_answer(f"{side}_content", f"{side}_reasoning", settings)
-        columns += [_chat([("assistant", answer)]).alias(side), thought.alias(f"{side}_reasoning")]
-    prompt = _chat(_parts(settings)[:-1]).alias("prompt")
-    return rows.with_columns(_questions(rows)).with_columns(prompt, *columns)
+        columns += [
+            write_chat([("assistant", answer)]).alias(side),
+            thought.alias(f"{side}_reasoning"),
+        ]
+    prompt = write_chat(list_turns(settings)[:-1]).alias("prompt")
+    return rows.with_columns(write_questions(rows)).with_columns(prompt, *columns)
 
 
 def shape_pairs(pairs: pl.DataFrame, name: str, settings: ReleaseSettings) -> pl.DataFrame:
-    """Add to `build_pairs`' rows the columns that the trainers of a format read."""
+    """Add to rows of `pairs.build_pairs` the columns that the trainers of a format read."""
     return _SHAPES[name](pairs, settings) if name in _SHAPES else pairs
-
-
-def read_answer(content: str, reasoning: str, settings: ReleaseSettings) -> tuple[pl.Expr, pl.Expr]:
-    """Return the answer to release, of two columns, and the reasoning behind it."""
-    # A first line that is indented is code that goes on; a single space is a model's habit.
-    begun = pl.col(content).str.replace(r"^(?:[^\S\n]*\n)+", "").str.replace(r"^ (\S)", "${1}")
-    answer = begun.str.strip_chars_end()
-    thought = pl.col(reasoning).str.strip_chars().replace("", None)
-    if settings.reasoning == "think":
-        thinking = pl.format("<think>\n{}\n</think>\n\n{}", thought, answer)
-        answer = pl.when(thought.is_null()).then(answer).otherwise(thinking)
-    return answer, thought
-
-
-def _questions(rows: pl.DataFrame) -> pl.Series:
-    questions = [
-        render_prompt(text, choices)
-        for text, choices in zip(rows["text"], rows["choices"].to_list(), strict=True)
-    ]
-    return pl.Series("question", questions, dtype=pl.String)
-
-
-def _parts(settings: ReleaseSettings) -> list[tuple[str, pl.Expr]]:
-    """Return who says what, the assistant last."""
-    system = [] if settings.system_prompt is None else [("system", pl.lit(settings.system_prompt))]
-    return [*system, ("user", pl.col("question")), ("assistant", pl.col("answer"))]
-
-
-def _chat(parts: Parts) -> pl.Expr:
-    return pl.concat_list(
-        pl.struct(pl.lit(role).alias("role"), content.alias("content")) for role, content in parts
-    )
 
 
 def _shape_sharegpt(pairs: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
     turns = pl.concat_list(
         pl.struct(pl.lit(_SPEAKERS[role]).alias("from"), content.alias("value"))
-        for role, content in _parts(settings)
+        for role, content in list_turns(settings)
     )
     return pairs.with_columns(turns.alias("conversations"))
 
@@ -134,9 +92,9 @@ def _shape_alpaca(pairs: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFram
 
 
 def _shape_completion(pairs: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
-    parts = _parts(settings)
+    parts = list_turns(settings)
     return pairs.with_columns(
-        _chat(parts[:-1]).alias("prompt"), _chat(parts[-1:]).alias("completion")
+        write_chat(parts[:-1]).alias("prompt"), write_chat(parts[-1:]).alias("completion")
     )
 
 

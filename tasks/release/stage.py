@@ -19,12 +19,13 @@ import pyarrow.parquet as pq
 
 from tasks.identity import share_bound
 from tasks.llm.pending import split_prompts
+from tasks.pairs import build_pairs
 from tasks.recipe import Recipe, ReleaseSettings
 from tasks.release.formats import FORMATS, ParquetShards, columns_of, ships_what_is_gated
 from tasks.release.layout import INDEX
 from tasks.release.order import one_ahead, put_in_order
 from tasks.release.preferences import FitPairs
-from tasks.release.shapes import build_pairs, build_preferences, build_tasks, shape_pairs
+from tasks.release.shapes import build_preferences, build_tasks, shape_pairs
 from tasks.release.shards import Shards, StagedFile
 from tasks.scope import release_of_frozen
 from tasks.select.texts import name_text_rules

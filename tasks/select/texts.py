@@ -8,6 +8,8 @@ on texts is passed over for another one of its prompt, and where there is none t
 aside by `teach` with the rule as the reason. The gate asks the same rules of what is staged.
 """
 
+from collections.abc import Sequence
+
 import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
@@ -16,15 +18,15 @@ from expectations.expected import Limits
 from expectations.text_rules import TextRules
 from tasks.identity import content_id
 from tasks.llm.pending import split_ids
+from tasks.pairs import build_pairs
 from tasks.progress import track
 from tasks.rate.guidelines import split_passages
 from tasks.recipe import Recipe
-from tasks.release.gate import list_guidelines
-from tasks.release.shapes import build_pairs
 from tasks.settled import unless_settled
 from tasks.store import Store, open_store
 
 RESPONSES_AT_A_TIME = 20_000
+_WORTH_TELLING = 40  # characters; a shorter sentence of a system prompt may be anybody's
 
 
 def text_rules(recipe: Recipe) -> TextRules:
@@ -36,6 +38,18 @@ def text_rules(recipe: Recipe) -> TextRules:
         settings.reasoning,
         split_passages(recipe.guidelines()),
     )
+
+
+def list_guidelines(recipe: Recipe) -> list[str]:
+    """Return the passages of the system prompts that models and the release are given."""
+    told = [model.system_prompt for _, model in recipe.models.each()]
+    return split_guidelines([text for text in (recipe.release.system_prompt, *told) if text])
+
+
+def split_guidelines(texts: Sequence[str]) -> list[str]:
+    """Return the lines of what models were told that are long enough to be told from chance."""
+    lines = (line.strip() for text in texts for line in text.splitlines())
+    return sorted({line for line in lines if len(line) >= _WORTH_TELLING})
 
 
 def judge_responses(store: Store, recipe: Recipe, run_id: str) -> int:

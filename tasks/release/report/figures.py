@@ -161,13 +161,3 @@ def spend_rows(spend: pl.DataFrame) -> list[dict[str, Any]]:
         ({**row, "share": (row["cost_usd"] or 0) / total} for row in spend.iter_rows(named=True)),
         key=lambda row: (-row["share"], str(row["role"])),
     )
-
-
-def say_count(number: int | None) -> str:
-    """Return a count with its thousands apart."""
-    return "unknown" if number is None else f"{number:,}"
-
-
-def say_share(share: float | None) -> str:
-    """Return a share as a percentage."""
-    return "" if share is None else f"{100 * share:.{0 if share >= 0.0995 else 1}f} %"

@@ -14,7 +14,7 @@ from typing import Any
 import jinja2
 import polars as pl
 
-from tasks.llm.money import say_dollars
+from tasks.figures import say_count, say_dollars, say_share
 from tasks.recipe import Recipe
 from tasks.release.diff import Contents, Difference, compare
 from tasks.release.facts import Facts
@@ -23,8 +23,6 @@ from tasks.release.report.figures import (
     funnel_steps,
     length_charts,
     mixture_rows,
-    say_count,
-    say_share,
     spend_rows,
 )
 from tasks.release.report.prose import render_prose

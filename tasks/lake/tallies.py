@@ -14,8 +14,8 @@ from functools import cache
 
 import duckdb
 
-from tasks.lake import SQL_FOLDER
-from tasks.store_errors import transaction
+from tasks.lake.conflicts import transaction
+from tasks.lake.place import SQL_FOLDER
 
 # What is tallied of a table: its columns in `sql/tallies/<table>.sql`, besides key and prompt.
 TALLIED: Mapping[str, tuple[str, ...]] = {

@@ -14,7 +14,7 @@ from prefect import task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 
-from tasks.artifacts import as_markdown
+from tasks.operations.artifacts import as_markdown
 from tasks.recipe import Recipe
 from tasks.release.report.teachable import (
     count_bars,

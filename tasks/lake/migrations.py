@@ -7,42 +7,40 @@ A migration is never changed once a store has it.
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+
+import duckdb
 
 from tasks.errors import StoreError
-from tasks.lake import SQL_FOLDER
+from tasks.lake.conflicts import explaining_writes, retry_conflicts, transaction
+from tasks.lake.place import SQL_FOLDER
 from tasks.recipe import StoreSettings
-from tasks.store_errors import explaining_writes, retry_conflicts, transaction
-
-if TYPE_CHECKING:
-    from tasks.store import Store
 
 _APART = "-- In a transaction of its own: "  # How a migration begins that needs one.
 
 
-def apply_migrations(store: "Store", *, apply: bool = True) -> None:
-    """Apply the numbered migrations that the store lacks, all at once where they allow it.
+def apply_migrations(
+    cursor: duckdb.DuckDBPyConnection, settings: StoreSettings, *, apply: bool = True
+) -> None:
+    """Apply the numbered migrations that the cursor's store lacks, together where they allow it.
 
     A transaction that changes what tables there are has every table read again, so one for each
     migration would make a new store four times as slow to make.
     """
-    store.execute(
-        "create table if not exists migrations "
-        "(number integer, name varchar, applied_at timestamptz)"
-    )
-    done = [
-        int(number)
-        for (number,) in store.cursor().execute("select number from migrations").fetchall()
-    ]
-    missing = find_missing_migrations(store.settings, done)
+    with explaining_writes():
+        retry_conflicts(cursor.execute)(
+            "create table if not exists migrations "
+            "(number integer, name varchar, applied_at timestamptz)"
+        )
+    done = [int(number) for (number,) in cursor.execute("select number from migrations").fetchall()]
+    missing = find_missing_migrations(settings, done)
     if missing and not apply:
         raise StoreError(
-            f"{store.settings.catalog}: this store needs migration {missing[0].stem}; "
+            f"{settings.catalog}: this store needs migration {missing[0].stem}; "
             "it is applied by the next `teachset run`."
         )
     for files in _together(missing):
         with explaining_writes():
-            _apply(store, files)
+            _apply(cursor, files)
 
 
 def find_missing_migrations(settings: StoreSettings, done: Sequence[int]) -> list[Path]:
@@ -68,9 +66,8 @@ def _together(migrations: Sequence[Path]) -> list[list[Path]]:
 
 
 @retry_conflicts
-def _apply(store: "Store", migrations: Sequence[Path]) -> None:
+def _apply(cursor: duckdb.DuckDBPyConnection, migrations: Sequence[Path]) -> None:
     """Apply migrations in one transaction, without those that another process has applied."""
-    cursor = store.cursor()
     with transaction(cursor):
         # Rows that two processes add do not collide, and a migration may do no more than that.
         cursor.execute("comment on table migrations is 'altered by each: one at a time'")

@@ -17,10 +17,10 @@ import duckdb
 
 from tasks.errors import StoreError
 from tasks.identity import content_id
+from tasks.lake.without_pandas import bind_first
 from tasks.threads import declared_threads
-from tasks.without_pandas import bind_first
 
-SQL_FOLDER = Path(__file__).resolve().parents[1] / "sql"
+SQL_FOLDER = Path(__file__).resolve().parents[2] / "sql"
 LAKE = "lake"
 ONE_THREAD_BYTES = 64_000_000  # Of Parquet: what one core reads in half a second.
 

@@ -16,7 +16,7 @@ from prefect.exceptions import ObjectNotFound
 
 from tasks.errors import TeachsetError
 
-AUTOMATIONS_FILE = Path(__file__).resolve().parents[1] / "automations.yaml"
+AUTOMATIONS_FILE = Path(__file__).resolve().parents[2] / "automations.yaml"
 Outcome = Literal["made", "replaced", "is there already", "left out"]
 _NOTIFIER = "notifier"
 

@@ -33,8 +33,8 @@ from prefect.artifacts import (
 from prefect.cache_policies import NO_CACHE
 
 from tasks.errors import GateFailed
-from tasks.llm.money import say_dollars
-from tasks.pages import Page, link_refusal, link_release
+from tasks.figures import say_dollars
+from tasks.operations.pages import Page, link_refusal, link_release
 from tasks.recipe import Recipe
 from tasks.release.distribute import Publication
 from tasks.release.publish import Published
