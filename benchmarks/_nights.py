@@ -19,11 +19,11 @@ from unittest.mock import patch
 from tasks.llm import drawing
 from tasks.llm.client import Answer
 from tasks.llm.columns import frame_of
-from tasks.llm.engine import Completion
 from tasks.llm.money import Amount, Bill, Usage
 from tasks.llm.request import Endpoint, Request, identify
 from tasks.llm.rows import response_row
 from tasks.llm.servers import identify_endpoint
+from tasks.llm.under_way import Completion
 from tasks.recipe import Recipe, Role, load_recipe
 from tasks.store import Store
 

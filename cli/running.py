@@ -79,8 +79,8 @@ def stopping_politely() -> Iterator[None]:
     interrupt that is raised inside somebody's callback can be lost there, so it is raised again
     until it arrives.
     """
-    from tasks.llm.batch_round import describe_batches_under_way
-    from tasks.llm.engine import is_calling, stop_calling
+    from tasks.llm.batch.round import describe_batches_under_way
+    from tasks.llm.under_way import is_calling, stop_calling
 
     asked: list[int] = []
     left = threading.Event()

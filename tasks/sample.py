@@ -20,10 +20,10 @@ from tasks.assess.stopping import leads_for_good, next_look, plan_of, say_shortf
 from tasks.identity import share_bound
 from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
-from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import Range, split_prompts
 from tasks.llm.request import Endpoint, Request
+from tasks.llm.under_way import Completion
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import active
 from tasks.recipe import AdaptiveReference, AdaptiveStudent, ModelSettings, Recipe, Role

@@ -25,7 +25,7 @@ from prefect.states import Cancelled
 
 from tasks.errors import RunInterrupted
 from tasks.llm.chunks import INTERRUPTED
-from tasks.llm.engine import hold_calling, stop_calling
+from tasks.llm.under_way import hold_calling, stop_calling
 
 LOOKS_EVERY_S = 3.0
 _PAUSED = "paused in Prefect; resume it there, or run again, to continue"

@@ -11,8 +11,8 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
-from tasks.llm.engine import Completion
 from tasks.llm.pending import Range, split_prompts
+from tasks.llm.under_way import Completion
 from tasks.progress import active
 from tasks.recipe import Recipe
 from tasks.sample import Wanted, plan_samples

@@ -14,14 +14,15 @@ import pytest
 from prometheus_client import REGISTRY
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted
-from tasks.llm.batch_folding import BatchJob
-from tasks.llm.batch_records import load_reserved
-from tasks.llm.batches import at_batch_prices, complete_in_batches
+from tasks.llm.batch.batches import at_batch_prices, complete_in_batches
+from tasks.llm.batch.folding import BatchJob
+from tasks.llm.batch.records import load_reserved
 from tasks.llm.drawing import draw
-from tasks.llm.engine import Completion, complete, stop_calling
+from tasks.llm.engine import complete
 from tasks.llm.money import Amount, Purse, reserve_for
 from tasks.llm.pending import leave_out_known
 from tasks.llm.request import Endpoint, Request, ResponseSchema
+from tasks.llm.under_way import Completion, stop_calling
 from tasks.progress import Tracker, track
 from tasks.recipe import BatchSettings, Budget, ModelSettings, Prices, Sampling
 from tasks.simulator.completions import count_tokens

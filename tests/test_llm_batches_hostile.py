@@ -13,13 +13,13 @@ from typing import Any, ClassVar
 import pytest
 
 from tasks.errors import ModelServerError, RunInterrupted
-from tasks.llm.batch_folding import BatchJob
-from tasks.llm.batch_records import load_reserved
-from tasks.llm.batches import at_batch_prices, complete_in_batches
-from tasks.llm.engine import Completion, stop_calling
+from tasks.llm.batch.batches import at_batch_prices, complete_in_batches
+from tasks.llm.batch.folding import BatchJob
+from tasks.llm.batch.records import load_reserved
 from tasks.llm.money import Amount, Purse, add_amounts, reserve_for
 from tasks.llm.pending import leave_out_known
 from tasks.llm.request import Endpoint, size_of
+from tasks.llm.under_way import Completion, stop_calling
 from tasks.progress import track
 from tasks.recipe import BatchSettings, Budget
 from tasks.store import Store

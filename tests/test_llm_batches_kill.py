@@ -22,9 +22,9 @@ PER_FILE = 80
 # What a stage does, as a process of its own: fold in, look at what is there, ask for the rest.
 STAGE = """
 import sys
-from tasks.llm.batch_folding import BatchJob
-from tasks.llm.batch_records import load_reserved
-from tasks.llm.batches import complete_in_batches
+from tasks.llm.batch.folding import BatchJob
+from tasks.llm.batch.records import load_reserved
+from tasks.llm.batch.batches import complete_in_batches
 from tasks.llm.journal import fold_in
 from tasks.llm.money import Purse
 from tasks.llm.pending import leave_out_known

@@ -8,12 +8,13 @@ import pytest
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted
 from tasks.llm.drawing import draw
-from tasks.llm.engine import complete, stop_calling
+from tasks.llm.engine import complete
 from tasks.llm.journal import fold_in
 from tasks.llm.loop import run_on_loop
 from tasks.llm.money import Amount, Purse
 from tasks.llm.pending import leave_out_known
 from tasks.llm.spent import load_spent
+from tasks.llm.under_way import stop_calling
 from tasks.progress import track
 from tasks.recipe import Budget
 from tasks.store import Store

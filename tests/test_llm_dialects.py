@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tasks.errors import ModelServerError
-from tasks.llm.batch_lines import read_result
+from tasks.llm.batch.lines import read_result
 from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.engine import complete
 from tasks.llm.failures import CallFailed

@@ -14,11 +14,12 @@ import pytest
 
 from tasks.errors import BudgetReached, ModelServerError, RunInterrupted
 from tasks.llm.chunks import run_ranges
-from tasks.llm.engine import complete, stop_calling
+from tasks.llm.engine import complete
 from tasks.llm.limiter import _MOST_LIMITERS, Limiter, limiter_of
 from tasks.llm.money import Purse
 from tasks.llm.pending import leave_out_known, ranges
 from tasks.llm.request import Endpoint, Request, ResponseSchema
+from tasks.llm.under_way import stop_calling
 from tasks.recipe import Budget, ModelSettings, Prices, Sampling
 from tasks.simulator.launch import RunningSimulator, start_simulator
 from tasks.store import Store

@@ -14,7 +14,7 @@ import pytest
 
 from tasks.errors import ModelServerError
 from tasks.llm.breaker import Breaker
-from tasks.llm.engine import Completion, complete
+from tasks.llm.engine import complete
 from tasks.llm.failures import CallFailed
 from tasks.llm.feed import Feed
 from tasks.llm.limiter import Limiter, NotAdmitted, limiter_of, read_duration, read_reset
@@ -22,6 +22,7 @@ from tasks.llm.money import Purse, Usage
 from tasks.llm.pending import leave_out_known
 from tasks.llm.pulse import Pulse
 from tasks.llm.request import Endpoint, Request, ResponseSchema, messages_after
+from tasks.llm.under_way import Completion
 from tasks.recipe import Budget, ModelSettings, Sampling
 from tasks.simulator.launch import start_simulator
 from tasks.store import Store

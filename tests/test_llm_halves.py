@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 
 import pytest
 
-from tasks.llm.batch_lines import read_result
+from tasks.llm.batch.lines import read_result
 from tasks.llm.engine import complete
 from tasks.llm.failures import CallFailed
 from tasks.llm.money import Purse

@@ -19,12 +19,13 @@ import pytest
 
 from tasks import defects
 from tasks.errors import ModelServerError, RunInterrupted
-from tasks.llm.engine import Completion, complete, stop_calling
+from tasks.llm.engine import complete
 from tasks.llm.failures import CallFailed, classify
 from tasks.llm.http_client import HttpClient
 from tasks.llm.limiter import Limiter
 from tasks.llm.money import Amount, Purse
 from tasks.llm.pending import leave_out_known
+from tasks.llm.under_way import Completion, stop_calling
 from tasks.recipe import Budget
 from tasks.store import Store
 from tests.conftest import about

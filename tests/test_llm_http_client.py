@@ -26,7 +26,7 @@ from cryptography.x509.oid import NameOID
 
 from tasks.errors import ModelServerError
 from tasks.llm import http_client
-from tasks.llm.batch_api import retrieve, upload
+from tasks.llm.batch.api import retrieve, upload
 from tasks.llm.client import Answer, ask, open_client
 from tasks.llm.failures import CallFailed
 from tasks.llm.request import Endpoint, Request

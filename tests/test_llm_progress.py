@@ -16,8 +16,8 @@ from prefect.context import TaskRunContext
 from prefect.settings import PREFECT_API_URL, temporary_settings
 
 from tasks.llm.drawing import draw
-from tasks.llm.engine import Completion
 from tasks.llm.request import Request
+from tasks.llm.under_way import Completion
 from tasks.progress import track
 from tasks.store import Store
 from tests.conftest import MakeRecipe

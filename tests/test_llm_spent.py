@@ -17,7 +17,7 @@ from tasks.errors import BudgetReached, ModelServerError, RunInterrupted, StoreE
 from tasks.lake.place import local_folder
 from tasks.llm.client import Answer
 from tasks.llm.columns import CALL_COLUMNS, frame_of
-from tasks.llm.engine import complete, stop_calling
+from tasks.llm.engine import complete
 from tasks.llm.failures import CallFailed
 from tasks.llm.journal import Journal, fold_in
 from tasks.llm.money import Amount, Bill, Purse, Usage, add_amounts
@@ -25,6 +25,7 @@ from tasks.llm.pending import leave_out_known
 from tasks.llm.request import ResponseSchema, identify
 from tasks.llm.rows import failure_row, response_row
 from tasks.llm.spent import load_spent
+from tasks.llm.under_way import stop_calling
 from tasks.recipe import Budget, Prices, Recipe
 from tasks.store import Store
 from tests.conftest import MakeRecipe, about

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from tasks.assess.sandbox import sandbox_works
 from tasks.identity import prompt_id
 from tasks.lake.place import SQL_FOLDER
-from tasks.llm.engine import Completion
 from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Request, form_of, identify
 from tasks.llm.servers import endpoint_of, stop_simulators
+from tasks.llm.under_way import Completion
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import track
 from tasks.recipe import Recipe

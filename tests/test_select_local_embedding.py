@@ -20,10 +20,10 @@ from cli.doctor.models import check_models
 from cli.planning import print_plan, to_document
 from tasks.errors import RecipeError, RunInterrupted
 from tasks.ingest import ingest_benchmarks, ingest_seeds
-from tasks.llm.engine import stop_calling
 from tasks.llm.local import open_model
 from tasks.llm.pending import EVERYTHING, split_ids
 from tasks.llm.servers import stop_simulators
+from tasks.llm.under_way import stop_calling
 from tasks.plan.plan import make_plan
 from tasks.plan.price import Cost
 from tasks.progress import Snapshot, subscribe, track

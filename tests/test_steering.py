@@ -14,7 +14,8 @@ from prefect.exceptions import Pause
 from prefect.states import Cancelling, Paused, Running, Suspended
 
 from tasks.errors import RunInterrupted
-from tasks.llm import engine
+from tasks.llm import under_way
+from tasks.llm.engine import complete
 from tasks.llm.money import Purse
 from tasks.llm.request import Endpoint, Request
 from tasks.recipe import Budget, ModelSettings
@@ -100,7 +101,7 @@ def test_a_paused_run_begins_no_call_until_it_is_resumed(store: Store) -> None:
         endpoint = Endpoint(settings, url, "simulator", "key", simulated=True)
         purse = Purse(Budget())
         drawing = threading.Thread(
-            target=lambda: engine.complete(store, endpoint, requests, run_id="r", purse=purse)
+            target=lambda: complete(store, endpoint, requests, run_id="r", purse=purse)
         )
         drawing.start()
         wait_until(lambda: stats(url)["completed"] > 4, 20, "no call was made")
@@ -120,7 +121,7 @@ def test_a_paused_run_begins_no_call_until_it_is_resumed(store: Store) -> None:
 def test_a_suspended_run_of_a_deployment_ends_and_stays_suspended(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(engine, "_ENDING", threading.Event())
+    monkeypatch.setattr(under_way, "_ENDING", threading.Event())
     steering = steer(deployed=True)
     steering.heed(Running())
     steering.check()
@@ -137,7 +138,7 @@ def test_a_suspended_run_of_a_deployment_ends_and_stays_suspended(
     with pytest.raises(Pause) as caught:
         steering.leave_stage(stopped)
     assert caught.value.state is not None and caught.value.state.is_cancelled()
-    with pytest.raises(RunInterrupted), engine.stoppable():  # Nor does a later stage begin.
+    with pytest.raises(RunInterrupted), under_way.stoppable():  # Nor does a later stage begin.
         pass
 
 
@@ -159,7 +160,7 @@ def test_a_cancelled_run_of_a_deployment_is_left_to_its_runner() -> None:
         signal.signal(signal.SIGINT, handler)
     assert signals == []
     steering.check()  # Nor is a call held back, or an error taken for a pause.
-    with engine.stoppable() as progress:
+    with under_way.stoppable() as progress:
         assert progress.stop is None
     steering.leave_stage(stopped)
     steering.leave(stopped)

@@ -9,9 +9,9 @@ import pytest
 
 from tasks.assess.grade import grade_responses
 from tasks.ingest import import_responses
-from tasks.llm.engine import Completion
 from tasks.llm.pending import EVERYTHING
 from tasks.llm.servers import stop_simulators
+from tasks.llm.under_way import Completion
 from tasks.plan.plan import make_plan
 from tasks.recipe import Recipe
 from tasks.sample import Wanted

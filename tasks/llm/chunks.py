@@ -15,8 +15,8 @@ from prefect.states import Cancelled
 from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 
 from tasks.errors import RunInterrupted
-from tasks.llm.engine import stop_calling
 from tasks.llm.pending import CALLS_PER_RANGE, Range, ranges
+from tasks.llm.under_way import stop_calling
 from tasks.progress import track
 from tasks.recipe import Recipe, Role
 

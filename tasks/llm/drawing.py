@@ -17,15 +17,21 @@ from prefect.artifacts import create_progress_artifact, update_progress_artifact
 from prefect.context import TaskRunContext
 
 from tasks.figures import say_dollars
-from tasks.llm.batch_folding import BatchJob
-from tasks.llm.batch_records import load_reserved
-from tasks.llm.batches import at_batch_prices, complete_in_batches, count_wanted, has_unfinished
-from tasks.llm.engine import Completion, complete
+from tasks.llm.batch.batches import (
+    at_batch_prices,
+    complete_in_batches,
+    count_wanted,
+    has_unfinished,
+)
+from tasks.llm.batch.folding import BatchJob
+from tasks.llm.batch.records import load_reserved
+from tasks.llm.engine import complete
 from tasks.llm.money import Purse, check_budget
 from tasks.llm.pending import leave_out_known
 from tasks.llm.request import Endpoint, Request
 from tasks.llm.servers import endpoint_of
 from tasks.llm.spent import load_spent
+from tasks.llm.under_way import Completion
 from tasks.progress import Tracker
 from tasks.recipe import Recipe, Role
 from tasks.store import Store

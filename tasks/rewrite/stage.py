@@ -19,11 +19,11 @@ from prefect.cache_policies import NO_CACHE
 
 from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
-from tasks.llm.engine import Completion
 from tasks.llm.failures import PERMANENT
 from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import Endpoint, Request, form_of
 from tasks.llm.servers import endpoint_of, identify_endpoint
+from tasks.llm.under_way import Completion
 from tasks.progress import Tracker, active
 from tasks.recipe import Recipe
 from tasks.rewrite import acceptance

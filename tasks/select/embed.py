@@ -19,11 +19,11 @@ from tasks.identity import content_id
 from tasks.llm.chunks import calls_per_range, interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.embedding import decode_vector
-from tasks.llm.engine import stoppable
 from tasks.llm.local import identify_model, open_model
 from tasks.llm.pending import EVERYTHING, Range
 from tasks.llm.request import EMBEDDER, Request, identify, parameters_of
 from tasks.llm.servers import endpoint_of, identify_server
+from tasks.llm.under_way import stoppable
 from tasks.messages import render_prompt
 from tasks.progress import active
 from tasks.recipe import LocalEmbedder, Recipe

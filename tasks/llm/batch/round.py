@@ -11,11 +11,11 @@ from typing import Any, TypeVar
 from openai import AsyncOpenAI
 
 from tasks.errors import RunInterrupted
-from tasks.llm.batch_folding import BatchJob, Folded, give_up, give_up_lost
-from tasks.llm.batch_objects import Remote
-from tasks.llm.batch_records import BatchRecord, record_state
-from tasks.llm.engine import Completion
+from tasks.llm.batch.folding import BatchJob, Folded, give_up, give_up_lost
+from tasks.llm.batch.objects import Remote
+from tasks.llm.batch.records import BatchRecord, record_state
 from tasks.llm.loop import run_on_loop
+from tasks.llm.under_way import Completion
 
 T = TypeVar("T")
 

@@ -18,8 +18,8 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception, stop_aft
 from tenacity.wait import wait_random_exponential
 
 from tasks.errors import ModelServerError, StoreError
-from tasks.llm.batch_lines import ENDPOINT, clean
-from tasks.llm.batch_objects import Remote, is_name, read_batch, read_name, read_object
+from tasks.llm.batch.lines import ENDPOINT, clean
+from tasks.llm.batch.objects import Remote, is_name, read_batch, read_name, read_object
 from tasks.llm.failures import CallFailed, classify
 from tasks.llm.request import Endpoint
 

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 import polars as pl
 
-from tasks.llm.batch_lines import Member
-from tasks.llm.batch_objects import Remote
+from tasks.llm.batch.lines import Member
+from tasks.llm.batch.objects import Remote
 from tasks.llm.failures import CallFailed
 from tasks.llm.money import Amount, Bill
 from tasks.llm.request import Endpoint, Keys, Request, ResponseSchema

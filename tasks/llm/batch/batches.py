@@ -17,11 +17,11 @@ from datetime import UTC, datetime, timedelta
 from openai import AsyncOpenAI
 
 from tasks.errors import ModelServerError, RunInterrupted
-from tasks.llm.batch_api import Intent, create, find, retrieve
-from tasks.llm.batch_folding import BatchJob, Folded, fold, may_be_lost
-from tasks.llm.batch_objects import ENDED, ODD, Remote
-from tasks.llm.batch_records import BatchRecord, count_held, load_unfinished
-from tasks.llm.batch_round import (
+from tasks.llm.batch.api import Intent, create, find, retrieve
+from tasks.llm.batch.folding import BatchJob, Folded, fold, may_be_lost
+from tasks.llm.batch.objects import ENDED, ODD, Remote
+from tasks.llm.batch.records import BatchRecord, count_held, load_unfinished
+from tasks.llm.batch.round import (
     Round,
     call,
     check,
@@ -32,13 +32,13 @@ from tasks.llm.batch_round import (
     tell_count,
     unclaim,
 )
-from tasks.llm.batch_submitting import Plan, submit_pending
+from tasks.llm.batch.submitting import Plan, submit_pending
 from tasks.llm.client import open_client
-from tasks.llm.engine import Completion, stoppable
 from tasks.llm.failures import HOPELESS, CallFailed
 from tasks.llm.loop import run_on_loop
 from tasks.llm.money import batch_prices
 from tasks.llm.request import Endpoint
+from tasks.llm.under_way import Completion, stoppable
 from tasks.recipe import Role
 from tasks.store import Store
 

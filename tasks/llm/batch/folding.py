@@ -19,10 +19,10 @@ from openai import AsyncOpenAI
 from tasks import metrics
 from tasks.errors import ModelServerError
 from tasks.lake.place import local_folder
-from tasks.llm.batch_api import download
-from tasks.llm.batch_lines import ROOM, Member, find_faulty, read_lines, read_result
-from tasks.llm.batch_objects import UNREADABLE, Remote
-from tasks.llm.batch_records import BatchRecord, load_members, record_retries, record_state
+from tasks.llm.batch.api import download
+from tasks.llm.batch.lines import ROOM, Member, find_faulty, read_lines, read_result
+from tasks.llm.batch.objects import UNREADABLE, Remote
+from tasks.llm.batch.records import BatchRecord, load_members, record_retries, record_state
 from tasks.llm.client import Answer
 from tasks.llm.failures import MOST_MALFORMED, CallFailed
 from tasks.llm.loop import run_on_loop

@@ -13,11 +13,11 @@ from typing import IO
 from tasks.errors import ModelServerError
 from tasks.identity import content_id
 from tasks.lake.place import local_folder
-from tasks.llm.batch_api import Intent, create, upload
-from tasks.llm.batch_folding import BatchJob
-from tasks.llm.batch_lines import Member, input_line
-from tasks.llm.batch_records import BatchRecord, load_histories, record_intent, record_state
-from tasks.llm.batch_round import Round, call, check, claim, enter_state, forget
+from tasks.llm.batch.api import Intent, create, upload
+from tasks.llm.batch.folding import BatchJob
+from tasks.llm.batch.lines import Member, input_line
+from tasks.llm.batch.records import BatchRecord, load_histories, record_intent, record_state
+from tasks.llm.batch.round import Round, call, check, claim, enter_state, forget
 from tasks.llm.failures import CallFailed
 from tasks.llm.loop import run_on_loop
 from tasks.llm.money import Amount, Bill, Purse, add_amounts, reserve_for

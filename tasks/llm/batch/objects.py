@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from tasks.llm.batch_lines import BatchFault, clean
+from tasks.llm.batch.lines import BatchFault, clean
 from tasks.llm.client import parse_body
 from tasks.llm.failures import CallFailed
 from tasks.llm.request import Endpoint
