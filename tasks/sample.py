@@ -207,6 +207,7 @@ def sample_range(
     return draw(
         store,
         recipe,
+        "sample",
         role,
         pages,
         lambda endpoint, page: plan_samples(

@@ -55,6 +55,7 @@ def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Comp
     return draw(
         store,
         recipe,
+        "teach",
         "teacher",
         pages,
         lambda endpoint, page: plan_samples(

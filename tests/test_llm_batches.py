@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from typing import IO, Any
 
 import polars as pl
@@ -438,14 +439,19 @@ def test_a_stage_draws_in_batches_and_a_role_that_is_live_again_waits_for_them(
 
         tracker = Tracker("student", 6, time.monotonic)
         page = [pl.DataFrame({"prompt_id": ["a"]})]
+        go = partial(draw, store, stage="sample", role="student", pages=page, tracker=tracker)
         with _once(url, "in_progress", stop_calling), pytest.raises(RunInterrupted):
-            draw(store, in_batches, "student", page, plan(4), run_id="r1", tracker=tracker)
-        done = draw(store, live, "student", page, plan(6), run_id="r2", tracker=tracker)
+            go(in_batches, make_requests=plan(4), run_id="r1")
+        done = go(live, make_requests=plan(6), run_id="r2")
         seen = stats(url)
     assert (done.completed, done.failed) == (6, 0)
     assert (seen["batches"]["submitted"], seen["received"]) == (4, 2)
     costs = store.sql("select sum(cost_usd) from responses").row(0)[0]
     assert done.cost_usd == pytest.approx(costs)
+    # What it was asked for is known of a batch as well, whoever folds it in.
+    assert store.sql("from spend_by_stage select run_id, stage, calls").sort("run_id").rows() == [
+        ("r2", "sample", 6)
+    ]
 
 
 @pytest.mark.slow

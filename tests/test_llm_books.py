@@ -127,6 +127,7 @@ def _draw_silently(
         draw(
             store,
             recipe,
+            "sample",
             "student",
             [PAGE],
             lambda endpoint, page: samples(5),

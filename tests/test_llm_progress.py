@@ -73,6 +73,7 @@ def _draw(store: Store, make_recipe: MakeRecipe, base_url: str, mode: str) -> Co
         return draw(
             store,
             recipe,
+            "sample",
             "student",
             [PAGE],
             lambda endpoint, page: REQUESTS,

@@ -47,6 +47,31 @@ def test_spend_by_day_counts_attempts_dollars_and_what_has_no_price(store: Store
     ]
 
 
+def test_spend_by_stage_tells_what_a_role_was_asked_for_and_of_which_domain(store: Store) -> None:
+    seeds = [{"prompt_id": name, "domain": name} for name in ("math", "code")]
+    _put(store, "prompts", *seeds, at=MONDAY)
+    refused = {"response_id": "w", "prompt_id": "refused", "parent_id": "code", "accepted": False}
+    _put(store, "rewrites", refused, at=MONDAY)
+    judge = {"role": "judge", "run_id": "r"}
+    confirmed = {"role": "reference", "prompt_id": "refused", "stage": "rewrite", "run_id": "r"}
+    _put(store, "responses", _call("a", prompt_id="math", stage="rate", **judge), at=MONDAY)
+    _put(store, "responses", _call("b", prompt_id="math", stage="assess", **judge), at=MONDAY)
+    _put(store, "responses", _call("c", attempts=2, **confirmed), at=MONDAY)
+    # From before stages were noted: a student is asked by one stage, a judge by several.
+    _put(store, "responses", _call("d", prompt_id="code", run_id="old"), at=MONDAY)
+    _put(store, "responses", _call("e", role="judge", run_id="old", cost_usd=None), at=MONDAY)
+    cut_off = {"failure": "retryable", "prompt_tokens": None, "completion_tokens": None}
+    failed = _call("f", prompt_id="math", stage="rate", cost_usd=None, **judge, **cut_off)
+    _put(store, "failures", failed, at=MONDAY)
+    assert sorted(store.sql("from spend_by_stage").rows(), key=str) == [
+        ("old", "sample", "student", "m", "code", 1, 1, 0, 10, 5, 0.25, 0),
+        ("old", None, "judge", "m", None, 1, 1, 0, 10, 5, None, 1),
+        ("r", "assess", "judge", "m", "math", 1, 1, 0, 10, 5, 0.25, 0),
+        ("r", "rate", "judge", "m", "math", 2, 1, 1, 10, 5, 0.25, 1),
+        ("r", "rewrite", "reference", "m", "code", 2, 1, 0, 10, 5, 0.25, 0),
+    ]
+
+
 def test_difficulty_by_domain_tells_solved_from_unsolved_and_undecided(store: Store) -> None:
     fill(
         store,
@@ -225,6 +250,7 @@ def test_every_view_for_people_is_documented_with_its_columns(store: Store) -> N
         "funnel",
         "pairs",
         "spend_by_day",
+        "spend_by_stage",
         "difficulty_by_domain",
         "pass_rates",
         "failures_recent",

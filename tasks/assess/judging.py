@@ -125,6 +125,7 @@ def _judge_rows(store: Store, recipe: Recipe, run_id: str, pending: pl.DataFrame
     draw(
         store,
         recipe,
+        "assess",
         "judge",
         [pending.select("prompt_id").unique(maintain_order=True)],
         lambda endpoint, _: plan_judgements(rows),

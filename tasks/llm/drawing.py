@@ -1,6 +1,6 @@
 """Drawing: a stage's requests on some prompts, made, recorded and shown while they run.
 
-draw(store, recipe, "student", pages, make_requests, run_id=…, tracker=…)
+draw(store, recipe, "sample", "student", pages, make_requests, run_id=…, tracker=…)
 → Completion(completed=7_990, failed=10, cost_usd=1.84)   # what was there is left out
 """
 
@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from uuid import UUID
 
 import polars as pl
@@ -28,7 +29,7 @@ from tasks.llm.batch.records import load_reserved
 from tasks.llm.engine import complete
 from tasks.llm.money import Purse, check_budget
 from tasks.llm.pending import leave_out_known
-from tasks.llm.request import Endpoint, Request
+from tasks.llm.request import Endpoint, Request, Stage
 from tasks.llm.servers import endpoint_of
 from tasks.llm.spent import load_spent
 from tasks.llm.under_way import Completion
@@ -44,6 +45,7 @@ _LOGGER = logging.getLogger(__name__)
 def draw(
     store: Store,
     recipe: Recipe,
+    stage: Stage,
     role: Role,
     pages: Iterable[pl.DataFrame],
     make_requests: Callable[[Endpoint, pl.DataFrame], Iterable[Request]],
@@ -68,7 +70,7 @@ def draw(
 
     def plan(asked: Iterable[pl.DataFrame]) -> Iterator[Request]:
         for page in asked:
-            requests = make_requests(endpoint, page)
+            requests = (replace(each, stage=stage) for each in make_requests(endpoint, page))
             yield from leave_out_known(store, endpoint, role, page["prompt_id"].to_list(), requests)
 
     before = Completion()

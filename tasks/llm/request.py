@@ -8,7 +8,7 @@ Request(prompt_id="3c7b…", role="student", template="solve@1",
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
-from typing import Any
+from typing import Any, Literal
 
 import orjson
 
@@ -24,6 +24,7 @@ _CORRECTION = (
 _SEED_STEP = 1_000_003  # Larger than any sample index, so that no two samples share a seed.
 EMBEDDER: Role = "embedder"  # Whose answers are numbers; all others are asked to chat.
 Messages = tuple[tuple[str, str], ...]
+Stage = Literal["rewrite", "rate", "sample", "assess", "embed", "compare", "teach"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class Request:
     schema: ResponseSchema | None = None
     raised_to: int | None = None  # A ceiling above the recipe's, after an answer was cut off.
     has_failed: bool = False  # With every attempt of an earlier run: the fault may be its own.
+    stage: Stage | None = None  # What it is paid for; no part of its identity.
 
 
 @dataclass(frozen=True, slots=True)

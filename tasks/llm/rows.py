@@ -85,4 +85,5 @@ def _describe(endpoint: Endpoint, request: Request) -> dict[str, Any]:
         "template": request.template,
         "sample_index": request.sample_index,
         "form": form_of(endpoint, request),
+        "stage": request.stage,
     }

@@ -24,6 +24,7 @@ from tasks.ingest import (
 )
 from tasks.llm.local import open_model
 from tasks.llm.money import prices_of
+from tasks.llm.request import Stage
 from tasks.llm.spent import load_spent
 from tasks.plan.assumed import (
     ACCEPTED_SHARE,
@@ -93,7 +94,7 @@ class StagePlan:
     What `is_local` is work of this machine: it has prompts and no calls.
     """
 
-    stage: str
+    stage: Stage
     role: Role
     model: str
     prompts: Span
@@ -174,7 +175,7 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     return read
 
 
-def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, str, Role, Forecast]]:
+def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, Stage, Role, Forecast]]:
     """Forecast every stage; the recipe beside it says who plays the role."""
     prompts = store.query("plan_prompts")
     rewriting = forecast_rewriting(store, recipe, prompts)
@@ -188,20 +189,20 @@ def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, str, Role,
     asked = students[0][1]
     taught = forecast_teacher(store, recipe, prompts, asked, coming)
     judges = list(recipe.of_each_judge()) if recipe.domains else []
-    stages: list[tuple[str, Role, Forecast]] = [
+    stages: list[tuple[Stage, Role, Forecast]] = [
         ("rewrite", "router", forecast_router(store, recipe, prompts)),
         ("rewrite", "rewriter", rewriting.rewriter),
         ("rewrite", "reference", rewriting.confirmations),
         ("sample", "reference", reference),
         ("sample", "confirmer", confirmer),
     ]
-    last: list[tuple[str, Role, Forecast]] = [
+    last: list[tuple[Stage, Role, Forecast]] = [
         ("assess", "judge", forecast_judge(store, recipe, prompts)),
         ("teach", "teacher", taught),
     ]
     embedded = forecast_embeddings(store, recipe, prompts, rewriting)
     compared = forecast_comparisons(store, recipe, prompts, embedded)
-    by_meaning: list[tuple[str, Role, Forecast]] = []
+    by_meaning: list[tuple[Stage, Role, Forecast]] = []
     if recipe.select.needs_embedder:
         by_meaning.append(("embed", "embedder", embedded))
     if recipe.select.contamination.by_embedding:
@@ -228,7 +229,7 @@ def _forecast(store: Store, recipe: Recipe) -> Sequence[tuple[Recipe, str, Role,
 
 def _plan_stage(
     recipe: Recipe,
-    stage: str,
+    stage: Stage,
     role: Role,
     forecast: Forecast,
     history: Mapping[Address, Calls],

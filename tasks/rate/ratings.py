@@ -89,6 +89,7 @@ def _rate_rows(
     draw(
         store,
         recipe,
+        "rate",
         "judge",
         [pending.select("prompt_id").unique(maintain_order=True)],
         lambda endpoint, _: plan_ratings(applied, rows),

@@ -58,6 +58,7 @@ def collect_votes(
     draw(
         store,
         recipe,
+        "rewrite",
         "reference",
         [pl.DataFrame({"prompt_id": prompt_ids}, schema={"prompt_id": pl.String})],
         lambda endpoint, _: plan_confirmations(candidates, endpoint, tries),

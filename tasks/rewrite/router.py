@@ -130,6 +130,7 @@ def _place(store: Store, recipe: Recipe, run_id: str, page: pl.DataFrame) -> int
     draw(
         store,
         recipe,
+        "rewrite",
         "router",
         [page.select("prompt_id")],
         lambda endpoint, _: plan_placements(rows, endpoint.settings),

@@ -139,6 +139,7 @@ def _ask(store: Store, recipe: Recipe, run_id: str, asked: Range, tracker: Track
         return draw(
             store,
             recipe,
+            "rewrite",
             "rewriter",
             pages,
             make_requests,

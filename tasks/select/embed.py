@@ -130,6 +130,7 @@ def _embed_rows(store: Store, recipe: Recipe, run_id: str, pending: pl.DataFrame
     draw(
         store,
         recipe,
+        "embed",
         EMBEDDER,
         [pending.select("prompt_id")],
         lambda _, __: plan_embeddings(rows),

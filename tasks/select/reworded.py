@@ -226,6 +226,7 @@ def _compare_rows(store: Store, recipe: Recipe, run_id: str, pending: pl.DataFra
     draw(
         store,
         recipe,
+        "compare",
         "judge",
         [pending.select("prompt_id").unique(maintain_order=True)],
         lambda _, __: plan_comparisons(rows),
