@@ -62,12 +62,7 @@ pairs as (
             )),
             1
         ) as weight,
-        if(
-            left(sha256('split:' || coalesce(current_kin.anchor_id, kept.root_id)), 8)
-            < $validation_below,
-            'validation',
-            'train'
-        ) as split
+        split_of(kept.root_id, current_kin.anchor_id, $validation_below) as split
     from kept_prompts as kept
     inner join chosen on kept.prompt_id = chosen.prompt_id
     left join current_kin on kept.root_id = current_kin.root_id

@@ -117,12 +117,7 @@ select
     matched.rejected_id in (
         select text_id from compared_texts($screen, $benchmarks)
     ) as rejected_compared,
-    if(
-        left(sha256('split:' || coalesce(current_kin.anchor_id, kept.root_id)), 8)
-        < $validation_below,
-        'validation',
-        'train'
-    ) as split
+    split_of(kept.root_id, current_kin.anchor_id, $validation_below) as split
 from kept_prompts as kept
 left join current_kin on kept.root_id = current_kin.root_id
 left join counted on kept.prompt_id = counted.prompt_id

@@ -51,12 +51,7 @@ select
     current_difficulty.pass_rate,
     current_difficulty.low,
     current_difficulty.high,
-    if(
-        left(sha256('split:' || coalesce(current_kin.anchor_id, kept.root_id)), 8)
-        < $validation_below,
-        'validation',
-        'train'
-    ) as split
+    split_of(kept.root_id, current_kin.anchor_id, $validation_below) as split
 from kept_prompts as kept
 left join current_kin on kept.root_id = current_kin.root_id
 left join sampled on kept.prompt_id = sampled.prompt_id
