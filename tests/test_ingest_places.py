@@ -285,6 +285,36 @@ def test_a_mended_mapping_gives_every_seed_another_answer(
     assert keys(store)[ONE] == ("so it is #### 2", "text")
 
 
+def test_a_seed_that_models_had_to_vote_on_gets_the_answer_that_its_file_has_since(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    typed = {"path": "seeds.jsonl", "constants": {"answer_type": "number"}}
+    ingest_seeds(store, make_recipe([{"prompt": ONE}, {"prompt": TWO}], seeds=[typed]), RUN)
+    names = {text: prompt_id(text, domain="general") for text in (ONE, TWO)}
+    vote = {"voter": "reference", "votes": 3, "runner_up": 0, "samples": 3, "form": None}
+    votes = [{"prompt_id": name, "answer": "5", **vote} for name in names.values()]
+    store.append("votes", pl.DataFrame(votes, schema_overrides={"form": pl.String}), run_id=RUN)
+
+    def wanted() -> list[str]:
+        """Whose answers the reference is still asked for."""
+        return store.sql(
+            "select text from sampled_prompts where role = 'reference' and not has_answer "
+            "order by text"
+        )["text"].to_list()
+
+    assert keys(store) == {ONE: ("5", "number"), TWO: ("5", "number")}
+    assert wanted() == [ONE, TWO]
+    rows = [{"prompt": ONE, "answer": "2"}, {"prompt": TWO}]
+    counts = ingest_seeds(store, make_recipe(rows, seeds=[typed]), RUN)
+    assert counts == IngestCounts(2, 0, 2, 0)
+    assert keys(store) == {ONE: ("2", "number"), TWO: ("5", "number")}
+    assert keys(store)[ONE] == ("2", "number")  # And no vote takes it back.
+    assert wanted() == [TWO]
+    # A row that has lost its answer says nothing against it.
+    ingest_seeds(store, make_recipe([{"prompt": ONE}, {"prompt": TWO}], seeds=[typed]), RUN)
+    assert keys(store)[ONE] == ("2", "number")
+
+
 def test_two_files_or_rows_that_disagree_stay_in_conflict(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

@@ -6,7 +6,7 @@ select
     responses.content,
     responses.finish_reason
 from responses
-inner join prompts on responses.prompt_id = prompts.prompt_id
+inner join answered_prompts as prompts on responses.prompt_id = prompts.prompt_id
 where
     responses.role = 'confirmer'
     and responses.model = $confirmer

@@ -7,7 +7,7 @@ select
     current_votes.answer,
     current_votes.votes / current_votes.samples as share
 from current_votes
-inner join prompts on current_votes.prompt_id = prompts.prompt_id
+inner join answered_prompts as prompts on current_votes.prompt_id = prompts.prompt_id
 where
     current_votes.voter = $voter
     and prompts.kind = 'seed'

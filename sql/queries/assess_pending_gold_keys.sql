@@ -2,15 +2,14 @@
 -- yet. What people said of a prompt goes before its own answer.
 select
     prompts.prompt_id,
-    coalesce(mended.answer, prompts.answer) as answer,
-    coalesce(mended.answer_type, prompts.answer_type) as answer_type,
+    prompts.answer,
+    prompts.key_type as answer_type,
     coalesce(prompts.answer_source, 'gold') as source
-from prompts
-left join current_mended_answers as mended on prompts.prompt_id = mended.prompt_id
+from answered_prompts as prompts
 left join current_keys
     on prompts.prompt_id = current_keys.prompt_id
-    and coalesce(mended.answer, prompts.answer) is not distinct from current_keys.answer
-    and coalesce(mended.answer_type, prompts.answer_type) = current_keys.answer_type
+    and prompts.answer is not distinct from current_keys.answer
+    and prompts.key_type = current_keys.answer_type
     and coalesce(prompts.answer_source, 'gold') = current_keys.source
     and current_keys.trusted
 where

@@ -8,7 +8,7 @@ select
     current_votes.voter,
     prompts.domain
 from current_votes
-inner join prompts on current_votes.prompt_id = prompts.prompt_id
+inner join answered_prompts as prompts on current_votes.prompt_id = prompts.prompt_id
 where
     current_votes.voter = $voter
     and prompts.answer is null

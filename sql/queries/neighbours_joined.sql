@@ -8,8 +8,8 @@ select
     others.answer is null as other_lacks_answer,
     others.kind <> 'seed' as other_is_rewrite
 from neighbours
-inner join prompts on neighbours.prompt_id = prompts.prompt_id
-inner join prompts as others on neighbours.other_id = others.prompt_id
+inner join answered_prompts as prompts on neighbours.prompt_id = prompts.prompt_id
+inner join answered_prompts as others on neighbours.other_id = others.prompt_id
 where
     neighbours.embedder = $embedder
     and neighbours.similarity >= $at_least

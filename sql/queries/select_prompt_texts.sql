@@ -5,7 +5,7 @@ select
     answer is not null as has_answer,
     text,
     choices
-from prompts
+from answered_prompts
 where
     prompt_id not in (select withdrawn_prompts.prompt_id from withdrawn_prompts)
     and root_id not in (select removed_roots.root_id from removed_roots)

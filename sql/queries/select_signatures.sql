@@ -7,14 +7,12 @@ select
     case
         when
             prompts.answer is not null
-            and coalesce(mended.answer_type, prompts.answer_type) not in ('choice', 'code', 'open')
+            and prompts.key_type not in ('choice', 'code', 'open')
             then hash(
                 coalesce(
-                    try_cast(
-                        replace(coalesce(mended.answer, prompts.answer), ',', '') as double
-                    )::varchar,
+                    try_cast(replace(prompts.answer, ',', '') as double)::varchar,
                     regexp_replace(
-                        replace(lower(coalesce(mended.answer, prompts.answer)), '\dfrac', '\frac'),
+                        replace(lower(prompts.answer), '\dfrac', '\frac'),
                         '[\s$]|\\left|\\right|\\[,;:! ]|\.$', '', 'g'
                     )
                 )
@@ -22,9 +20,8 @@ select
     end as answer_mark,
     signatures.numbers,
     signatures.signature
-from prompts
+from answered_prompts as prompts
 inner join signatures on prompts.prompt_id = signatures.prompt_id
-left join current_mended_answers as mended on prompts.prompt_id = mended.prompt_id
 where
     signatures.sketch = $sketch
     and prompts.prompt_id not in (select withdrawn_prompts.prompt_id from withdrawn_prompts)

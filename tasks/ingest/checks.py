@@ -60,8 +60,9 @@ def _compare(known: str | None, given: str | None) -> Fault | None:
         return None
     if known is None:
         detail = (
-            f"the same problem came before without an answer, here it has {given[:200]!r}; prompts "
-            "are never changed: put the row with the answer first and begin a new store"
+            f"the same problem came before without an answer, here it has {given[:200]!r}: put the "
+            "row that has it first, or leave the other out; a problem that this store knows as "
+            "`open` stays so, and needs a new store"
         )
     else:
         detail = (

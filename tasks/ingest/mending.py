@@ -1,10 +1,11 @@
-"""Mending: another answer to a problem, from the only file that has it.
+"""Mending: another answer to a problem, or its first one, from the only file that has it.
 
     prompt_id  answer  answer_type  uri          row_number
     9f2c…      72      number       seeds.jsonl  7          the answer column was mapped wrongly
 
-`prompts` keeps the first answer; what a later reading gives in its place becomes a new gold key,
-and the responses that are there are graded by it without a call. Two files that the recipe names
+`prompts` keeps the first answer; what a later reading gives in its place becomes a new gold key
+(before it, there may have been none, and models have voted), and the responses that are there are
+graded by it without a call. Two files that the recipe names
 and that disagree stay in conflict, and so do two rows of one file: the first one stands.
 """
 
@@ -18,9 +19,8 @@ from tasks.ingest.places import Sighting
 from tasks.ingest.seeds import Seed
 from tasks.store import Store
 
-_UNCHECKED = frozenset(
-    ("open", "code")
-)  # No answer is compared, or more than an answer is to be mended.
+# No answer is compared, or more than an answer is to be mended.
+_UNCHECKED = frozenset(("open", "code"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,7 @@ def mend_answers(
     mended = [
         otherwise[name]
         for name, answer_type in held.iter_rows()
-        if known[name] is not None
-        and _UNCHECKED.isdisjoint((answer_type, otherwise[name].answer_type))
+        if _UNCHECKED.isdisjoint((answer_type, otherwise[name].answer_type))
     ]
     names = ("prompt_id", "answer", "answer_type", "uri", "row_number")
     rows = [{name: getattr(seed, name) for name in names} for seed in mended]
