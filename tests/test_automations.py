@@ -161,7 +161,7 @@ def test_a_closed_gate_pauses_its_schedule_and_is_told(
     mute = {"prompt_id": "mute", "root_id": "mute", "kind": "seed", "text": " "}
     store.append("prompts", pl.DataFrame([mute]))
     close_stores()
-    recipe = make_recipe()
+    recipe = make_recipe(models={"teacher": {"model": "sim-teacher"}})
     file = tmp_path / "recipe.json"
     file.write_text(recipe.model_dump_json(exclude_defaults=True))
 
