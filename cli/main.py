@@ -325,6 +325,14 @@ def simulate(
 
 @app.command()
 def serve(
+    recipe: Annotated[
+        Path | None,
+        typer.Argument(
+            help="What all deployments run; else $TEACHSET_RECIPE or ./recipe.yaml, else each what "
+            "the deployments' file says.",
+            show_default=False,
+        ),
+    ] = None,
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="4200 if absent.")] = None,
     notify: Annotated[
         str | None,
@@ -354,7 +362,7 @@ def serve(
     """
     from cli.serving import serve as serve_everything
 
-    serve_everything(port, notify, deployments, host, pages_port)
+    serve_everything(recipe, port, notify, deployments, host, pages_port)
 
 
 @app.command()

@@ -20,8 +20,8 @@ from cli.metrics_server import metrics_of_children
 from cli.pages import serving_pages
 from cli.prefect_api import prefect_home
 from cli.prefect_server import LOOPBACK, password_at_the_door, prefect_server
-from cli.project import ROOT
-from tasks.errors import TeachsetError
+from cli.project import QUICKSTART, ROOT, find_recipe, read_recipe
+from tasks.errors import RecipeError, TeachsetError
 
 DEFAULT_PORT = 4200
 _STOPS_WITHIN_S = 15
@@ -29,6 +29,7 @@ _GONE_WITHIN_S = 25
 
 
 def serve(
+    recipe: Path | None,
     port: int | None,
     notify: str | None = None,
     deployments: Path | None = None,
@@ -36,6 +37,7 @@ def serve(
     pages_port: int | None = None,
 ) -> None:
     """Serve until Ctrl-C or a signal. Raises TeachsetError if the schedules cannot be served."""
+    served = find_served(recipe, deployments)
     port, password = port or DEFAULT_PORT, password_at_the_door()
     with (
         _alone() as lock,
@@ -44,7 +46,11 @@ def serve(
         metrics_of_children(prefect_home()),
     ):
         schedules = start_schedules(
-            lock, notify=notify, deployments=deployments, alone=server.pid is not None
+            lock,
+            recipe=served,
+            notify=notify,
+            deployments=deployments,
+            alone=server.pid is not None,
         )
         try:
             print(
@@ -58,6 +64,24 @@ def serve(
             print("stopping", flush=True)
         finally:
             stop(schedules)
+
+
+def find_served(given: Path | None, deployments: Path | None) -> Path | None:
+    """Return the recipe that every deployment is to run; None leaves it to the deployments' file.
+
+    A file of one's own says itself what runs, unless a recipe is named beside it. Raises
+    RecipeError for a recipe that no run could use.
+    """
+    if given is None and deployments is not None:
+        return None
+    try:
+        recipe = find_recipe(given)
+    except RecipeError:  # Nobody has named one.
+        return None
+    if given is None and recipe == QUICKSTART:
+        return None
+    read_recipe(recipe)
+    return recipe.resolve()
 
 
 @contextmanager
@@ -89,10 +113,16 @@ def _lock(file: int) -> bool:
 
 
 def start_schedules(
-    lock: int, *, notify: str | None, deployments: Path | None, alone: bool
+    lock: int,
+    *,
+    recipe: Path | None,
+    notify: str | None,
+    deployments: Path | None,
+    alone: bool,
 ) -> subprocess.Popen[bytes]:
     """Start `python -m flows.serve` with a pipe for its lifeline."""
     options = [
+        *(["--recipe", str(recipe)] if recipe else []),
         *(["--notify", notify] if notify else []),
         *(["--deployments", str(deployments.resolve())] if deployments else []),
         *(["--alone"] if alone else []),

@@ -20,11 +20,14 @@ from tasks.store import open_store
 
 
 @flow(name="build", flow_run_name="build {recipe.name}")
-def build(recipe: Recipe | RecipeFile, phase: Phase | None = None) -> Published | None:
+def build(
+    recipe: Recipe | RecipeFile, phase: Phase | None = None, publish: bool = True
+) -> Published | None:
     """Run every stage for what is new since the last time, and publish if anything changed.
 
     The phase `explore` asks about a sample of each domain, ends before teaching and leaves what the
-    whole would give and cost; `scale` goes on from there. Without one it is the recipe's.
+    whole would give and cost; `scale` goes on from there. Without one it is the recipe's. Unless it
+    is to publish it ends after teaching, and the flow `release` finds all that it needs.
 
     Whoever will be asked and cannot be, for want of a model or a key, ends it before it reads.
     Safe to kill at any moment and to run again: what is done is in the store and is not done twice.
@@ -42,6 +45,6 @@ def build(recipe: Recipe | RecipeFile, phase: Phase | None = None) -> Published 
             show_exploration(recipe, run_id)
             return None
         teach(recipe)
-        published = release(recipe)
+        published = release(recipe) if publish else None
         show_report(recipe, run_id, published)
         return published

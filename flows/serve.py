@@ -1,7 +1,8 @@
 """Serve: the deployments of prefect.yaml on this machine, without a work pool or a worker.
 
-`python -m flows.serve [--notify BLOCK] [--deployments FILE] [--alone]` runs until a signal, or
-until its stdin, a pipe held by its parent, closes. BLOCK is what automations.yaml sends its
+`python -m flows.serve [--recipe FILE] [--notify BLOCK] [--deployments FILE] [--alone]` runs until a
+signal, or until its stdin, a pipe held by its parent, closes. The recipe takes the place of those
+that the deployments name. BLOCK is what automations.yaml sends its
 notifications through; --alone says that nobody else runs deployments of this server.
 """
 
@@ -31,14 +32,17 @@ PREFECT_FILE = Path(__file__).resolve().parents[1] / "prefect.yaml"
 _STOPS_WITHIN_S = 15
 
 
-def read_deployments(file: Path = PREFECT_FILE) -> list[RunnerDeployment]:
+def read_deployments(
+    file: Path = PREFECT_FILE, recipe: Path | None = None
+) -> list[RunnerDeployment]:
     """Build what prefect.yaml, or a file like it, declares; there is one place that says it.
 
-    A recipe's relative path begins at the file's folder. Raises InputError if it cannot be used.
+    A recipe's relative path begins at the file's folder; `recipe` takes the place of all of them.
+    Raises InputError if the file cannot be used.
     """
     try:
         declared = yaml.safe_load(file.read_text(encoding="utf-8"))["deployments"]
-        return [_build(deployment, file.resolve().parent) for deployment in declared]
+        return [_build(each, file.resolve().parent, recipe) for each in declared]
     except (OSError, ValueError, yaml.YAMLError) as error:
         reason = str(error)
     except (KeyError, TypeError, AttributeError, ImportError) as error:
@@ -58,7 +62,7 @@ def load_flow(entrypoint: str) -> Flow[..., Any]:
     return flow
 
 
-def serve_all(notify: str | None, file: Path, *, alone: bool) -> None:
+def serve_all(notify: str | None, file: Path, recipe: Path | None, *, alone: bool) -> None:
     """Register every deployment and automation and run what is due, one run of each at a time.
 
     Where there is no such notifier it says so and goes on: it can only be made while this runs.
@@ -74,7 +78,7 @@ def serve_all(notify: str | None, file: Path, *, alone: bool) -> None:
             file=sys.stderr,
         )
         register_automations()
-    deployments = read_deployments(file)
+    deployments = read_deployments(file, recipe)
     if alone:
         names = [f"{each.flow_name}/{each.name}" for each in deployments]
         close_abandoned_runs(names)
@@ -87,12 +91,15 @@ def serve_all(notify: str | None, file: Path, *, alone: bool) -> None:
     serve(*deployments, pause_on_shutdown=False, print_starting_message=False)
 
 
-def _build(declared: dict[str, Any], folder: Path) -> RunnerDeployment:
+def _build(declared: dict[str, Any], folder: Path, recipe: Path | None) -> RunnerDeployment:
+    parameters = declared["parameters"]
+    if recipe is not None and "recipe" in parameters:
+        parameters = {**parameters, "recipe": str(recipe)}
     deployment = load_flow(declared["entrypoint"]).to_deployment(
         name=declared["name"],
         description=declared.get("description"),
         tags=declared.get("tags", []),
-        parameters=_locate_recipe(declared["parameters"], folder),
+        parameters=_locate_recipe(parameters, folder),
         schedules=[
             Cron(schedule["cron"], timezone=schedule.get("timezone", "UTC"))
             for schedule in declared.get("schedules", ())
@@ -125,12 +132,13 @@ def _end_with_parent() -> None:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
+    parser.add_argument("--recipe", type=Path)
     parser.add_argument("--notify")
     parser.add_argument("--deployments", type=Path, default=PREFECT_FILE)
     parser.add_argument("--alone", action="store_true")
     asked = parser.parse_args()
     try:
-        serve_all(asked.notify, asked.deployments, alone=asked.alone)
+        serve_all(asked.notify, asked.deployments, asked.recipe, alone=asked.alone)
     except TeachsetError as error:
         print(f"teachset: {error}", file=sys.stderr)
         sys.exit(error.exit_code)

@@ -4,8 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from cli.serving import find_served
 from flows.serve import PREFECT_FILE, read_deployments
-from tasks.errors import InputError
+from tasks.errors import InputError, RecipeError
+from tests.conftest import MakeRecipe
 from tests.served import (
     Served,
     count_responses,
@@ -48,6 +50,27 @@ def test_deployments_that_cannot_be_used_say_what_is_expected(
     assert reason in str(caught.value)
 
 
+def test_the_recipe_that_is_served_is_named_once_and_can_be_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make_recipe: MakeRecipe
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("TEACHSET_RECIPE", raising=False)
+    mine, broken = tmp_path / "mine.yaml", tmp_path / "broken.yaml"
+    mine.write_text(make_recipe().model_dump_json(exclude_defaults=True))
+    broken.write_text("name: [")
+    assert find_served(Path("mine.yaml"), None) == mine
+    assert find_served(Path("mine.yaml"), Path("deployments.yaml")) == mine
+    assert find_served(None, Path("deployments.yaml")) is None
+    assert find_served(None, None) is None  # The quick start's, as prefect.yaml says.
+    monkeypatch.setenv("TEACHSET_RECIPE", str(mine))
+    assert find_served(None, None) == mine
+    with pytest.raises(RecipeError, match="broken"):
+        find_served(broken, None)
+    monkeypatch.chdir(PREFECT_FILE.parent)
+    monkeypatch.delenv("TEACHSET_RECIPE")
+    assert find_served(None, None) is None
+
+
 @pytest.mark.slow
 def test_a_recipe_lies_beside_the_deployments_that_name_it(tmp_path: Path) -> None:
     (tmp_path / "mine.yaml").write_text(EVERY_MINUTE.format(recipe="batch.yaml"))
@@ -57,6 +80,11 @@ def test_a_recipe_lies_beside_the_deployments_that_name_it(tmp_path: Path) -> No
     assert {Path(each.parameters["recipe"]) for each in read_deployments()} == {
         PREFECT_FILE.parent / "recipes" / "quickstart.yaml"
     }
+    # Whoever serves a recipe of their own names it once.
+    own = read_deployments(recipe=tmp_path / "batch.yaml")
+    assert {each.parameters["recipe"] for each in own} == {str(tmp_path / "batch.yaml")}
+    nightly = next(each for each in own if each.name == "nightly")
+    assert nightly.parameters["publish"] is False  # A release is made weekly.
 
 
 @pytest.mark.slow

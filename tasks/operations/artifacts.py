@@ -189,11 +189,12 @@ def show_publications(recipe: Recipe, publications: Sequence[Publication]) -> No
 
 
 @task(task_run_name="show-report", cache_policy=NO_CACHE)
-def show_report(recipe: Recipe, run_id: str, published: Published) -> None:
-    """Leave the whole outcome of a run on one page."""
+def show_report(recipe: Recipe, run_id: str, published: Published | None) -> None:
+    """Leave the whole outcome of a run on one page; it may have been told not to publish."""
     funnel, spend = _read_funnel(recipe), _read_spend(recipe, run_id)
+    outcome = "No release was asked for." if published is None else say_release(published)
     parts = [
-        describe_release(published),
+        f"# {outcome}" if published is None else describe_release(published),
         "",
         f"## {say_funnel(funnel)}",
         "",
@@ -206,7 +207,7 @@ def show_report(recipe: Recipe, run_id: str, published: Published) -> None:
     create_markdown_artifact(
         key=f"{recipe.name}-report",
         markdown="\n".join(parts),
-        description=f"{say_release(published)} {say_funnel(funnel)}.",
+        description=f"{outcome} {say_funnel(funnel)}.",
     )
 
 
