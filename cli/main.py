@@ -253,6 +253,7 @@ def review(
     reviewer: Annotated[
         str | None, typer.Option(help="Who answered, where a row does not say it.")
     ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file of --export.")] = False,
 ) -> None:
     """Have people give the keys that no vote could.
 
@@ -260,7 +261,7 @@ def review(
     """
     from cli.reviewing import review as carry_reviews
 
-    typer.echo(carry_reviews(recipe, out, back, reviewer))
+    typer.echo(carry_reviews(recipe, out, back, reviewer, force=force))
 
 
 @app.command()

@@ -9,10 +9,18 @@ from tasks.run import recorded_run
 from tasks.store import open_store
 
 
-def review(recipe: Path | None, out: Path | None, back: Path | None, reviewer: str | None) -> str:
-    """Export or import and return what to tell. Raises InputError unless exactly one is asked."""
+def review(
+    recipe: Path | None, out: Path | None, back: Path | None, reviewer: str | None, *, force: bool
+) -> str:
+    """Export or import and return what to tell.
+
+    Raises InputError unless exactly one is asked, and for a file that is there already: people may
+    have filled it in.
+    """
     if (out is None) == (back is None):
         raise InputError("review: say either --export FILE or --import FILE")
+    if out is not None and out.exists() and not force:
+        raise InputError(f"{out}: is there already; --force replaces it and what was filled in")
     loaded = read_recipe(recipe)
     if out is not None:
         count = export_reviews(open_store(loaded.store, migrate=False), out)

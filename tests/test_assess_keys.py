@@ -318,3 +318,21 @@ def test_a_review_by_nobody_is_refused_once_and_the_command_says_why_rows_are_se
         f"{file}: 2 answers taken, 2 of them new; 1 left blank, 1 quarantined: 1 unknown_prompt "
         "(the table `quarantine` says what is wrong with each)\n",
     )
+
+
+def test_what_people_have_filled_in_is_not_written_over(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    add_prompts(store, {"prompt_id": "a"})
+    recipe, file = tmp_path / "recipe.yaml", tmp_path / "review.jsonl"
+    recipe.write_text(make_recipe().model_dump_json(exclude={"sample": {"adaptive"}}))
+    file.write_text("an hour of work")
+    ask = ["review", str(recipe), "--export", str(file)]
+    refused = CliRunner().invoke(app, ask)
+    assert refused.exit_code == 3
+    assert refused.stderr == (
+        f"teachset: {file}: is there already; --force replaces it and what was filled in\n"
+    )
+    assert file.read_text() == "an hour of work"
+    assert CliRunner().invoke(app, [*ask, "--force"]).exit_code == 0
+    assert json.loads(file.read_text())["prompt_id"] == "a"

@@ -265,6 +265,24 @@ def test_what_the_store_says_a_release_must_be(store: Store, recipe: Recipe) -> 
     }
 
 
+@pytest.mark.slow
+def test_a_frozen_domain_is_not_judged_by_a_band_that_was_changed_since(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    fill(store, taught("half", correct=4, wrong=4))
+    before = make_recipe(models=MODELS)
+    decide_after_teach(store, before, RUN)
+    release(store, before, RUN)
+    fill(store, taught("late", domain="code", correct=6, wrong=2))
+    narrow = {"low": 0.7, "high": 0.8}
+    bands = {"band": narrow, "domains": {"math": narrow}}
+    changed = make_recipe(models=MODELS, select={**bands, "freeze": ["math"]})
+    decide_after_teach(store, changed, RUN)
+    published = release(store, changed, RUN)
+    rules = {rule["rule"]: rule["found"] for rule in published.gate["rules"]}
+    assert (published.pairs, rules["outside_band"]) == (2, 0)
+
+
 def _of(name: str) -> str:
     return response_of(name)
 

@@ -15,6 +15,7 @@ from tasks.errors import RecipeError
 from tasks.recipe import PRESETS, Recipe, SelectSettings
 from tasks.select.compare import compare_policies, with_policy
 from tasks.select.decide import decide_prompts
+from tasks.select.difficulty import drop_uncertain
 from tasks.select.dropping import rank_open
 from tasks.select.limits import count_anchors
 from tasks.select.names import find_unknown_names
@@ -179,6 +180,21 @@ def test_limits_of_a_source_and_targets_of_a_domain(store: Store, make_recipe: M
     sure = outcomes(store, make_recipe(models=MODELS, select={"min_in_band": 0.9}))
     assert sure[identify("middle")][1] == "kept"
     assert sure[identify("edge")][1] == "uncertain"
+
+
+def test_what_has_no_rate_has_no_band_to_lie_outside_of() -> None:
+    columns = {"prompt_id": ["sure", "doubtful", "by a rubric"], "frozen": [False] * 3}
+    nothing = pl.Series([None] * 3, dtype=pl.String)
+    prompts = pl.DataFrame(
+        {
+            **columns,
+            **dict.fromkeys(("stage", "reason", "detail", "anchor"), nothing),
+            "pass_rate": [0.5, 0.5, None],
+            "in_band": [0.9, 0.2, None],
+        }
+    )
+    decided = drop_uncertain(prompts, SelectSettings.model_validate({"min_in_band": 0.3}))
+    assert decided["reason"].to_list() == [None, "uncertain", None]
 
 
 @pytest.mark.slow

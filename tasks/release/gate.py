@@ -23,6 +23,7 @@ from tasks.store import Store
 
 if TYPE_CHECKING:  # Great Expectations takes seconds to import.
     from expectations.judge import GateResult, RuleResult
+_SETTLED = (0.0, 1.0)  # A frozen domain was judged by the band that it was released with.
 
 
 def check_gate(recipe: Recipe) -> None:
@@ -84,7 +85,10 @@ def expect(store: Store, recipe: Recipe, release_id: str) -> Expected:
     return Expected(
         columns=duckdb_types(with_reasoning=settings.reasoning == "field"),
         band=_edges(recipe.select.band),
-        domain_bands={name: _edges(band) for name, band in recipe.select.domains.items()},
+        domain_bands={
+            **{name: _edges(band) for name, band in recipe.select.domains.items()},
+            **dict.fromkeys(recipe.select.freeze, _SETTLED),
+        },
         mixture=recipe.select.mixture,
         kept=int(funnel.filter("kept")["prompts"].sum()),
         books=[Book(*row) for row in books.rows()],

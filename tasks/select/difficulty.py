@@ -79,10 +79,13 @@ def drop_outside_band(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Dat
 
 
 def drop_uncertain(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
-    """Drop what may well lie outside the band though its rate is inside."""
+    """Drop what may well lie outside the band though its rate is inside.
+
+    What has no rate, because a rubric is its key, has no band either.
+    """
     if not settings.min_in_band:
         return prompts
-    likely = pl.col("in_band").fill_null(0.0)
+    likely = pl.when(pl.col("pass_rate").is_not_null()).then(pl.col("in_band").fill_null(0.0))
     return prompts.pipe(
         drop,
         (likely < settings.min_in_band) & pl.col("anchor").is_null(),
