@@ -25,7 +25,7 @@ from benchmarks._planted import (
     make_sound,
     plant,
 )
-from tasks.assess.grade import decide
+from tasks.assess.verdicts import decide
 from tasks.ingest import ingest_seeds
 from tasks.llm.pending import EVERYTHING
 from tasks.progress import track

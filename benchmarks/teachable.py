@@ -24,7 +24,6 @@ import numpy as np
 import numpy.typing as npt
 
 from tasks.assess.extract import extract_answer
-from tasks.assess.grade import same_answer
 from tasks.assess.keys import MIN_SAMPLES
 from tasks.assess.membership import jeffreys_interval
 from tasks.assess.stopping import (
@@ -34,6 +33,7 @@ from tasks.assess.stopping import (
     next_look,
     plan_stopping,
 )
+from tasks.assess.verdicts import same_answer
 from tasks.assess.votes import Plurality, plurality
 from tasks.recipe import AdaptiveReference, AdaptiveStudent, SelectSettings
 from tasks.simulator.answer_key import AnswerKey, Question

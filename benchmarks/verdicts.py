@@ -22,8 +22,9 @@ from benchmarks._escapes import ENDLESS, ESCAPES
 from tasks.assess import sandbox
 from tasks.assess.checker import as_latex
 from tasks.assess.extract import extract_answer
-from tasks.assess.grade import Memory, Question, grade_chunk
+from tasks.assess.grade import grade_chunk
 from tasks.assess.labelled import Finding, find, judge_cases, read_cases
+from tasks.assess.verdicts import Memory, Question
 from tasks.assess.verifiers import Outcome
 from tasks.assess.verifiers.math import decide_fast, decide_symbolic
 

@@ -8,7 +8,6 @@ from rich.text import Text
 
 from cli.boundary import plain
 from cli.tables import make_console, make_table, print_json, to_line
-from tasks.assess.grade import VERIFIERS
 from tasks.assess.labelled import (
     FINDINGS,
     SHIPPED,
@@ -18,6 +17,7 @@ from tasks.assess.labelled import (
     list_misses,
     read_cases,
 )
+from tasks.assess.verdicts import VERIFIERS
 
 
 def audit_verifiers(cases: Path | None, *, as_json: bool) -> None:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.assess.extract import extract_answer
-from tasks.assess.grade import decide, same_answer
+from tasks.assess.verdicts import decide, same_answer
 from tasks.assess.verifiers import date as dates
 from tasks.assess.verifiers import math, quantity, structure, text
 

@@ -8,9 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.assess import grade, verdicts
 from tasks.assess.difficulty import measure, measure_difficulty
-from tasks.assess.grade import Memory, decide, grade_responses
+from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys
+from tasks.assess.verdicts import VERIFIERS, Memory, Question, decide
 from tasks.assess.verifiers import math as math_verifier
 from tasks.assess.votes import Plurality, plurality
 from tasks.recipe import SelectSettings
@@ -216,9 +218,8 @@ def test_a_new_version_regrades_and_the_old_word_stays(
     add_responses(store, "student", "a", r"\boxed{4}")
     derive_keys(store, SelectSettings(), "run")
     grade_responses(store, ["student"], "run")
-    from tasks.assess import grade
-
-    monkeypatch.setattr(grade, "VERIFIERS", {**grade.VERIFIERS, "number": ("math", 99)})
+    for module in (grade, verdicts):
+        monkeypatch.setattr(module, "VERIFIERS", {**VERIFIERS, "number": ("math", 99)})
     assert grade_responses(store, ["student"], "run").graded == 1
     assert store.sql("select version from grades order by version").rows() == [
         (math_verifier.VERSION,),
@@ -228,8 +229,6 @@ def test_a_new_version_regrades_and_the_old_word_stays(
 
 
 def test_a_runs_memory_has_a_bound() -> None:
-    from tasks.assess.grade import Question
-
     memory = Memory(most=2)
     asked = [(Question("number", "1"), str(answer)) for answer in (1, 2, 3)]
     assert [outcome.verdict for outcome in memory.decide(asked).values()] == [

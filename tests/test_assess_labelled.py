@@ -9,9 +9,10 @@ import pytest
 from typer.testing import CliRunner
 
 from cli.main import app
-from tasks.assess.grade import Memory, Verdict, grade_chunk
+from tasks.assess.grade import grade_chunk
 from tasks.assess.labelled import SHIPPED, Case, count_findings, find, judge_cases, read_cases
 from tasks.assess.sandbox import sandbox_works
+from tasks.assess.verdicts import Memory, Verdict
 from tasks.errors import InputError
 
 DOCS = Path(__file__).resolve().parents[1] / "docs" / "verdicts.md"

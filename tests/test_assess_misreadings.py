@@ -4,8 +4,8 @@ from functools import partial
 
 import pytest
 
-from tasks.assess.grade import same_answer
 from tasks.assess.misreadings import stand_side_by_side
+from tasks.assess.verdicts import same_answer
 from tasks.assess.verifiers import math
 from tasks.assess.votes import plurality
 

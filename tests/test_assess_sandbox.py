@@ -4,7 +4,7 @@ import pytest
 
 from benchmarks._escapes import ENDLESS, ESCAPES
 from tasks.assess import sandbox
-from tasks.assess.grade import decide
+from tasks.assess.verdicts import decide
 from tasks.assess.verifiers import code
 
 needs_sandbox = pytest.mark.skipif(

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.assess.grade import decide
+from tasks.assess.verdicts import decide
 from tasks.assess.verifiers import choice, text
 
 SAME = [

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tasks.assess.grade import decide
 from tasks.assess.sandbox import run_program, sandbox_works
+from tasks.assess.verdicts import decide
 from tasks.rewrite.acceptance import NOT_DECIDED, VERSION, find_refusal, version_of
 from tasks.rewrite.candidate import Candidate, Parent, Refusal
 from tasks.rewrite.snippet import SnippetError, compose, read_call, tidy_code

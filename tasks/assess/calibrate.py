@@ -14,7 +14,7 @@ from typing import Literal
 import polars as pl
 from scipy.special import betainc
 
-from tasks.assess.grade import same_answer
+from tasks.assess.verdicts import same_answer
 from tasks.recipe import SelectSettings
 from tasks.store import Store
 

@@ -9,9 +9,7 @@ and never count as wrong.
 """
 
 import logging
-from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -20,71 +18,16 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 from prefect.runtime import task_run
 
-from tasks.assess.code_tests import names_tested
-from tasks.assess.extract import extract_answer
-from tasks.assess.pool import shared_pool
-from tasks.assess.verifiers import (
-    Outcome,
-    VerdictName,
-    choice,
-    code,
-    date,
-    math,
-    quantity,
-    structure,
-    text,
-)
+from tasks.assess.verdicts import VERIFIERS, Asked, Memory, Verdict, decide_all, make_question
 from tasks.progress import active, track
 from tasks.recipe import Recipe
 from tasks.store import Store, open_store
 
 CHUNK = 20_000
-MOST_REMEMBERED = 500_000
-CHECKS_A_CHECKER = 150  # Its start takes some four seconds of processor time, a check 5 to 15 ms.
-MOST_STORED = 2_000
 PLACE: Final = ("prompt_id", "role", "model", "completion_tokens")  # Of the response, for counting.
-NOT_RUN: Final = 0  # The version of a verdict that is no verdict: it is asked for again next time.
-VERIFIERS: Mapping[str, tuple[str, int]] = {
-    "number": (math.NAME, math.VERSION),
-    "expression": (math.NAME, math.VERSION),
-    "choice": (choice.NAME, choice.VERSION),
-    "text": (text.NAME, text.VERSION),
-    "date": (date.NAME, date.VERSION),
-    "quantity": (quantity.NAME, quantity.VERSION),
-    "json": (structure.NAME, structure.VERSION),
-    "code": (code.NAME, code.VERSION),
-}
 ATTEMPTS = 3  # A verdict that the clock gave is looked at in so many runs, then it stands.
 LATE_REASONS: Final = ("checker_died", "time_limit", "timeout")
-_NOT_RUN_REASONS = frozenset({"no_sandbox", "no_checker"})
-_CHECKS: Mapping[str, Callable[[str, str], Outcome]] = {
-    "text": text.check,
-    "date": date.check,
-    "quantity": quantity.check,
-    "json": structure.check,
-}
 _LOGGER = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """Everything a verdict on an extracted answer depends on."""
-
-    answer_type: str
-    key: str | None
-    tests: tuple[str, ...] = ()
-    choices: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """One verifier's word on one response."""
-
-    verdict: VerdictName
-    extracted: str | None
-    reason: str
-    verifier: str
-    version: int
 
 
 @dataclass(slots=True)
@@ -101,102 +44,6 @@ class GradeCounts:
             self.graded += 1
             self.late += verdict.reason in LATE_REASONS
             self.verdicts[verdict.verdict] = self.verdicts.get(verdict.verdict, 0) + 1
-
-
-class Memory:
-    """What was decided in this run; the oldest is forgotten, so that the memory has a bound."""
-
-    def __init__(self, most: int = MOST_REMEMBERED) -> None:
-        self.most = most
-        self.known: OrderedDict[tuple[Question, str], Outcome] = OrderedDict()
-
-    def decide(self, asked: Iterable[tuple[Question, str]]) -> dict[tuple[Question, str], Outcome]:
-        """Return an outcome for every distinct question and answer asked."""
-        wanted = list(dict.fromkeys(asked))
-        new = [pair for pair in wanted if pair not in self.known]
-        outcomes = {pair: self.known[pair] for pair in wanted if pair in self.known}
-        outcomes.update(zip(new, judge_all(new), strict=True))
-        self.known.update((pair, outcomes[pair]) for pair in new)
-        while len(self.known) > self.most:
-            self.known.popitem(last=False)
-        return outcomes
-
-
-def decide(
-    answer_type: str,
-    key: str | None,
-    content: str | None,
-    finish_reason: str | None = "stop",
-    *,
-    tests: Sequence[str] | None = None,
-    choices: Sequence[str] | None = None,
-) -> Verdict:
-    """Grade one response: find its answer, then compare it with the key or run it on the tests."""
-    question = Question(answer_type, key, tuple(tests or ()), tuple(choices or ()))
-    found = find_answer(answer_type, content, finish_reason, question.tests)
-    outcome = found if isinstance(found, Outcome) else judge(question, found)
-    return _verdict(answer_type, found, outcome)
-
-
-def find_answer(
-    answer_type: str,
-    content: str | None,
-    finish_reason: str | None,
-    tests: tuple[str, ...] = (),
-) -> str | Outcome:
-    """Return the answer of a response, or the verdict on one that has none.
-
-    The tests of code say which of several blocks is meant.
-    """
-    if answer_type == "open":
-        return Outcome("unverifiable", "open")
-    cut_off = finish_reason == "length"
-    if content is None or not content.strip():
-        return Outcome("truncated", "cut_off") if cut_off else Outcome("unverifiable", "empty")
-    names = names_tested(tests) if answer_type == "code" else frozenset()
-    extracted = extract_answer(content, answer_type, finished=not cut_off, names=names)
-    if extracted is not None:
-        return extracted
-    if cut_off:
-        return Outcome("truncated", "cut_off")
-    if finish_reason == "content_filter":
-        return Outcome("unverifiable", "content_filter")
-    return Outcome("wrong", "no_answer")
-
-
-def judge(question: Question, answer: str) -> Outcome:
-    """Let the verifier of the answer type compare an extracted answer with the key."""
-    return _judge_fast(question, answer) or _judge_slowly(question, answer)
-
-
-def judge_all(pairs: Sequence[tuple[Question, str]]) -> list[Outcome]:
-    """Judge many; those that need a process of their own run side by side."""
-    outcomes = [_judge_fast(question, answer) for question, answer in pairs]
-    slow = [index for index, outcome in enumerate(outcomes) if outcome is None]
-    if not slow:
-        return [outcome for outcome in outcomes if outcome is not None]
-    with ThreadPoolExecutor(_count_workers(pairs, slow), thread_name_prefix="verifier") as threads:
-        judged = dict(
-            zip(slow, threads.map(lambda index: _judge_slowly(*pairs[index]), slow), strict=True)
-        )
-    return [outcome or judged[index] for index, outcome in enumerate(outcomes)]
-
-
-def _count_workers(pairs: Sequence[tuple[Question, str]], slow: Sequence[int]) -> int:
-    """Return how many to ask at a time: another checker costs as much as the checks it would do."""
-    symbolic = sum(pairs[index][0].answer_type != "code" for index in slow)
-    wanted = len(slow) - symbolic + symbolic // CHECKS_A_CHECKER
-    return max(1, min(shared_pool().size, wanted))
-
-
-def same_answer(answer_type: str, left: str, right: str) -> bool:
-    """Tell whether two answers of a type are one answer, whichever of them is the key."""
-    if answer_type in ("number", "expression"):
-        return math.is_same(left, right)
-    if answer_type == "choice":
-        return choice.check(left, right).verdict == "correct"
-    compare = _CHECKS[answer_type]
-    return all(compare(*pair).verdict == "correct" for pair in ((left, right), (right, left)))
 
 
 def grade_responses(store: Store, roles: Sequence[str], run_id: str) -> GradeCounts:
@@ -236,58 +83,17 @@ def _stage(roles: Sequence[str]) -> str:
 
 def grade_chunk(rows: pl.DataFrame, memory: Memory) -> list[Verdict]:
     """Grade rows of answer_type, key_answer, content, finish_reason, tests, choices, in order."""
-    questions, found = [], []
-    for row in rows.iter_rows(named=True):
-        questions.append(
-            Question(
-                row["answer_type"],
-                row["key_answer"],
-                tuple(row["tests"] or ()) if row["answer_type"] == "code" else (),
-                tuple(row["choices"] or ()) if row["answer_type"] == "choice" else (),
+    return decide_all(
+        (
+            Asked(
+                make_question(row["answer_type"], row["key_answer"], row["tests"], row["choices"]),
+                row["content"],
+                row["finish_reason"],
             )
-        )
-        told = (row["answer_type"], row["content"], row["finish_reason"])
-        found.append(find_answer(*told, questions[-1].tests))
-    pairs = list(zip(questions, found, strict=True))
-    outcomes = memory.decide(
-        (question, answer) for question, answer in pairs if isinstance(answer, str)
+            for row in rows.iter_rows(named=True)
+        ),
+        memory,
     )
-    return [
-        _verdict(
-            question.answer_type,
-            answer,
-            outcomes[question, answer] if isinstance(answer, str) else answer,
-        )
-        for question, answer in pairs
-    ]
-
-
-def _judge_fast(question: Question, answer: str) -> Outcome | None:
-    """Return the verdict where no process of its own is needed for it."""
-    if question.answer_type == "code":
-        return None
-    if question.key is None:
-        return Outcome("unverifiable", "no_key")
-    if question.answer_type == "choice":
-        return choice.check(question.key, answer, question.choices or None)
-    if compare := _CHECKS.get(question.answer_type):
-        return compare(question.key, answer)
-    return math.decide_fast(question.key, answer)
-
-
-def _judge_slowly(question: Question, answer: str) -> Outcome:
-    if question.answer_type == "code":
-        return code.check(question.tests, answer)
-    assert question.key is not None
-    return math.decide_symbolic(question.key, answer)
-
-
-def _verdict(answer_type: str, found: str | Outcome, outcome: Outcome) -> Verdict:
-    name, version = VERIFIERS.get(answer_type, ("none", NOT_RUN))
-    if outcome.reason in _NOT_RUN_REASONS:
-        version = NOT_RUN
-    extracted = found[:MOST_STORED] if isinstance(found, str) else None
-    return Verdict(outcome.verdict, extracted, outcome.reason, name, version)
 
 
 def _frame(rows: pl.DataFrame, verdicts: Sequence[Verdict]) -> pl.DataFrame:

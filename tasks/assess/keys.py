@@ -16,7 +16,7 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.assess.calibrate import min_shares
-from tasks.assess.grade import same_answer
+from tasks.assess.verdicts import same_answer
 from tasks.assess.votes import extract_votes, record_votes
 from tasks.identity import content_id
 from tasks.recipe import Recipe, SelectSettings

@@ -16,7 +16,8 @@ from typing import Any, Literal, get_args
 
 import polars as pl
 
-from tasks.assess.grade import Memory, Verdict, grade_chunk
+from tasks.assess.grade import grade_chunk
+from tasks.assess.verdicts import Memory, Verdict
 from tasks.errors import InputError
 from tasks.recipe import AnswerType
 

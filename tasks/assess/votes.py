@@ -12,7 +12,7 @@ from functools import partial
 import polars as pl
 
 from tasks.assess.extract import extract_answer
-from tasks.assess.grade import same_answer
+from tasks.assess.verdicts import same_answer
 from tasks.assess.verifiers.choice import letter_of
 from tasks.store import Store
 

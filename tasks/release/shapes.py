@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 
 import polars as pl
 
-from tasks.assess.grade import VERIFIERS
+from tasks.assess.verdicts import VERIFIERS
 from tasks.messages import solve_messages
 from tasks.pairs import list_turns, read_answer, write_chat, write_questions
 from tasks.recipe import DomainSettings, ModelSettings, ReleaseSettings

@@ -12,7 +12,7 @@ from typing import Literal
 
 import polars as pl
 
-from tasks.assess.grade import NOT_RUN, Verdict, decide
+from tasks.assess.verdicts import NOT_RUN, Verdict, decide
 from tasks.llm.drawing import draw
 from tasks.llm.pending import leave_out_known
 from tasks.llm.request import Endpoint, Request, identify
