@@ -8,9 +8,16 @@ CPython before 3.11.8 and 3.12.2 counts how deep the trees of all threads are in
 """
 
 import ast
+import os
 import threading
 
 _ONE_AT_A_TIME = threading.Lock()
+# Else a process that is forked while a thread parses would wait for that thread for ever.
+os.register_at_fork(
+    before=_ONE_AT_A_TIME.acquire,
+    after_in_parent=_ONE_AT_A_TIME.release,
+    after_in_child=_ONE_AT_A_TIME.release,
+)
 UNREADABLE = (SyntaxError, ValueError, RecursionError, MemoryError)
 """What source that is no Python, or no sane one, raises."""
 

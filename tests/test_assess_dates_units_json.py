@@ -1,6 +1,8 @@
 """Dates, quantities and JSON: equal in every spelling, and never by a guess."""
 
 import json
+import subprocess
+import sys
 from datetime import date, timedelta
 from decimal import Decimal
 from typing import Any
@@ -139,6 +141,28 @@ def test_units_of_numbers_count_where_both_are_known(
     key: str, answer: str, outcome: tuple[str, str] | None
 ) -> None:
     assert math.decide_fast(key, answer) == outcome
+
+
+AT_ONCE = """
+import sys, threading
+from tasks.assess.verifiers import quantity
+
+sys.setswitchinterval(1e-5)
+begin, outcomes = threading.Barrier(8), []
+def check():
+    begin.wait()
+    outcomes.append(quantity.check("5 km", "5000 m").verdict)
+
+threads = [threading.Thread(target=check) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+sys.exit(outcomes != ["correct"] * 8)
+"""
+
+
+def test_threads_that_begin_at_once_know_the_same_units() -> None:
+    """Units of two registries cannot be compared, and each thread had loaded its own."""
+    assert subprocess.run([sys.executable, "-c", AT_ONCE], timeout=60).returncode == 0
 
 
 def test_texts_know_dates_and_quantities_but_guess_nothing() -> None:

@@ -73,3 +73,32 @@ def test_what_a_library_prints_is_no_answer(tmp_path: Path) -> None:
     )
     assert ran.stdout == '{"ready": true}\n{"equal": true}\n'
     assert "imported" in ran.stderr and "reads" in ran.stderr
+
+
+ECHO = """
+import json, sys
+print('{"ready": true}', flush=True)
+for line in sys.stdin:
+    print(json.dumps({"said": json.loads(line)["key"]}), flush=True)
+"""
+FORKED = """
+import os, sys
+from pathlib import Path
+from tasks.assess import pool
+
+pool._CHECKER = Path(sys.argv[1])
+pool.ask_checker({"key": "before"})
+child = os.fork()
+own = [f"{child}-{number}" for number in range(200)]
+if [pool.ask_checker({"key": key})["said"] for key in own] != own:
+    os._exit(1)
+if child:
+    sys.exit(os.waitpid(child, 0)[1])
+"""
+
+
+def test_a_forked_process_asks_checkers_of_its_own(tmp_path: Path) -> None:
+    """Through the parent's pipes each would be told what the other asked."""
+    (tmp_path / "echo.py").write_text(ECHO)
+    call = [sys.executable, "-c", FORKED, str(tmp_path / "echo.py")]
+    assert subprocess.run(call, timeout=60).returncode == 0

@@ -1,5 +1,9 @@
 """Code answers: right and wrong programs, and programs that try to get out."""
 
+import contextlib
+import os
+import resource
+
 import pytest
 
 from benchmarks._escapes import ENDLESS, ESCAPES
@@ -82,3 +86,15 @@ def test_nothing_is_run_without_a_sandbox(caplog: pytest.LogCaptureFixture) -> N
 
 def test_code_without_tests_is_not_decided() -> None:
     assert code.check([], "x = 1") == ("unverifiable", "no_tests")
+
+
+@needs_sandbox
+def test_a_process_that_has_many_files_open_can_run_code() -> None:
+    """A trainer has; `select` refuses what is numbered above 1,024."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.ExitStack() as files:
+        files.callback(resource.setrlimit, resource.RLIMIT_NOFILE, before)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (min(2_000, before[1]), before[1]))
+        for _ in range(1_100):
+            files.callback(os.close, os.open(os.devnull, os.O_RDONLY))
+        assert code.check(DOUBLE, "def double(x): return 2 * x") == ("correct", "passed")

@@ -2,6 +2,8 @@
 
 import ast
 import gc
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -49,3 +51,27 @@ def test_what_is_no_python_is_told_by_one_set_of_errors(source: str) -> None:
     for parse in (parse_expression, parse_module):
         with pytest.raises(UNREADABLE):
             parse(source)
+
+
+FORKED = """
+import os, sys, threading
+from tasks import python_source
+
+held = threading.Event()
+def hold():
+    with python_source._ONE_AT_A_TIME:
+        held.set()
+        threading.Event().wait(0.2)
+
+threading.Thread(target=hold).start()
+held.wait()
+child = os.fork()
+python_source.parse_module("x = 1")
+if child:
+    sys.exit(os.waitpid(child, 0)[1])
+os._exit(0)
+"""
+
+
+def test_a_process_that_is_forked_while_a_thread_reads_can_read() -> None:
+    assert subprocess.run([sys.executable, "-c", FORKED], timeout=60).returncode == 0

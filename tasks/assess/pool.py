@@ -34,6 +34,7 @@ class Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
+            bufsize=0,  # A process that is forked in between has no half of a request to send.
             start_new_session=True,
         )
         self._buffer = b""
@@ -48,9 +49,10 @@ class Worker:
     def ask(self, request: dict[str, Any], wall_s: float) -> dict[str, Any] | None:
         """Return the answer, or None if there was none in time, none to read, or no process."""
         assert self.process.stdin is not None
+        line = json.dumps(request).encode() + b"\n"
         try:
-            self.process.stdin.write(json.dumps(request).encode() + b"\n")
-            self.process.stdin.flush()
+            while line:
+                line = line[os.write(self.process.stdin.fileno(), line) :]
         except OSError:
             return None
         return self._read_line(wall_s)
@@ -158,8 +160,27 @@ def shared_pool() -> CheckerPool:
     with _POOL_LOCK:
         if _POOL is None:
             _POOL = CheckerPool()
-            atexit.register(_POOL.close)
         return _POOL
+
+
+@atexit.register
+def _close_shared_pool() -> None:
+    if _POOL is not None:
+        _POOL.close()
+
+
+def _forget_shared_pool() -> None:
+    """Leave the checkers to the parent: of two processes at one pipe each reads the other's."""
+    global _POOL
+    _POOL = None
+    _POOL_LOCK.release()
+
+
+os.register_at_fork(
+    before=_POOL_LOCK.acquire,
+    after_in_parent=_POOL_LOCK.release,
+    after_in_child=_forget_shared_pool,
+)
 
 
 def ask_checker(request: dict[str, Any]) -> dict[str, Any]:

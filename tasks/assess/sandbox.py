@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 WALL_S = 10.0
 CASE_S = 5.0
@@ -163,14 +163,13 @@ def _converse(
             left = deadline - time.monotonic()
             if left <= 0:
                 return said, True
-            writing = [into] if text else []
-            readable, writable, _ = select.select([out], writing, [], left)
+            ready = _wait(out, into if text else None, left)
             try:
-                if writable:
+                if into.fileno() in ready:
                     text = text[os.write(into.fileno(), text[:65_536]) :]
             except OSError:
                 text = b""
-            if readable:
+            if out.fileno() in ready:
                 piece = os.read(out.fileno(), 65_536)
                 if not piece:
                     break
@@ -178,6 +177,15 @@ def _converse(
                 if said.startswith(_THROUGH):
                     said, text, word = said.removeprefix(_THROUGH), text + word, b""
     return said, False
+
+
+def _wait(out: IO[bytes], into: IO[bytes] | None, seconds: float) -> set[int]:
+    """Return which of the pipes something can be done with; `select` knows no files above 1,024."""
+    poll = select.poll()
+    poll.register(out, select.POLLIN)
+    if into is not None:
+        poll.register(into, select.POLLOUT)
+    return {descriptor for descriptor, _ in poll.poll(seconds * 1_000)}
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:

@@ -10,7 +10,7 @@ written with, three significant digits at least. In the key's own unit nothing i
 import re
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, ROUND_HALF_UP, Decimal, InvalidOperation, localcontext
-from functools import cache, lru_cache
+from functools import lru_cache
 from typing import Any
 
 from tasks.assess.extract import strip_wrappers
@@ -181,9 +181,8 @@ def _say(same: bool) -> Outcome:
     return Outcome("correct", "same_quantity") if same else Outcome("wrong", "other_value")
 
 
-@cache
 def _registry() -> Any:
     """Return pint's units, loaded when the first quantity is judged: that takes a second."""
-    import pint
+    from tasks.assess.units import REGISTRY
 
-    return pint.UnitRegistry(non_int_type=Decimal, cache_folder=None)
+    return REGISTRY
