@@ -245,3 +245,8 @@ def test_long_garbage_is_read_quickly(garbage: str, number: str | None, code: st
     assert extract_answer(garbage, "number") == number
     assert extract_answer(garbage, "code", names=frozenset({"f"})) == code
     assert time.process_time() - began < 0.5
+
+
+def test_a_response_that_opens_blocks_without_end_is_read_in_one_pass() -> None:
+    """Models that repeat themselves do this; from each opening to the end took four minutes."""
+    assert extract_answer("```python\n" * 20_000, "json") is None

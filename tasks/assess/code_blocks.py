@@ -64,20 +64,29 @@ def names_used(sources: Iterable[str]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _find_blocks(content: str, finished: bool) -> Iterator[tuple[str, bool]]:
-    position, found = 0, False
+def find_fenced(content: str) -> Iterator[tuple[str, str, bool]]:
+    """Yield the language and the body of every fenced block, and whether it is closed.
+
+    Only the last may be open. Each line is looked at once: a model that repeats itself writes
+    thousands of openings, and one expression for a whole block would look for an end from each.
+    """
+    position = 0
     while opening := _FENCE.search(content, position):
         language = opening["language"].lower()
-        is_ours = language in _PYTHON or not language
         closing = _CLOSING.search(content, opening.end())
         if closing is None:
-            if finished and is_ours and not found:
-                yield content[opening.end() :], bool(language)
+            yield language, content[opening.end() :], False
             return
-        if is_ours:
-            found = True
-            yield content[opening.end() : closing.start()], bool(language)
+        yield language, content[opening.end() : closing.start()], True
         position = closing.end()
+
+
+def _find_blocks(content: str, finished: bool) -> Iterator[tuple[str, bool]]:
+    found = False
+    for language, body, closed in find_fenced(content):
+        if (language in _PYTHON or not language) and (closed or (finished and not found)):
+            found = True
+            yield body, bool(language)
 
 
 def _read_block(source: str, tagged: bool) -> _Block:

@@ -13,7 +13,7 @@ import re
 
 import orjson
 
-from tasks.assess.code_blocks import extract_program
+from tasks.assess.code_blocks import extract_program, find_fenced
 from tasks.boxes import find_boxes
 from tasks.number_words import SMALL, TENS
 from tasks.python_source import UNREADABLE, parse_module
@@ -95,10 +95,6 @@ _LETTER_WITH_TEXT = re.compile(r"\(?(?P<letter>[A-Z])(?:[).:]|\s*[-\u2013]\s)\s*
 _LETTER_CHOSEN = re.compile(
     r"\b(?i:option|choice)\s*\(?(?P<letter>[A-Z])\)?\s+is\s+(?:the\s+)?(?:correct|right|best|answer)"
     r"|\((?P<round>[A-Z])\)\s+is\s+(?:the\s+)?(?:correct|right|best|answer)"
-)
-_BLOCK = re.compile(
-    r"^[ \t]*```[ \t]*(?P<language>[\w+-]*)[^\n]*\n(?P<body>.*?)^[ \t]*```[ \t]*$",
-    re.MULTILINE | re.DOTALL,
 )
 _OPENING = re.compile(r"^[\[{]", re.MULTILINE)
 _OPENING_SOMEWHERE = re.compile(r"(?<!\S)[\[{]")
@@ -191,12 +187,12 @@ def extract_json(content: str, *, finished: bool = True) -> str | None:
     that opens one. Whether it is JSON is for the verifier to say.
     """
     blocks = [
-        block["body"]
-        for block in _BLOCK.finditer(content)
-        if block["language"].lower() in ("json", "")
+        body
+        for language, body, closed in find_fenced(content)
+        if closed and language in ("json", "")
     ]
     if blocks:
-        return str(blocks[-1]).strip() or None
+        return blocks[-1].strip() or None
     if boxed := extract_boxed(content):
         return boxed
     if not finished:
