@@ -1,5 +1,6 @@
 """Checkers: the limit is about the question, not about warming up; what is no answer ends one."""
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -54,25 +55,48 @@ def test_a_checker_that_says_no_answer_is_replaced(
         checkers.close()
 
 
+def ask_beside(library: str, folder: Path, *requests: str) -> "subprocess.CompletedProcess[str]":
+    """Run the real checker beside a math-verify of a few lines."""
+    (folder / "math_verify.py").write_text(library)
+    checker = Path(pool.__file__).with_name("checker.py")
+    call = f"import runpy, sys; sys.path.insert(0, {str(folder)!r}); "
+    return subprocess.run(
+        [sys.executable, "-c", f"{call}runpy.run_path({str(checker)!r}, run_name='__main__')"],
+        input="".join(f"{request}\n" for request in requests),
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+
+
 def test_what_a_library_prints_is_no_answer(tmp_path: Path) -> None:
     """The real checker, beside a math-verify that prints as it is imported and as it reads."""
-    (tmp_path / "math_verify.py").write_text(
+    library = (
         "print('imported')\n"
         "LatexExtractionConfig = ExprExtractionConfig = lambda: None\n"
         "def parse(text, *_, **__):\n    print('reads')\n    return [text]\n"
         "def verify(*_, **__):\n    return True\n"
     )
-    checker = Path(pool.__file__).with_name("checker.py")
-    call = f"import runpy, sys; sys.path.insert(0, {str(tmp_path)!r}); "
-    ran = subprocess.run(
-        [sys.executable, "-c", f"{call}runpy.run_path({str(checker)!r}, run_name='__main__')"],
-        input='{"key": "1", "answer": "1"}\n',
-        capture_output=True,
-        text=True,
-        timeout=60,
-    )
+    ran = ask_beside(library, tmp_path, '{"key": "1", "answer": "1"}')
     assert ran.stdout == '{"ready": true}\n{"equal": true}\n'
     assert "imported" in ran.stderr and "reads" in ran.stderr
+
+
+def test_a_library_that_reads_no_percentage_decides_nothing_about_any(tmp_path: Path) -> None:
+    """As math-verify beside ANTLR 4.9: what it does not read it takes for wrong."""
+    library = (
+        "LatexExtractionConfig = ExprExtractionConfig = lambda: None\n"
+        "def parse(text, *_, **__):\n    return [text] if '%' in text else [len(text)]\n"
+        "def verify(key, answer, **_):\n    return key == answer\n"
+    )
+    asked = [("1/8", "12.5%"), ("12.5%", "1/8"), ("1", "2"), ("1", "12")]
+    requests = [json.dumps({"key": key, "answer": answer}) for key, answer in asked]
+    replies = ask_beside(library, tmp_path, *requests).stdout.splitlines()[1:]
+    unread = {"failed": "percent_not_read"}
+    assert [json.loads(reply) for reply in replies] == [
+        *(unread, unread),
+        *({"equal": True}, {"equal": False, "unread": []}),
+    ]
 
 
 ECHO = """
