@@ -7,7 +7,7 @@ import resource
 import pytest
 
 from benchmarks._escapes import ENDLESS, ESCAPES
-from tasks.assess import sandbox
+from tasks.assess import said, sandbox
 from tasks.assess.verdicts import decide
 from tasks.assess.verifiers import code
 
@@ -70,7 +70,7 @@ def test_a_program_that_does_not_end_is_ended(program: str) -> None:
 
 @pytest.mark.usefixtures("no_sandbox")
 def test_nothing_is_run_without_a_sandbox(caplog: pytest.LogCaptureFixture) -> None:
-    sandbox.warn_without_sandbox.cache_clear()
+    said._SAID.clear()
     graded = [
         decide("code", None, "```python\nopen('/tmp/bare', 'w')\n```", tests=["assert True"])
         for _ in range(2)

@@ -22,6 +22,8 @@ from functools import cache
 from pathlib import Path
 from typing import IO, Any
 
+from tasks.assess.said import warn_once
+
 WALL_S = 10.0
 CASE_S = 5.0
 CASES_WALL_S = 30.0
@@ -107,12 +109,10 @@ def sandbox_works() -> bool:
     return _run("import os", ["assert os.getuid() != 0"], WALL_S).passed
 
 
-@cache
 def warn_without_sandbox(left: str) -> None:
     """Say, once, what is left undone where code cannot be run."""
-    _LOGGER.warning(
-        "%s: %s. Install it (`apt install bubblewrap`) and run again.", left, _NO_BUBBLEWRAP
-    )
+    install = "Install it (`apt install bubblewrap`) and run again."
+    warn_once(_LOGGER, f"{left}: {_NO_BUBBLEWRAP}. {install}")
 
 
 def _require_sandbox() -> None:
