@@ -75,8 +75,8 @@ def published(store: Store, make_recipe: MakeRecipe) -> Path:
     return release(store, recipe, RUN).folder
 
 
-def ask(python: Path, script: str, release: Path, home: Path) -> dict[str, Any]:
-    """Return what a script of tests/trainers/ makes of a release, format by format."""
+def ask(python: Path, script: str, release: Path, home: Path, **variables: str) -> dict[str, Any]:
+    """Return what a script of tests/trainers/ makes of a release."""
     alone = {
         "HF_HUB_OFFLINE": "1",
         "HF_HOME": str(home),
@@ -89,7 +89,7 @@ def ask(python: Path, script: str, release: Path, home: Path) -> dict[str, Any]:
         capture_output=True,
         text=True,
         check=False,
-        env={**os.environ, **alone},
+        env={**os.environ, **alone, **variables},
     )
     assert done.returncode == 0, done.stderr[-3_000:]
     return dict(json.loads(done.stdout.splitlines()[-1]))
@@ -119,6 +119,28 @@ def test_trl_trains_on_every_format_it_reads(
     assert preference["rejected"].removesuffix("<eos>") == "It is 5.</assistant>"
     assert told["rl"]["rows"] == 3
     assert told["rl"]["prompt"].endswith("?</user><assistant>")
+
+
+def test_trl_reinforces_what_the_verifiers_find_right(
+    trainers: Path, published: Path, tmp_path: Path
+) -> None:
+    """A real step of GRPO: right is 1, wrong is 0, and what has no reward moves nothing."""
+    root = str(TESTS.parent)
+    told = ask(trainers, "reinforce.py", published, tmp_path / "hub", PYTHONPATH=root)
+    rewards = dict(zip(told["completions"], told["rewards"], strict=True))
+    assert rewards == {
+        "\\boxed{4}": 1.0,
+        "It is \\boxed{5}.": 0.0,
+        "Two and two make": None,  # cut off
+        "<think>\\boxed{4}</think>": None,  # nothing was answered
+        "<think>Or 5?</think>\\boxed{4}": 1.0,
+        "<think>\\boxed{4}, or is it": None,
+    }
+    assert told["mean"] == pytest.approx(2 / 3)
+    signs = [(advantage > 0) - (advantage < 0) for advantage in told["advantages"]]
+    assert signs == [{1.0: 1, 0.0: -1, None: 0}[one] for one in told["rewards"]]
+    assert told["moved"]
+    assert not {"prefect", "polars", "duckdb", "openai", "pydantic_settings"} & {*told["imported"]}
 
 
 def test_llama_factory_and_axolotl_read_what_they_are_told_to(
