@@ -34,9 +34,10 @@ from benchmarks._nights import (
 )
 from benchmarks._serving import draw, line_of, make_endpoint, make_requests
 from cli.doctor.store import check_store
-from cli.prefect_server import prefect_server, prepare_environment
+from cli.prefect_server import prefect_server
 from cli.reading import open_reader
 from cli.running import load_flow
+from cli.terminal_log import prepare_environment
 from tasks.lake.place import SQL_FOLDER
 from tasks.recipe import Recipe
 from tasks.simulator.launch import start_simulator

@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from cli.arguments import RECIPE_HELP, RecipeArgument
 from cli.auditing import audit
 from cli.boundary import INTERRUPTED, watch_for_interruptions, write_defects_down
+from cli.terminal_log import prepare_environment
 from tasks.lake.without_pandas import leave_pandas_out
 
 ID_HELP = "A pair_id, prompt_id or response_id; its first six characters may do."
@@ -472,6 +473,7 @@ def run() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # In a locale that lacks a character it is spelt.
             stream.reconfigure(errors="backslashreplace")
+    prepare_environment()
     watch_for_interruptions()
     write_defects_down()
     leave_pandas_out()

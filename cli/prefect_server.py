@@ -32,6 +32,7 @@ from cli.prefect_api import (
 )
 from cli.processes import is_alive
 from cli.project import ROOT
+from cli.terminal_log import prepare_environment
 from tasks.errors import InputError, TeachsetError
 from tasks.whole_files import written_whole
 
@@ -40,15 +41,6 @@ SERVER_PASSWORD = "PREFECT_SERVER_API_AUTH_STRING"
 STARTS_WITHIN_S = 90
 _ENDS_WITHIN_S = 3  # A server that nobody uses any more.
 STATE = "teachset-server.json"
-QUIET = {
-    "DO_NOT_TRACK": "1",
-    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-    "PREFECT_LOGGING_EXTRA_LOGGERS": "tasks,expectations,flows",
-    # All goes to the server, for the UI; the terminal belongs to the command.
-    "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "CRITICAL",
-    "PREFECT_LOGGING_TO_API_WHEN_MISSING_FLOW": "ignore",
-    "PREFECT_CLI_PROMPT": "false",
-}
 # What only matters where deployments are scheduled; a single run is served without it.
 SCHEDULING = (
     "SCHEDULER",
@@ -73,12 +65,6 @@ class Server:
     def ui(self) -> str:
         """The address that a person opens."""
         return self.url.removesuffix("/api")
-
-
-def prepare_environment() -> None:
-    """Quieten Prefect; what the user has set stays. To be called before Prefect is imported."""
-    for name, value in QUIET.items():
-        os.environ.setdefault(name, value)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ from cli.imports import spared_from_collection
 from cli.metrics_server import own_metrics
 from cli.prefect_server import prefect_server
 from cli.project import read_recipe
+from cli.terminal_log import repeat_warnings, showing_warnings
 from tasks.errors import InputError
 from tasks.recipe import Recipe
 
@@ -64,10 +65,16 @@ def call_flow(
         from cli.progress_bars import progress_bars
         from tasks.run import without_heartbeats
 
-        with progress_bars(), stopping_politely(), without_heartbeats():
+        with (
+            showing_warnings() as told,
+            progress_bars(),
+            stopping_politely(),
+            without_heartbeats(),
+        ):
             made = loaded[0](recipe, **parameters)
         if account is not None:
             account()
+            repeat_warnings(told)
         return made
 
 

@@ -6,7 +6,8 @@ from functools import partial
 
 from cli.doctor.finding import Finding
 from cli.prefect_api import check_reachable, configured_url, prefect_home
-from cli.prefect_server import STATE, prepare_environment, read_state
+from cli.prefect_server import STATE, read_state
+from cli.terminal_log import prepare_environment
 from tasks.errors import TeachsetError
 
 AREA = "prefect"
