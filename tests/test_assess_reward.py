@@ -4,6 +4,7 @@ import importlib.util
 import json
 import multiprocessing
 import os
+import re
 import resource
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from tasks.select.decide import decide_prompts
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 
+RELEASES = Path(__file__).parents[1] / "docs" / "releases.md"
 RUN, END = "run-1", 7
 REWARDS = {"correct": 1.0, "wrong": 0.0}
 DOUBLE = "assert double(2) == 4"
@@ -377,12 +379,15 @@ def test_a_ground_truth_of_somebody_else_is_said_once(
     ]
 
 
-def test_verl_loads_it_by_its_path_and_its_rows_from_parquet(tmp_path: Path) -> None:
-    """Neither puts the module into `sys.modules` nor keeps lists as Python's."""
+def test_verl_loads_it_by_its_path_and_its_rows_from_parquet(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The documented line writes them; the module is not put into `sys.modules`."""
     datasets.disable_progress_bars()
     rows = datasets.Dataset.from_list([ROW, {**ROW, "choices": None, "answer_type": "text"}])
-    made = rows.map(to_verl, remove_columns=rows.column_names)
-    made.to_parquet(str(tmp_path / "train.parquet"))
+    monkeypatch.chdir(tmp_path)
+    (line,) = re.findall(r"^rows\.map\(.*$", RELEASES.read_text(encoding="utf-8"), re.MULTILINE)
+    eval(line, {"rows": rows, "to_verl": to_verl})
     found = datasets.load_dataset(
         "parquet", data_files=str(tmp_path / "train.parquet"), cache_dir=str(tmp_path / "cache")
     )["train"]
