@@ -59,6 +59,21 @@ class Exploration:
 
 def read_exploration(store: Store, recipe: Recipe) -> Exploration:
     """Return what the sample has shown, and the plan of going on. Makes no call."""
+    yields = read_yields(store, recipe)
+    plan = make_plan(recipe.model_copy(update={"phase": "scale"}))
+    unpriced = store.sql("select count(*) from spend where cost_usd is null").item()
+    return Exploration(
+        domains=tuple(yields),
+        whole=sum_spans([each.whole for each in yields]),
+        spent_usd=None if unpriced else float(store.query("spent")["usd"][0]),
+        rest_calls=plan.total.calls,
+        rest_usd=plan.total.cost_usd,
+        rest_minutes=plan.total.minutes,
+    )
+
+
+def read_yields(store: Store, recipe: Recipe) -> list[Yield]:
+    """Return what the sample has shown of each domain."""
     exploring = recipe.model_copy(update={"phase": "explore"})
     roots = store.query(
         "explore_roots",
@@ -71,17 +86,7 @@ def read_exploration(store: Store, recipe: Recipe) -> Exploration:
     if recipe.select.freeze:
         released = store.query("scope_released", recipe=recipe.name)
         frozen = dict(released.select("domain", "pairs").iter_rows())
-    yields = limit_yields(estimate_yields(roots, there_are), recipe.select, frozen)
-    plan = make_plan(recipe.model_copy(update={"phase": "scale"}))
-    unpriced = store.sql("select count(*) from spend where cost_usd is null").item()
-    return Exploration(
-        domains=tuple(yields),
-        whole=sum_spans([each.whole for each in yields]),
-        spent_usd=None if unpriced else float(store.query("spent")["usd"][0]),
-        rest_calls=plan.total.calls,
-        rest_usd=plan.total.cost_usd,
-        rest_minutes=plan.total.minutes,
-    )
+    return limit_yields(estimate_yields(roots, there_are), recipe.select, frozen)
 
 
 def estimate_yields(roots: pl.DataFrame, there_are: Mapping[str, int]) -> list[Yield]:

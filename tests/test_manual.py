@@ -82,7 +82,8 @@ def test_every_table_and_view_is_there() -> None:
 def test_every_reason_of_a_decision_is_there() -> None:
     dropped = set(DROPPED.findall(texts_of("tasks/select"))) - {"over_per_"}
     # Those that stand in the code as variables or are made of a name.
-    dropped |= {"over_per_root", "over_per_source", "near_duplicate", "same_meaning"}
+    dropped |= {"over_per_root", "over_per_source", "over_synthetic"}
+    dropped |= {"near_duplicate", "same_meaning"}
     dropped |= {*CONTAMINATION_REASONS.values(), BELOW_THE_BAR, "domain_frozen"}
     assert named_in("Reasons of decisions", 2) == dropped | {KEPT, CERTIFIED_HARD, EASY_ANCHOR}
     rules = TextRules(Limits(**GateSettings().model_dump()), (), "think")

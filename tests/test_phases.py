@@ -17,6 +17,7 @@ from tasks.explore import (
     estimate_yields,
     limit_yields,
     ratio_of,
+    read_yields,
     say_share,
     share_of,
     sum_spans,
@@ -241,6 +242,23 @@ def test_what_is_told_rests_on_the_seeds_that_were_decided_on(
     rows = pool.query("explore_roots", **asked_for, **larger)
     assert rows["domain"].to_list() == ["code", "code", "math", "math"]
     assert rows["teachable"].to_list()[:2] == [1, 1]
+
+
+@pytest.mark.slow
+def test_what_the_mixture_leaves_would_be_kept_but_for_it(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    fill(
+        store,
+        taught("seed"),
+        *(taught(f"rewrite-{n}", kind="rewrite", root="seed") for n in range(4)),
+        *(taught(name, domain="code") for name in CODE[:2]),
+    )
+    recipe = make_recipe(models=MODELS, select={"mixture": {"math": 0.5, "code": 0.5}})
+    decide_prompts(store, recipe, "run")
+    told = {each.domain: each for each in read_yields(store, recipe)}
+    assert told["math"].kept == Span(1, 1, 1)
+    assert (told["math"].whole.expected, told["code"].whole.expected) == (2, 2)
 
 
 @pytest.mark.slow

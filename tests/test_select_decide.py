@@ -488,7 +488,17 @@ def test_a_mixture_that_takes_little_of_a_domain_takes_no_more_of_its_rewrites()
     # 60 of code are three quarters, so 20 of math are one: ten seeds and the ten that they bear.
     assert count_kept(decided, rows) == {"math": (10, 10), "code": (60, 0)}
     assert (
-        decided.filter(pl.col("reason") == "over_synthetic")["detail"]
-        .str.contains("the mixture takes 10")
+        decided.filter(pl.col("reason") == "over_mixture")["detail"]
+        .str.contains("of the rewrites in math, the mixture takes 10")
         .any()
     )
+
+
+def test_where_no_share_of_seeds_is_asked_for_the_mixture_says_what_it_takes() -> None:
+    rows = [
+        sound(kind="seed", domain="math"),
+        *(sound(kind="rewrite", domain="math") for _ in range(9)),
+        *(sound(kind="seed", domain="code") for _ in range(4)),
+    ]
+    decided = decide(as_evidence(rows), SelectSettings(mixture={"math": 0.5, "code": 0.5}))
+    assert dict(decided["reason"].value_counts().iter_rows()) == {"kept": 8, "over_mixture": 6}

@@ -108,10 +108,12 @@ def drop_outside_mixture(prompts: pl.DataFrame, settings: SelectSettings) -> pl.
     available = dict(teachable.group_by("domain").len().iter_rows())
     counts = count_mixture(available, settings.mixture, settings.freeze)
     quota = domain.replace_strict(counts, default=None, return_dtype=pl.Int64)
-    borne = {name: int(n * (1 - settings.organic_share) + _ROUNDING) for name, n in counts.items()}
+    if settings.organic_share:
+        bear = 1 - settings.organic_share
+        borne = {name: int(count * bear + _ROUNDING) for name, count in counts.items()}
+        prompts = _drop_rewrites_over(prompts, borne, "over_mixture", "the mixture takes")
     return (
-        prompts.pipe(_drop_rewrites_over, borne, "the mixture takes")
-        .pipe(rank_open, "domain", ["is_anchor", "distance", "prompt_id"])
+        prompts.pipe(rank_open, "domain", ["is_anchor", "distance", "prompt_id"])
         .pipe(
             drop,
             (pl.col("rank") > quota) & pl.col("anchor").is_null(),
@@ -137,10 +139,12 @@ def drop_over_organic(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Dat
     open_ones = prompts.filter(pl.col("reason").is_null(), pl.col("anchor").is_null())
     seeds = dict(open_ones.group_by("domain").agg((pl.col("kind") == "seed").sum()).iter_rows())
     room = {name: int(count * (1 - share) / share + _ROUNDING) for name, count in seeds.items()}
-    return _drop_rewrites_over(prompts, room, "its seeds allow")
+    return _drop_rewrites_over(prompts, room, "over_synthetic", "its seeds allow")
 
 
-def _drop_rewrites_over(prompts: pl.DataFrame, most: dict[str, int], why: str) -> pl.DataFrame:
+def _drop_rewrites_over(
+    prompts: pl.DataFrame, most: dict[str, int], reason: str, why: str
+) -> pl.DataFrame:
     """Drop the rewrites of which a domain has more than this; anchors are counted elsewhere."""
     domain, is_rewrite = pl.col("domain"), pl.col("kind") != "seed"
     quota = domain.replace_strict(most, default=None, return_dtype=pl.Int64)
@@ -152,7 +156,7 @@ def _drop_rewrites_over(prompts: pl.DataFrame, most: dict[str, int], why: str) -
             drop,
             pl.col("rank") > quota,
             "select",
-            "over_synthetic",
+            reason,
             pl.format(f"rank {{}} of the rewrites in {{}}, {why} {{}}", "rank", "pool", quota),
         )
         .drop("pool")
