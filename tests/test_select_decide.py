@@ -461,6 +461,59 @@ def count_kept(decided: pl.DataFrame, rows: list[dict[str, Any]]) -> dict[str, t
     return {domain: (seeds, rewrites) for domain, seeds, rewrites in counted.iter_rows()}
 
 
+def hard(kind: str) -> dict[str, Any]:
+    """Return the evidence of a prompt that may be an anchor: the reference alone solves it."""
+    certain = {"reference_rate": 1.0, "reference_decided": 4}
+    return sound(kind=kind, correct=0, wrong=8, **certain)
+
+
+@pytest.mark.parametrize(
+    ("rewrites", "hard_seeds", "kept"),
+    [
+        (10, 0, (10, 10)),  # In the band they take all the room that ten seeds make.
+        (10, 5, (15, 10)),  # Seeds may be anchors, but make no room for others.
+        (4, 0, (10, 10)),  # Six are left; three in ten of 20 are as many.
+        (2, 0, (10, 7)),  # Five are the share of anchors: 5 of 17.
+    ],
+)
+def test_a_domain_keeps_its_share_of_seeds_with_its_anchors(
+    rewrites: int, hard_seeds: int, kept: tuple[int, int]
+) -> None:
+    rows = [
+        *(sound(kind="seed") for _ in range(10)),
+        *(sound(kind="rewrite") for _ in range(rewrites)),
+        *(hard("seed") for _ in range(hard_seeds)),
+        *(hard("rewrite") for _ in range(20)),
+    ]
+    policy = SelectSettings(organic_share=0.5, hard_share=0.3)
+    decided = decide(as_evidence(rows), policy)
+    assert count_kept(decided, rows) == {"math": kept}
+
+
+@settings(max_examples=60)
+@given(rows=EVIDENCE, share=st.sampled_from([0.2, 0.5, 0.75]), mixed=st.booleans())
+def test_whatever_is_kept_a_domain_has_its_share_of_seeds(
+    rows: list[dict[str, Any]], share: float, mixed: bool
+) -> None:
+    declared: dict[str, Any] = {"organic_share": share, "hard_share": 0.3, "easy_share": 0.3}
+    if mixed:
+        declared |= {"mixture": {"math": 0.6, "code": 0.4}}
+    evidence = as_evidence(rows).with_columns(pl.col("domain").fill_null("none"))
+    decided = decide(evidence, SelectSettings.model_validate(declared))
+    kept = evidence.join(decided.filter("kept"), on="prompt_id", how="semi")
+    seeds = kept.group_by("domain").agg((pl.col("kind") == "seed").mean().alias("seeds"))
+    assert (seeds["seeds"] >= share - 1e-9).all()
+
+
+def test_where_no_seed_is_in_the_band_no_rewrite_is_an_anchor() -> None:
+    rows = [hard("rewrite"), *(hard("seed") for _ in range(2)), sound(kind="rewrite")]
+    decided = decide(as_evidence(rows), SelectSettings(organic_share=0.5, hard_share=0.3))
+    assert decided["reason"][0] == decided["reason"][3] == "over_synthetic"
+    assert decided["detail"][0] == (
+        "rank 1 of the rewrites in math, its seeds allow outside the band 0"
+    )
+
+
 def test_the_mixture_is_of_what_the_share_of_seeds_leaves() -> None:
     math = {"domain": "math"}
     rows = [

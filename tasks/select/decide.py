@@ -24,6 +24,7 @@ from tasks.select.dropping import drop as _drop
 from tasks.select.frozen import drop_twins_of_frozen, settle_frozen
 from tasks.select.licences import find_refused
 from tasks.select.limits import (
+    drop_anchors_over_organic,
     drop_outside_mixture,
     drop_over,
     drop_over_anchors,
@@ -93,6 +94,7 @@ def decide(
         .pipe(drop_over_target, settings)
         .pipe(drop_over_organic, settings)
         .pipe(drop_outside_mixture, settings)
+        .pipe(drop_anchors_over_organic, settings)
         .pipe(drop_over_anchors, settings)
         .pipe(_drop_untaught, teach)
     )

@@ -137,18 +137,44 @@ def drop_over_organic(prompts: pl.DataFrame, settings: SelectSettings) -> pl.Dat
     if not share:
         return prompts
     open_ones = prompts.filter(pl.col("reason").is_null(), pl.col("anchor").is_null())
-    seeds = dict(open_ones.group_by("domain").agg((pl.col("kind") == "seed").sum()).iter_rows())
-    room = {name: int(count * (1 - share) / share + _ROUNDING) for name, count in seeds.items()}
-    return _drop_rewrites_over(prompts, room, "over_synthetic", "its seeds allow")
+    return _drop_rewrites_over(
+        prompts, _room(open_ones, share), "over_synthetic", "its seeds allow"
+    )
+
+
+def drop_anchors_over_organic(prompts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
+    """Drop the anchors among rewrites that the domain's seeds in the band have no room left for.
+
+    Comes after `drop_outside_mixture`, which says what is left of those seeds; seeds that are
+    anchors make no room, as it is not yet known which of them stay.
+    """
+    share = settings.organic_share
+    if not share or not (settings.hard_share or settings.easy_share):
+        return prompts
+    inside = prompts.filter(pl.col("reason").is_null(), pl.col("anchor").is_null())
+    rewrites = inside.filter(pl.col("kind") != "seed").group_by("domain").len()
+    taken = dict(rewrites.iter_rows())
+    left = dict.fromkeys(prompts["domain"].unique(), 0) | {
+        name: max(0, room - taken.get(name, 0)) for name, room in _room(inside, share).items()
+    }
+    return _drop_rewrites_over(
+        prompts, left, "over_synthetic", "its seeds allow outside the band", of_anchors=True
+    )
+
+
+def _room(prompts: pl.DataFrame, share: float) -> dict[str, int]:
+    """Return how many rewrites the seeds of each domain may have beside them."""
+    seeds = prompts.group_by("domain").agg((pl.col("kind") == "seed").sum())
+    return {name: int(n * (1 - share) / share + _ROUNDING) for name, n in seeds.iter_rows()}
 
 
 def _drop_rewrites_over(
-    prompts: pl.DataFrame, most: dict[str, int], reason: str, why: str
+    prompts: pl.DataFrame, most: dict[str, int], reason: str, why: str, *, of_anchors: bool = False
 ) -> pl.DataFrame:
-    """Drop the rewrites of which a domain has more than this; anchors are counted elsewhere."""
+    """Drop the rewrites of which a domain has more than this: those in the band, or the anchors."""
     domain, is_rewrite = pl.col("domain"), pl.col("kind") != "seed"
     quota = domain.replace_strict(most, default=None, return_dtype=pl.Int64)
-    rewrites = pl.when(is_rewrite & pl.col("anchor").is_null()).then(domain)
+    rewrites = pl.when(is_rewrite & (pl.col("anchor").is_not_null() == of_anchors)).then(domain)
     return (
         prompts.with_columns(rewrites.alias("pool"))
         .pipe(rank_open, "pool", ["distance", "prompt_id"])
