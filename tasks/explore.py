@@ -23,7 +23,6 @@ from tasks.operations.artifacts import as_markdown
 from tasks.plan.plan import make_plan
 from tasks.plan.price import Span
 from tasks.recipe import Recipe, SelectSettings
-from tasks.scope import scope_of
 from tasks.select.limits import count_mixture
 from tasks.store import Store, open_store
 
@@ -73,13 +72,12 @@ def read_exploration(store: Store, recipe: Recipe) -> Exploration:
 
 
 def read_yields(store: Store, recipe: Recipe) -> list[Yield]:
-    """Return what the sample has shown of each domain."""
-    exploring = recipe.model_copy(update={"phase": "explore"})
+    """Return what the seeds that were decided on have shown of each domain: a sample, or all."""
     roots = store.query(
         "explore_roots",
         student=recipe.models.student.model,
         policy=recipe.policy_version(),
-        **scope_of(store, exploring).parameters,
+        frozen=list(recipe.select.freeze),
     )
     there_are = dict(store.query("explore_domains").iter_rows())
     frozen: dict[str, int] = {}

@@ -1,5 +1,6 @@
 """Phases: a sample of each domain that grows and is reused, and domains that stay as released."""
 
+import hashlib
 import itertools
 import json
 import math
@@ -231,17 +232,51 @@ def test_a_frozen_domain_sets_the_size_of_the_mixture() -> None:
     assert code.whole.expected == 2
 
 
+def mark_of(name: str) -> str:
+    """Return the mark that puts a seed into the order of samples."""
+    return hashlib.md5(identify(name).encode()).hexdigest()
+
+
 @pytest.mark.slow
 def test_what_is_told_rests_on_the_seeds_that_were_decided_on(
     pool: Store, make_recipe: MakeRecipe
 ) -> None:
     recipe = make_recipe(models=MODELS)
-    asked_for = {"student": STUDENT, "policy": recipe.policy_version()}
     decide_prompts(pool, explore(recipe, 2), "run")
-    larger = scope_of(pool, explore(recipe, 10)).parameters
-    rows = pool.query("explore_roots", **asked_for, **larger)
-    assert rows["domain"].to_list() == ["code", "code", "math", "math"]
-    assert rows["teachable"].to_list()[:2] == [1, 1]
+    told = read_yields(pool, explore(recipe, 10))
+    assert [(each.domain, each.explored, each.roots) for each in told] == [
+        ("code", 2, 3),
+        ("math", 2, 12),
+    ]
+    assert told[0].kept is not None
+    assert told[0].kept.expected == 1
+
+
+@pytest.mark.slow
+def test_after_the_whole_was_decided_on_nothing_is_estimated(
+    pool: Store, make_recipe: MakeRecipe
+) -> None:
+    recipe = explore(make_recipe(models=MODELS), 2)
+    decide_prompts(pool, recipe, "run")
+    decide_prompts(pool, as_recipe(recipe, "scale"), "run")
+    told = read_yields(pool, recipe)
+    assert [(each.domain, each.explored, each.whole) for each in told] == [
+        ("code", 3, Span(3, 3, 3)),
+        ("math", 12, Span(13, 13, 13)),
+    ]
+
+
+@pytest.mark.slow
+def test_what_was_set_aside_for_another_reason_was_not_explored_for_that(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    fill(store, *(taught(f"seed-{n}", licence="NC" if n % 2 else "MIT") for n in range(40)))
+    recipe = explore(make_recipe(models=MODELS, select={"licences": {"refuse": ["nc"]}}), 6)
+    decide_prompts(store, recipe, "run")
+    first = sorted((mark_of(f"seed-{n}"), n % 2) for n in range(40))
+    told = read_yields(store, recipe)[0]
+    # The six of the sample, and who of those behind them came in before one that was left out.
+    assert told.explored == 6 + [refused for _, refused in first[6:]].index(0)
 
 
 @pytest.mark.slow

@@ -1,21 +1,31 @@
 -- One row per seed that was explored: its domain, what became of it and its rewrites, what was paid.
--- One of a larger sample than the one that was decided on is not among them.
+-- In the order of their marks these are the seeds before the first that was not, so all if none was
+-- not; those behind it that have another reason were in no sample. Frozen domains are left out.
 -- `teachable` prompts are those that would be kept if no domain or source had a limit.
-with scoped as (
-    select prompt_id
-    from scoped_prompts('', 'g', $scope_domains, $scope_bounds, $scope_otherwise)
-),
-
-roots as (
-    select prompt_id as root_id, coalesce(domain, 'none') as domain
+with decided as (
+    select
+        spendable_prompts.prompt_id as root_id,
+        coalesce(spendable_prompts.domain, 'none') as domain,
+        md5(coalesce(spendable_prompts.root_id, '')) as mark,
+        current_decisions.reason
     from spendable_prompts
-    semi join scoped on spendable_prompts.prompt_id = scoped.prompt_id
-    semi join current_decisions
+    inner join current_decisions
         on
             spendable_prompts.prompt_id = current_decisions.prompt_id
             and current_decisions.policy = $policy
-            and current_decisions.reason <> 'not_explored'
-    where kind = 'seed'
+    where
+        spendable_prompts.kind = 'seed'
+        and not list_contains($frozen::varchar[], coalesce(spendable_prompts.domain, 'none'))
+),
+
+roots as (
+    select root_id, domain
+    from decided
+    qualify
+        mark < coalesce(
+            min(mark) filter (where reason = 'not_explored') over (partition by domain),
+            'g' -- Above every mark.
+        )
 ),
 
 told as (
