@@ -413,18 +413,3 @@ def test_a_task_names_the_verifier_of_its_answer_type_and_never_a_judge(
     made = build_tasks(rows, make_recipe().release, student, {})
     named = ["math", "math", "choice", "text", "date", "quantity", "json", "code"]
     assert made["verifier"].to_list() == named
-
-
-def test_the_documented_mapping_for_verl_carries_the_tests_of_code() -> None:
-    told = (Path(__file__).parents[1] / "docs" / "releases.md").read_text(encoding="utf-8")
-    mapping = eval(told.split("For verl")[1].split("`rows.map(")[1].split(")`;")[0])
-    row = {"source": "mbpp", "domain": "code", "answer_type": "code", "verifier": "code"}
-    code = row | {"ground_truth": None, "tests": ["assert f(1) == 2"]}
-    assert mapping(code) == {
-        "data_source": "mbpp",
-        "ability": "code",
-        "reward_model": {"style": "rule", "ground_truth": '["assert f(1) == 2"]'},
-        "extra_info": {"verifier": "code"},
-    }
-    number = code | {"answer_type": "number", "ground_truth": "4", "tests": None}
-    assert mapping(number)["reward_model"] == {"style": "rule", "ground_truth": "4"}
