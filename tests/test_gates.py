@@ -14,7 +14,7 @@ from tasks.errors import GateBroken, GateFailed, RecipeError
 from tasks.gates import judge_store
 from tasks.plan.plan import make_plan
 from tasks.recipe import Recipe, ReleaseSettings, Role
-from tasks.release.gate import check_gate, expect, find_previous
+from tasks.release.gate import check_gate, describe_losses, expect, find_previous
 from tasks.release.publish import release
 from tasks.select.decide import decide_after_teach
 from tasks.select.texts import split_guidelines
@@ -298,6 +298,23 @@ def test_what_a_judge_has_accepted_is_released(store: Store, recipe: Recipe) -> 
     add(store, "grades", {**known.row(0, named=True), **said, "response_id": _of("four")})
     decide_after_teach(store, recipe, RUN)
     assert release(store, recipe, RUN).gate["figures"]["pairs"] == 8
+
+
+@pytest.mark.slow
+def test_a_refusal_tells_of_failed_calls_of_the_recipes_own_models(
+    store: Store, recipe: Recipe
+) -> None:
+    failed = {"role": "student", "model": STUDENT, "message": "no such model"}
+    add(
+        store,
+        "failures",
+        {"response_id": "own", **failed},
+        *({"response_id": f"{n}", **failed, "model": "last-month-s"} for n in range(3)),
+        {"response_id": "as teacher", **failed, "role": "teacher"},
+    )
+    assert describe_losses(store, recipe) == (
+        f"\n  1 calls to {STUDENT} as student failed: no such model"
+    )
 
 
 @pytest.mark.slow

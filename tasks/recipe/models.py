@@ -373,6 +373,15 @@ class Models(Section):
         for number, judge in enumerate(self.judges, 2):
             yield f"judge {number}", judge
 
+    @property
+    def named(self) -> dict[str, list[str]]:
+        """What the queries bind that ask whose calls are a recipe's: of each model role and name."""
+        each = list(self.each())
+        return {
+            "roles": [role.partition(" ")[0] for role, _ in each],
+            "models": [settings.model for _, settings in each],
+        }
+
 
 class SimulatorSettings(Section):
     """The models served on loopback when a role names no server (see docs/simulator.md)."""

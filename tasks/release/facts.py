@@ -51,12 +51,7 @@ def gather_facts(store: Store, recipe: Recipe, run_id: str, teachers: Iterable[s
     templates = [applied.template for applied in rubrics]
     return Facts(
         funnel=store.recall("funnel_of_policy", policy=policy),
-        models=store.query(
-            "release_models",
-            roles=[role.partition(" ")[0] for role, _ in recipe.models.each()],
-            models=[model.model for _, model in recipe.models.each()],
-            teachers=sorted(teachers),
-        ),
+        models=store.query("release_models", **recipe.models.named, teachers=sorted(teachers)),
         refused=store.query("release_refused", policy=policy),
         spend=store.recall("spend_by_role", run_id=run_id),
         difficulty=store.recall("report_difficulty", policy=policy, student=student),

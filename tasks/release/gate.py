@@ -158,9 +158,10 @@ def describe_losses(store: Store, recipe: Recipe) -> str:
         f"{prompts:,} prompts were set aside by {stage}: {reason}"
         for stage, reason, prompts in dropped.sort("prompts", "reason", descending=True).rows()[:3]
     ]
+    failed = store.query("release_failed_calls", **recipe.models.named)
     lines += [
         f"{calls:,} calls to {model} as {role} failed: {message[:300]}"
-        for role, model, message, calls in store.query("release_failed_calls").rows()
+        for role, model, message, calls in failed.rows()
     ]
     return "".join(f"\n  {line}" for line in lines)
 
