@@ -51,7 +51,7 @@ class Expected:
     mixture: Mapping[str, float] = field(default_factory=dict)
     flagged: Iterable[str] = ()  # prompts found in a benchmark
     flagged_responses: Iterable[str] = ()
-    anchors: Iterable[str] = ()  # prompts that the policy keeps from outside the band
+    anchors: Iterable[str] = ()  # prompts kept from outside the band, or of a frozen domain
     untrusted: Iterable[str] = ()  # prompts whose key waits for a review
     contradicted: Iterable[str] = ()  # responses that two verifiers disagree about
     clusters: Mapping[str, str] = field(default_factory=dict)  # prompt: its duplicates' cluster

@@ -265,24 +265,6 @@ def test_what_the_store_says_a_release_must_be(store: Store, recipe: Recipe) -> 
     }
 
 
-@pytest.mark.slow
-def test_a_frozen_domain_is_not_judged_by_a_band_that_was_changed_since(
-    store: Store, make_recipe: MakeRecipe
-) -> None:
-    fill(store, taught("half", correct=4, wrong=4))
-    before = make_recipe(models=MODELS)
-    decide_after_teach(store, before, RUN)
-    release(store, before, RUN)
-    fill(store, taught("late", domain="code", correct=6, wrong=2))
-    narrow = {"low": 0.7, "high": 0.8}
-    bands = {"band": narrow, "domains": {"math": narrow}}
-    changed = make_recipe(models=MODELS, select={**bands, "freeze": ["math"]})
-    decide_after_teach(store, changed, RUN)
-    published = release(store, changed, RUN)
-    rules = {rule["rule"]: rule["found"] for rule in published.gate["rules"]}
-    assert (published.pairs, rules["outside_band"]) == (2, 0)
-
-
 def _of(name: str) -> str:
     return response_of(name)
 
@@ -315,6 +297,30 @@ def test_a_refusal_tells_of_failed_calls_of_the_recipes_own_models(
     assert describe_losses(store, recipe) == (
         f"\n  1 calls to {STUDENT} as student failed: no such model"
     )
+
+
+@pytest.mark.slow
+def test_a_frozen_domain_passes_with_the_rates_that_it_was_released_with(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    fill(store, *(taught(f"p{number}") for number in range(8)))
+    formats = {"formats": ["jsonl"]}
+    first = make_recipe(models=MODELS, release=formats)
+    decide_after_teach(store, first, RUN)
+    release(store, first, RUN)
+    fill(
+        store,
+        *(taught(f"c{number}", domain="code", correct=2, wrong=6) for number in range(2)),
+        taught("half", domain="code"),
+    )
+    narrower = {"freeze": ["math"], "band": {"high": 0.4}}
+    second = make_recipe(models=MODELS, release=formats, select=narrower)
+    decide_after_teach(store, second, RUN)
+    released = release(store, second, RUN)
+    assert released.new
+    assert released.gate["figures"]["pairs"] == 8 + 2
+    card = (released.folder / "README.md").read_text(encoding="utf-8")
+    assert "from 0.125 to 0.4, of math as they were released before. " in card
 
 
 @pytest.mark.slow

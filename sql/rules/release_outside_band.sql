@@ -1,5 +1,5 @@
 -- critical: The student solves no pair's prompt too often or too seldom, and it is known how often.
--- What the policy keeps as an anchor may lie outside, but its rate has to be known.
+-- What the policy keeps as an anchor or of a frozen domain may lie outside, but its rate has to be known.
 with banded as (
     select
         measured.pair_id,

@@ -122,7 +122,13 @@ def _exceptions(recipe: Recipe) -> str:
         for domain, band in sorted(recipe.select.domains.items())
     )
     listed = ", ".join(own)
-    return (f" ({listed})" if listed else "") + _anchors(recipe)
+    return (f" ({listed})" if listed else "") + _frozen(recipe) + _anchors(recipe)
+
+
+def _frozen(recipe: Recipe) -> str:
+    """Say which domains have the band of the release that they were frozen with."""
+    frozen = ", ".join(escape(domain) for domain in recipe.select.freeze)
+    return f", of {frozen} as they were released before" if frozen else ""
 
 
 def _anchors(recipe: Recipe) -> str:

@@ -23,7 +23,6 @@ from tasks.store import Store
 
 if TYPE_CHECKING:  # Great Expectations takes seconds to import.
     from expectations.judge import GateResult, RuleResult
-_SETTLED = (0.0, 1.0)  # A frozen domain was judged by the band that it was released with.
 
 
 def check_gate(recipe: Recipe) -> None:
@@ -85,16 +84,15 @@ def expect(store: Store, recipe: Recipe, release_id: str) -> Expected:
     return Expected(
         columns=duckdb_types(with_reasoning=settings.reasoning == "field"),
         band=_edges(recipe.select.band),
-        domain_bands={
-            **{name: _edges(band) for name, band in recipe.select.domains.items()},
-            **dict.fromkeys(recipe.select.freeze, _SETTLED),
-        },
+        domain_bands={name: _edges(band) for name, band in recipe.select.domains.items()},
         mixture=recipe.select.mixture,
         kept=int(funnel.filter("kept")["prompts"].sum()),
         books=[Book(*row) for row in books.rows()],
         flagged=store.query("release_flagged_prompts")["prompt_id"].to_list(),
         flagged_responses=store.query("release_flagged_responses")["response_id"].to_list(),
-        anchors=store.query("release_anchors", policy=policy)["prompt_id"].to_list(),
+        anchors=store.query("release_anchors", policy=policy, frozen=list(recipe.select.freeze))[
+            "prompt_id"
+        ].to_list(),
         untrusted=store.query("gate_untrusted_prompts")["prompt_id"].to_list(),
         contradicted=store.query("gate_contradicted_responses")["response_id"].to_list(),
         clusters=dict(store.query("gate_clusters").iter_rows()),
