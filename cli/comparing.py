@@ -40,7 +40,7 @@ def show_comparison(recipe: Path, first: str, second: str, *, as_json: bool) -> 
 
 def print_comparison(console: Console, comparison: Comparison) -> None:
     """Print the policies, their domains and what only one of them keeps, with examples."""
-    table = make_table("", "band", "kept", "of", "US$ a kept prompt", "source")
+    table = make_table("", "band", "kept", "of", "US$ a kept prompt, without teacher", "source")
     for policy in comparison.policies:
         cost = policy["cost_per_kept"]
         shown = "unknown" if cost is None else f"{cost:,.6f}"

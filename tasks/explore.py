@@ -40,7 +40,7 @@ class Yield:
     keyed: Span | None  # share of the prompts that have a key to be believed
     in_band: Span | None  # share of the measured prompts whose rate is in the band
     kept: Span | None  # share of the prompts that are kept, before limits on the whole
-    usd_per_kept: Span | None  # without the teacher
+    usd_per_kept: Span | None  # of the models that the recipe names, without the teacher
     whole: Span  # prompts of the whole domain that would be kept
 
 
@@ -78,6 +78,7 @@ def read_yields(store: Store, recipe: Recipe) -> list[Yield]:
         student=recipe.models.student.model,
         policy=recipe.policy_version(),
         frozen=list(recipe.select.freeze),
+        **recipe.models.named,
     )
     there_are = dict(store.query("explore_domains").iter_rows())
     frozen: dict[str, int] = {}

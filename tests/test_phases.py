@@ -297,6 +297,24 @@ def test_what_the_mixture_leaves_would_be_kept_but_for_it(
 
 
 @pytest.mark.slow
+def test_a_kept_prompt_costs_what_the_recipes_own_models_took(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    fill(store, taught("a"), taught("b"))
+    store.execute("update responses set cost_usd = 9.0 where role = 'teacher'")
+    calls = [("student", STUDENT, 0.5), ("student", "last-month-s", 7.0), ("reference", "ref", 0.1)]
+    rows = [
+        {"response_id": model, "prompt_id": identify("a"), "server": "simulator"}
+        | {"role": role, "model": model, "cost_usd": usd}
+        for role, model, usd in calls
+    ]
+    store.append("responses", pl.DataFrame(rows), run_id="run")
+    recipe = make_recipe(models={**MODELS, "reference": {"model": "ref"}})
+    decide_prompts(store, recipe, "run")
+    assert read_yields(store, recipe)[0].usd_per_kept == Span(0.3, 0.3, 0.3)
+
+
+@pytest.mark.slow
 def test_a_plan_of_exploring_is_of_the_sample_and_ends_before_teaching(
     make_recipe: MakeRecipe,
 ) -> None:

@@ -221,12 +221,15 @@ def test_two_policies_side_by_side(store: Store, make_recipe: MakeRecipe, tmp_pa
         "response_id": ["s"],
         "prompt_id": [identify("half")],
         "role": ["student"],
+        "model": [STUDENT],
         "server": ["simulator"],
         "cost_usd": [0.5],
     }
     teacher = "update responses set cost_usd = 9.0 where role = 'teacher'"
     store.execute(teacher)
     store.append("responses", pl.DataFrame(sample), run_id=RUN)
+    others = {**sample, "response_id": ["o"], "model": ["last-month-s"], "cost_usd": [7.0]}
+    store.append("responses", pl.DataFrame(others), run_id=RUN)
     before = store.sql("select count(*) from decisions").item()
     found = compare_policies(store, recipe, "recipe", "skywork")
     assert store.sql("select count(*) from decisions").item() == before

@@ -1,11 +1,18 @@
--- One row per prompt: its text, its student's rate, and what was paid for it, without the teacher.
-with paid as (
+-- One row per prompt: its text, its student's rate, and what was paid for it to the models that the
+-- recipe names ($roles, $models), without the teacher.
+with named as (
+    select
+        unnest($roles::varchar[]) as role,
+        unnest($models::varchar[]) as model
+),
+
+paid as (
     select
         prompt_id,
         sum(cost_usd) as cost_usd,
         count(*) filter (where cost_usd is null) as unpriced
     from spend
-    where role <> 'teacher'
+    where role <> 'teacher' and (role, model) in (select (role, model) from named)
     group by prompt_id
 )
 

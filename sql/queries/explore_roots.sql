@@ -1,8 +1,15 @@
 -- One row per seed that was explored: its domain, what became of it and its rewrites, what was paid.
 -- In the order of their marks these are the seeds before the first that was not, so all if none was
 -- not; those behind it that have another reason were in no sample. Frozen domains are left out.
--- `teachable` prompts are those that would be kept if no domain or source had a limit.
-with decided as (
+-- `teachable` prompts are those that would be kept if no domain or source had a limit. Paid is what
+-- the models took that the recipe names ($roles, $models), without the teacher.
+with named as (
+    select
+        unnest($roles::varchar[]) as role,
+        unnest($models::varchar[]) as model
+),
+
+decided as (
     select
         spendable_prompts.prompt_id as root_id,
         coalesce(spendable_prompts.domain, 'none') as domain,
@@ -72,7 +79,7 @@ paid as (
         count(*) filter (spend.cost_usd is null) as unpriced
     from spend
     inner join descended on spend.prompt_id = descended.prompt_id
-    where spend.role <> 'teacher'
+    where spend.role <> 'teacher' and (spend.role, spend.model) in (select (role, model) from named)
     group by descended.root_id
 )
 

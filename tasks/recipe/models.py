@@ -375,7 +375,7 @@ class Models(Section):
 
     @property
     def named(self) -> dict[str, list[str]]:
-        """What the queries bind that ask whose calls are a recipe's: of each model role and name."""
+        """What queries bind that are about calls of these models: the role and the name of each."""
         each = list(self.each())
         return {
             "roles": [role.partition(" ")[0] for role, _ in each],

@@ -60,7 +60,8 @@ def compare_policies(store: Store, recipe: Recipe, first: str, second: str) -> C
         )
         for each, side in zip(recipes, ("first", "second"), strict=True)
     ]
-    prompts = store.query("compare_prompts", student=recipe.models.student.model)
+    models = recipe.models
+    prompts = store.query("compare_prompts", student=models.student.model, **models.named)
     sides = prompts.join(decisions[0], on="prompt_id").join(decisions[1], on="prompt_id")
     return compare_decisions(sides.sort("prompt_id"), (recipes[0], recipes[1]))
 
@@ -95,8 +96,8 @@ def compare_decisions(sides: pl.DataFrame, recipes: tuple[Recipe, Recipe]) -> Co
 def _describe(recipe: Recipe, sides: pl.DataFrame, kept: str) -> dict[str, Any]:
     """Return a policy's name, rule and size, and what all prompts together cost a kept one.
 
-    The cost is what making, answering and measuring them took, without the teacher; it is unknown
-    if any of it is.
+    The cost is what making, answering and measuring them took of the models that the recipe names,
+    without the teacher; it is unknown if any of it is.
     """
     preset = PRESETS.get(recipe.select.policy)
     number = int(sides[kept].sum())
