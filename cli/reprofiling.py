@@ -16,6 +16,7 @@ from cli.boundary import plain
 from cli.project import read_recipe
 from cli.running import call_flow
 from cli.tables import make_console, print_frame, print_json
+from tasks.lake.place import refuse_absent
 
 if TYPE_CHECKING:  # It imports Prefect, whose environment is set when a server is there.
     from tasks.reprofile import Reprofile
@@ -24,8 +25,13 @@ if TYPE_CHECKING:  # It imports Prefect, whose environment is set when a server 
 def reprofile(
     path: Path | None, overrides: Sequence[str], against: str | None, *, as_json: bool
 ) -> None:
-    """Measure the recipe's student on the whole pool and print what has moved."""
-    found: Reprofile = call_flow("reprofile", read_recipe(path, overrides), against=against)
+    """Measure the recipe's student on the whole pool and print what has moved.
+
+    Raises StoreError if there is no store yet.
+    """
+    recipe = read_recipe(path, overrides)
+    refuse_absent(recipe.store)
+    found: Reprofile = call_flow("reprofile", recipe, against=against)
     if as_json:
         print_json(asdict(found))
     else:

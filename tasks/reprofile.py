@@ -78,6 +78,8 @@ def read_reprofile(store: Store, recipe: Recipe, against: str | None = None) -> 
 def find_earlier(store: Store, now: str, against: str | None) -> str:
     """Return the student to compare with: the one that is named, or the last other one measured."""
     measured = store.query("reprofile_students")["student"].to_list()
+    if not measured:
+        raise InputError("no student was measured in this store yet; begin with `teachset run`")
     others = [student for student in measured if student != now]
     if against is not None and against not in others:
         known = ", ".join(others) or "none"

@@ -1,11 +1,14 @@
 """Re-profile: every figure of what moved between two checkpoints, worked out by hand."""
 
 import math
+from pathlib import Path
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
-from tasks.errors import InputError
+from cli.main import app
+from tasks.errors import InputError, StoreError
 from tasks.reprofile import compare_students, find_earlier, read_reprofile, tabulate, whole_pool
 from tasks.sample import count_wanted
 from tasks.select.decide import decide_prompts
@@ -101,6 +104,8 @@ def test_the_whole_pool_is_asked_about_and_never_the_survivors_alone(
 def test_the_earlier_student_is_the_last_other_one_or_the_one_that_is_named(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
+    with pytest.raises(InputError, match="no student was measured in this store yet"):
+        find_earlier(store, STUDENT, None)
     fill(store, taught("a", correct=2, wrong=6))
     with pytest.raises(InputError, match=f"only {STUDENT} was measured"):
         find_earlier(store, STUDENT, None)
@@ -114,3 +119,15 @@ def test_the_earlier_student_is_the_last_other_one_or_the_one_that_is_named(
     found = read_reprofile(store, make_recipe(models={"student": {"model": CHECKPOINT}}))
     assert (found.before, found.now) == (STUDENT, CHECKPOINT)
     assert [(each.prompts, each.in_band_now) for each in found.domains] == [(1, 1)]
+
+
+def test_without_a_store_it_is_said_and_none_is_made(
+    make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    file = tmp_path / "recipe.json"
+    recipe = make_recipe(models={"student": {"model": CHECKPOINT}})
+    file.write_text(recipe.model_dump_json(exclude_defaults=True))
+    ran = CliRunner().invoke(app, ["reprofile", str(file)])
+    assert "there is no store here yet. Make it with `teachset run`" in ran.stderr
+    assert ran.exit_code == StoreError.exit_code
+    assert not Path(recipe.store.catalog).exists()
