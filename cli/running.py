@@ -18,7 +18,9 @@ from cli.prefect_server import prefect_server
 from cli.project import read_recipe
 from cli.terminal_log import repeat_warnings, showing_warnings
 from tasks.errors import InputError
+from tasks.lake.place import is_absent
 from tasks.recipe import Recipe
+from tasks.recipe.players import check_declared_players
 
 _PATIENCE_S = 4.0  # For what is not a call to end by itself after an interrupt.
 _REMINDERS = 3
@@ -39,6 +41,8 @@ def run_flow(name: str, path: Path | None, overrides: Sequence[str] = ()) -> Non
     if name not in FLOWS:
         raise InputError(f"{name}: no such stage; there are {', '.join(sorted(FLOWS))}")
     recipe = read_recipe(path, overrides)
+    if name == "build":
+        check_declared_players(recipe, is_new=is_absent(recipe.store))
     started = time.monotonic()
 
     def account() -> None:

@@ -1,12 +1,18 @@
 """Players: who is missing is known before anything is read, and nobody else is."""
 
+from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import polars as pl
 import pytest
+from typer.testing import CliRunner
 
+import cli.running
+from cli.main import app
 from tasks.errors import RecipeError
 from tasks.players import check_players
+from tasks.recipe.players import check_declared_players
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 
@@ -83,3 +89,31 @@ def test_who_has_answered_before_may_have_answered_all(
     here = pl.DataFrame([answer | {"response_id": "s", "server": "http://127.0.0.1:9/v1"}])
     store.append("responses", here, run_id="run")
     check_players(store, recipe)
+
+
+@pytest.mark.parametrize(
+    ("models", "message"),
+    [
+        ({"teacher": None}, "models.teacher: this stage needs a model in the role `teacher`"),
+        ({"student": _model("m")}, "models.student.api_key_env: the environment variable NO_SUCH"),
+    ],
+)
+def test_who_is_missing_by_the_recipe_is_told_before_a_server_is_started(
+    make_recipe: MakeRecipe,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    models: Any,
+    message: str,
+) -> None:
+    monkeypatch.setattr(cli.running, "prefect_server", started := Mock(side_effect=OSError))
+    recipe = make_recipe(models=SIMULATED | models)
+    file = tmp_path / "recipe.json"
+    file.write_text(recipe.model_dump_json(exclude_defaults=True))
+    ran = CliRunner().invoke(app, ["run", str(file)])
+    assert (ran.exit_code, ran.stdout) == (RecipeError.exit_code, "")
+    assert ran.stderr.startswith(f"teachset: {message}")
+    assert not started.called
+
+
+def test_whether_a_key_is_needed_only_the_store_knows(make_recipe: MakeRecipe) -> None:
+    check_declared_players(make_recipe(models=SIMULATED | {"student": _model("m")}), is_new=False)

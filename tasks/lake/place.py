@@ -72,9 +72,14 @@ def data_path(settings: StorePlace) -> str:
     return str(Path(settings.catalog).parent / "data")
 
 
+def is_absent(settings: StorePlace) -> bool:
+    """Say whether there is no catalog; one on a server is asked only when attached."""
+    return not is_postgres(settings) and not Path(settings.catalog).exists()
+
+
 def refuse_absent(settings: StorePlace) -> None:
-    """Raise StoreError if there is no catalog; one on a server is asked only when attached."""
-    if not is_postgres(settings) and not Path(settings.catalog).exists():
+    """Raise StoreError if there is no catalog."""
+    if is_absent(settings):
         raise StoreError(
             f"{settings.catalog}: there is no store here yet. Make it with `teachset run`."
         )

@@ -5,7 +5,6 @@ with that run.
 The simulator is told the seeds and their answers, so that it can be right and wrong about them.
 """
 
-import os
 import tempfile
 import threading
 from pathlib import Path
@@ -16,10 +15,10 @@ from tasks.errors import RecipeError
 from tasks.identity import content_id, settings_digest
 from tasks.llm.request import Endpoint
 from tasks.recipe import ModelSettings, Recipe, Role
+from tasks.recipe.players import NO_KEY, key_of, settings_of
 from tasks.simulator.launch import RunningSimulator, start_simulator
 from tasks.store import Store
 
-_NO_KEY = "no-key-needed"
 _ITEMS_AT_A_TIME = 10_000
 
 
@@ -28,13 +27,11 @@ def endpoint_of(store: Store, recipe: Recipe, role: Role) -> Endpoint:
 
     Raises RecipeError if nobody plays the role or the key of its server is missing.
     """
-    settings: ModelSettings | None = getattr(recipe.models, role)
-    if settings is None:
-        raise RecipeError(f"models.{role}: this stage needs a model in the role `{role}`")
+    settings = settings_of(recipe, role)
     server = identify_server(recipe, settings)
     if settings.base_url is None:
         simulator = _simulator_for(store, recipe)
-        return Endpoint(settings, simulator.base_url, server, _NO_KEY, simulated=True)
+        return Endpoint(settings, simulator.base_url, server, NO_KEY, simulated=True)
     return Endpoint(settings, settings.base_url, server, _read_key(role, settings))
 
 
@@ -68,15 +65,7 @@ def stop_simulators() -> None:
 def _read_key(role: Role, settings: ModelSettings) -> str:
     if settings.api_key_block is not None:
         return _load_key(role, settings.api_key_block)
-    if settings.api_key_env is None:
-        return _NO_KEY
-    key = os.environ.get(settings.api_key_env, "").strip()
-    if not key:
-        raise RecipeError(
-            f"models.{role}.api_key_env: the environment variable {settings.api_key_env} is not "
-            f"set; put the key of {settings.base_url} there"
-        )
-    return key
+    return key_of(role, settings)
 
 
 def _load_key(role: Role, block: str) -> str:

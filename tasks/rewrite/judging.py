@@ -12,6 +12,7 @@ import polars as pl
 from tasks.llm.pending import Range
 from tasks.progress import Tracker
 from tasks.recipe import Recipe
+from tasks.recipe.players import is_confirming
 from tasks.rewrite.candidate import Refusal
 from tasks.rewrite.claims import claim
 from tasks.rewrite.confirm import Votes, collect_votes, count_votes, weigh
@@ -23,7 +24,7 @@ from tasks.rewrite.drafts import (
     take_batch,
     verdict_row,
 )
-from tasks.rewrite.openings import is_confirming, tries_of
+from tasks.rewrite.openings import tries_of
 from tasks.store import Store
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from tasks.identity import content_id, share_bound
 from tasks.llm.request import Endpoint, Request
 from tasks.recipe import Recipe, StrategyName
+from tasks.recipe.players import is_confirming
 from tasks.rewrite.candidate import Parent, parent_of
 from tasks.rewrite.routes import route_of
 from tasks.rewrite.strategies import STRATEGIES, InParts, NeedsReference, Strategy
@@ -76,8 +77,3 @@ def is_in_share(parent: Parent, strategy: StrategyName, share: float) -> bool:
 def tries_of(recipe: Recipe) -> int:
     """Return how many reference answers a draft is confirmed by."""
     return recipe.rewrite.tries if is_confirming(recipe) else 0
-
-
-def is_confirming(recipe: Recipe) -> bool:
-    """Say whether a reference is asked to confirm what the rewriter wrote."""
-    return recipe.models.reference is not None and recipe.rewrite.confirmations > 0
