@@ -54,7 +54,11 @@ def _ask_stats(base_url: str) -> dict[str, Any]:
 
 
 def _run_stage(catalog: Path, base_url: str, kill_after_s: float | None) -> int:
-    """Run the stage, killed some time after its first call; return how many calls were pending."""
+    """Run the stage, killed some time after its first call; return how many calls were pending.
+
+    The server is asked whether that was made: on a busy machine it takes as long as it takes.
+    """
+    before = _ask_stats(base_url)["received"]
     stage = subprocess.Popen(
         [sys.executable, "-c", STAGE, str(catalog), base_url],
         stdout=subprocess.PIPE,
@@ -64,6 +68,8 @@ def _run_stage(catalog: Path, base_url: str, kill_after_s: float | None) -> int:
     assert stage.stdout is not None
     pending = int(stage.stdout.readline().split()[1])
     if kill_after_s is not None:
+        while _ask_stats(base_url)["received"] == before:
+            time.sleep(0.02)
         time.sleep(kill_after_s)
         stage.kill()
     code = stage.wait(timeout=60)
@@ -83,7 +89,7 @@ def test_kill_9_loses_only_what_was_in_flight(tmp_path: Path, kills: int) -> Non
         pending = [CALLS]
         for _ in range(kills):
             pending.append(
-                _run_stage(catalog, simulator.base_url, kill_after_s=chance.uniform(0.8, 2.0))
+                _run_stage(catalog, simulator.base_url, kill_after_s=chance.uniform(0.6, 1.8))
             )
         pending.append(_run_stage(catalog, simulator.base_url, kill_after_s=None))
         stats = _ask_stats(simulator.base_url)
