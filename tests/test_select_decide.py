@@ -16,7 +16,7 @@ from tasks.recipe import (
 )
 from tasks.select.contamination import find_contamination
 from tasks.select.decide import Decided, decide, decide_after_teach, decide_prompts
-from tasks.select.duplicates import find_duplicates
+from tasks.select.duplicates import find_duplicates, mark_duplicates
 from tasks.select.limits import count_mixture
 from tasks.store import Store
 from tasks.teach import pupils
@@ -408,6 +408,25 @@ def test_a_licence_may_be_refused_for_a_seed_and_all_that_was_made_of_it(
         if refused is not None:
             expected = (False, "select", "licence_refused", f"licence {refused}")
         assert said[identify(name)] == expected, name
+
+
+def test_a_seed_of_another_licence_is_not_lost_with_its_twin(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    first, second = sorted(("one", "other"), key=identify)
+    fill(
+        store,
+        taught(first, text="How many ducks are left?", licence="CC-BY-NC-4.0"),
+        taught(second, text="how many ducks are left", licence="MIT"),
+    )
+    licences = {"refuse": ["cc-by-nc-4.0"]}
+    recipe = make_recipe(models=MODELS, select={"licences": licences})
+    mark_duplicates.fn(recipe, RUN)
+    decide_after_teach(store, recipe, RUN)
+    assert decisions(store, recipe) == {
+        identify(first): (False, "duplicates", "exact_duplicate", f"of {identify(second)}"),
+        identify(second): (True, "select", "kept", None),
+    }
 
 
 def test_a_licence_is_not_both_allowed_and_refused() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.recipe import DuplicateSettings
-from tasks.select.clusters import Signed, cluster, gather_signed
+from tasks.recipe import DuplicateSettings, LicenceSettings
+from tasks.select.clusters import Signed, cluster, cluster_pairs, gather_signed
 from tasks.select.duplicates import find_duplicates, loosen, match_forms, reduce_to_forms
 from tasks.select.minhash import (
     as_signatures,
@@ -218,6 +218,56 @@ TWINS = (
     "select prompt_id, representative_id, method from current_duplicates "
     "where representative_id <> prompt_id order by all"
 )
+
+
+def twins(store: Store) -> dict[str, str]:
+    """Return who stands for whom."""
+    return {row[0]: row[1] for row in store.sql(TWINS).iter_rows()}
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        ("How many ducks are left?", "how many ducks are left"),
+        (NEAR.format(40, 3), NEAR.format(40, 3) + " Say so."),
+    ],
+    ids=["exact", "near"],
+)
+def test_what_may_not_be_released_stands_for_nothing_that_may(
+    store: Store, texts: tuple[str, str]
+) -> None:
+    first, second = sorted(("a", "b"), key=identify)  # Without licences the smaller id would stand.
+    fill(
+        store,
+        taught(first, text=texts[0], licence="CC-BY-NC-4.0"),
+        taught(second, text=texts[1], licence="MIT"),
+    )
+    find_duplicates(store, MINHASH, RUN)
+    assert twins(store) == {identify(second): identify(first)}
+    refusing = LicenceSettings(refuse=("cc-by-nc-4.0",))
+    find_duplicates(store, MINHASH, "run-2", licences=refusing)
+    assert twins(store) == {identify(first): identify(second)}
+    assert find_duplicates(store, MINHASH, "run-3", licences=refusing) == 0
+    both = LicenceSettings(refuse=("cc-by-nc-4.0", "mit"))  # Nobody may: as it was.
+    find_duplicates(store, MINHASH, "run-4", licences=both)
+    assert twins(store) == {identify(second): identify(first)}
+
+
+def test_nor_by_meaning() -> None:
+    pairs = pl.DataFrame(
+        {
+            "prompt_id": ["a", "b"],
+            "other_id": ["b", "c"],
+            "similarity": [0.96, 0.97],
+            "lacks_answer": [False, False],
+            "is_rewrite": [False, False],
+            "other_lacks_answer": [False, False],
+            "other_is_rewrite": [False, False],
+        }
+    )
+    for refused, stands in (([], "a"), (["a"], "b"), (["a", "b"], "c"), (["a", "b", "c"], "a")):
+        told = cluster_pairs(pairs, pl.Series("prompt_id", refused, pl.String))
+        assert set(told["representative_id"]) == {stands}
 
 
 def test_near_duplicates_are_found_numbers_apart_and_settings_apply_anew(store: Store) -> None:

@@ -160,7 +160,7 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     import_responses(store, recipe, RUN)
     find_neighbours(store, recipe, RUN)
     embedder = name_embedder(recipe) if recipe.select.needs_embedder else None
-    find_duplicates(store, recipe.select.duplicates, RUN, embedder)
+    find_duplicates(store, recipe.select.duplicates, RUN, embedder, recipe.select.licences)
     names = [benchmark.name for benchmark in recipe.benchmarks]
     find_contamination(store, recipe.select.contamination, names, RUN)
     find_near_items(store, recipe, RUN)

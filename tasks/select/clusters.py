@@ -4,6 +4,7 @@
     7c1e…      03ab…              minhash  0.88    estimated Jaccard similarity of the two
 
 A cluster is a connected component, so neither the order of the rows nor when they came in matters.
+Who may not be released for its licence stands for nobody who may, or both would be lost.
 Two prompts whose answers are known and differ ask two things, however alike they are, unless other
 numbers are to make no other prompt.
 """
@@ -23,6 +24,7 @@ from tasks.select.minhash import Signatures, as_signatures, estimate_similarity
 from tasks.select.words import as_array
 
 METHOD, MEANING = "minhash", "embedding"
+NOBODY = pl.Series("prompt_id", [], pl.String)
 PAIRS_AT_A_TIME = 100_000
 _NUMBERS_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _BAND_FACTOR = np.uint64(0xD6E8FEB86659FD93)
@@ -39,11 +41,14 @@ class Signed:
     signatures: Signatures
 
 
-def gather_signed(batches: Iterable[pl.DataFrame], permutations: int) -> Signed:
+def gather_signed(
+    batches: Iterable[pl.DataFrame], permutations: int, refused: pl.Series = NOBODY
+) -> Signed:
     """Put rows of sql/queries/select_signatures.sql in the order in which they stand for others.
 
-    That order is: with an answer before without, seed before rewrite, then the smaller id. Nothing
-    in it changes later on, so a representative stays while samples come in.
+    That order is: those whose licence is `refused` last, with an answer before without, seed before
+    rewrite, then the smaller id. No stage changes anything in it later on, so a representative
+    stays while samples come in.
     """
     frames, signatures = [], [np.empty((0, permutations), np.uint8)]
     for batch in batches:
@@ -52,14 +57,18 @@ def gather_signed(batches: Iterable[pl.DataFrame], permutations: int) -> Signed:
     if not frames:
         nothing = np.empty(0, np.uint64)
         return Signed(pl.Series(dtype=pl.String), nothing, nothing, signatures[0])
-    ordered = (
-        pl.concat(frames).with_row_index("row").sort("lacks_answer", "is_rewrite", "prompt_id")
-    )
+    order = [is_refused(refused), "lacks_answer", "is_rewrite", "prompt_id"]
+    ordered = pl.concat(frames).with_row_index("row").sort(order)
     rows = as_array(ordered["row"])
     stacked = np.concatenate(signatures)
     signatures.clear()
     answers = as_array(ordered["answer_mark"].fill_null(0))
     return Signed(ordered["prompt_id"], as_array(ordered["numbers"]), answers, stacked[rows])
+
+
+def is_refused(refused: pl.Series) -> pl.Expr:
+    """Tell of prompts whether they are among those whose licence is refused."""
+    return pl.col("prompt_id").is_in(refused.implode())
 
 
 def cluster(signed: Signed, settings: DuplicateSettings) -> pl.DataFrame:
@@ -83,7 +92,7 @@ def cluster(signed: Signed, settings: DuplicateSettings) -> pl.DataFrame:
     ).sort("prompt_id")
 
 
-def cluster_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
+def cluster_pairs(pairs: pl.DataFrame, refused: pl.Series = NOBODY) -> pl.DataFrame:
     """Do the same with pairs that are found already: rows of sql/queries/neighbours_joined.sql.
 
     The score is the greatest similarity that a prompt has to another one of its cluster.
@@ -99,7 +108,7 @@ def cluster_pairs(pairs: pl.DataFrame) -> pl.DataFrame:
         pl.concat([one, other])
         .group_by("prompt_id", "lacks_answer", "is_rewrite")
         .agg(pl.col("similarity").max())
-        .sort("lacks_answer", "is_rewrite", "prompt_id")
+        .sort(is_refused(refused), "lacks_answer", "is_rewrite", "prompt_id")
     )
     names = ranked["prompt_id"]
     places = dict(zip(names, range(len(names)), strict=True))

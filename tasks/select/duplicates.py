@@ -16,10 +16,11 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.progress import Tracker, track
-from tasks.recipe import DuplicateSettings, Recipe
+from tasks.recipe import DuplicateSettings, LicenceSettings, Recipe
 from tasks.select.chunks import gather, map_chunks
-from tasks.select.clusters import cluster, cluster_pairs, gather_signed
+from tasks.select.clusters import NOBODY, cluster, cluster_pairs, gather_signed, is_refused
 from tasks.select.embed import name_embedder
+from tasks.select.licences import list_refused
 from tasks.select.minhash import name_signature, sign_prompts
 from tasks.select.words import find_capitals, fold, join_choices, leave_out_emphasis
 from tasks.settled import unless_settled
@@ -86,14 +87,15 @@ def reduce_to_forms(prompts: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def match_forms(forms: pl.DataFrame) -> pl.DataFrame:
+def match_forms(forms: pl.DataFrame, refused: pl.Series = NOBODY) -> pl.DataFrame:
     """Return a row for every prompt that is not its form's representative.
 
-    The representative is one that came with an answer, then a seed before a rewrite, then the
-    smallest id: nothing that a later stage changes, so that it stays while samples come in.
+    The representative is one whose licence is not `refused`, then one that came with an answer,
+    then a seed before a rewrite, then the smallest id: nothing that a later stage changes, so that
+    it stays while samples come in.
     """
     form = ["form_a", "form_b"]
-    ordered = forms.sort([*form, "lacks_answer", "is_rewrite", "prompt_id"])
+    ordered = forms.sort([*form, is_refused(refused), "lacks_answer", "is_rewrite", "prompt_id"])
     return (
         ordered.with_columns(pl.col("prompt_id").first().over(form).alias("representative_id"))
         .filter(pl.col("prompt_id") != pl.col("representative_id"))
@@ -108,20 +110,26 @@ def match_forms(forms: pl.DataFrame) -> pl.DataFrame:
 
 
 def find_duplicates(
-    store: Store, settings: DuplicateSettings, run_id: str, embedder: str | None = None
+    store: Store,
+    settings: DuplicateSettings,
+    run_id: str,
+    embedder: str | None = None,
+    licences: LicenceSettings | None = None,
 ) -> int:
     """Compare all prompts of the store and record what changed; return how many rows that were.
 
     A prompt that is no longer a duplicate by a method gets a row of it that names itself. What
-    `embedder` has found near is joined as far as the settings ask for it.
+    `embedder` has found near is joined as far as the settings ask for it. Who may not be released
+    by its `licences` stands for nobody who may.
     """
     with track("duplicates") as tracker:
-        found = _match_exact(store)
+        refused = NOBODY if licences is None else list_refused(store, licences)
+        found = _match_exact(store, refused)
         if settings.method == "minhash":
-            near = match_near(store, settings, tracker)
+            near = match_near(store, settings, tracker, refused)
             found = pl.concat([found, near.join(found, on=_PAIR, how="anti")])
         if settings.meaning is not None and embedder is not None:
-            alike = _match_meaning(store, settings.meaning, embedder, settings)
+            alike = _match_meaning(store, settings.meaning, embedder, settings, refused)
             found = pl.concat([found, alike.join(found, on=_PAIR, how="anti")])
     freed = (
         store.query("select_past_duplicates")
@@ -136,7 +144,9 @@ def find_duplicates(
     return store.append("duplicates", pl.concat([found, freed]), run_id=run_id)
 
 
-def match_near(store: Store, settings: DuplicateSettings, tracker: Tracker) -> pl.DataFrame:
+def match_near(
+    store: Store, settings: DuplicateSettings, tracker: Tracker, refused: pl.Series
+) -> pl.DataFrame:
     """Return a row for every prompt that is nearly the representative of its cluster.
 
     Signatures are kept as they are made: what a killed run has made is not made again.
@@ -150,6 +160,7 @@ def match_near(store: Store, settings: DuplicateSettings, tracker: Tracker) -> p
     signed = gather_signed(
         store.stream("select_signatures", ROWS_AT_A_TIME, sketch=sketch),
         settings.bands * settings.rows,
+        refused,
     )
     return cluster(signed, settings)
 
@@ -158,23 +169,24 @@ def match_near(store: Store, settings: DuplicateSettings, tracker: Tracker) -> p
 def mark_duplicates(recipe: Recipe, run_id: str) -> int:
     """Mark every prompt that asks what another one asks already."""
     store, settings = open_store(recipe.store), recipe.select.duplicates
+    licences = recipe.select.licences
     embedder = name_embedder(recipe) if settings.meaning is not None else None
     return unless_settled(
         store,
         recipe,
         run_id,
         f"find-duplicates by {embedder}" if embedder else "find-duplicates",
-        lambda: find_duplicates(store, settings, run_id, embedder),
+        lambda: find_duplicates(store, settings, run_id, embedder, licences),
     )
 
 
-def _match_exact(store: Store) -> pl.DataFrame:
+def _match_exact(store: Store, refused: pl.Series) -> pl.DataFrame:
     forms = map_chunks(reduce_to_forms, store.stream("select_prompt_texts", ROWS_AT_A_TIME))
-    return match_forms(pl.concat([_NO_FORMS, *forms]))
+    return match_forms(pl.concat([_NO_FORMS, *forms]), refused)
 
 
 def _match_meaning(
-    store: Store, at_least: float, embedder: str, settings: DuplicateSettings
+    store: Store, at_least: float, embedder: str, settings: DuplicateSettings, refused: pl.Series
 ) -> pl.DataFrame:
     """Return a row for every prompt that asks what another one asks, by its embedding."""
     pairs = store.query(
@@ -183,7 +195,7 @@ def _match_meaning(
         at_least=at_least,
         distinct=settings.numbers == "distinct",
     )
-    return cluster_pairs(pairs)
+    return cluster_pairs(pairs, refused)
 
 
 def _sign_all(store: Store, settings: DuplicateSettings, sketch: str) -> Iterator[pl.DataFrame]:

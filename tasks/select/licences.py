@@ -7,8 +7,10 @@ prompt_id  licences               refused
 import polars as pl
 
 from tasks.recipe import LicenceSettings
+from tasks.store import Store
 
 _NAMES = pl.List(pl.String)
+_ROWS_AT_A_TIME = 50_000
 
 
 def find_refused(licences: pl.Expr, settings: LicenceSettings) -> pl.Expr:
@@ -30,3 +32,13 @@ def find_refused(licences: pl.Expr, settings: LicenceSettings) -> pl.Expr:
         forbidden = forbidden | (missing & ~name.is_in(allowed))
     known = licences.fill_null(pl.lit(["unknown"]))
     return known.list.eval(pl.element().filter(forbidden)).list.first()
+
+
+def list_refused(store: Store, settings: LicenceSettings) -> pl.Series:
+    """Return the ids of the prompts whose licences are refused."""
+    names = [pl.Series("prompt_id", [], pl.String)]
+    if settings.allow or settings.refuse:
+        refused = find_refused(pl.col("licences"), settings).is_not_null()
+        rows = store.stream("select_licences", _ROWS_AT_A_TIME)
+        names += [part.filter(refused)["prompt_id"] for part in rows]
+    return pl.concat(names)
