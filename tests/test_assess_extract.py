@@ -241,10 +241,10 @@ def test_a_box_is_found_behind_any_prose(number: int, prose: str) -> None:
     ],
 )
 def test_long_garbage_is_read_quickly(garbage: str, number: str | None, code: str | None) -> None:
-    began = time.process_time()
+    began = time.thread_time()  # Of this thread alone: others of the process may be at work.
     assert extract_answer(garbage, "number") == number
     assert extract_answer(garbage, "code", names=frozenset({"f"})) == code
-    assert time.process_time() - began < 0.5
+    assert time.thread_time() - began < 1  # 0.15 s; a quadratic reading takes minutes.
 
 
 def test_a_response_that_opens_blocks_without_end_is_read_in_one_pass() -> None:
