@@ -452,17 +452,26 @@ def verify(
 
 @app.command()
 def diff(
-    before: Annotated[Path, typer.Argument(help="A release's folder.")],
-    after: Annotated[Path, typer.Argument(help="Another one, e.g. releases/latest.")],
+    before: Annotated[
+        str, typer.Argument(help="A release's folder, or s3://bucket/prefix, hf://org/name.")
+    ],
+    after: Annotated[str, typer.Argument(help="Another one, e.g. releases/latest.")],
+    endpoint: Annotated[
+        str | None, typer.Option(help="The server, where not Amazon's or huggingface.co.")
+    ] = None,
+    token_env: Annotated[
+        str | None, typer.Option(help="The variable with the hub's token; HF_TOKEN if absent.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="All of it as JSON.")] = False,
 ) -> None:
-    """Say what changed from one release to another.
+    """Say what changed from one release to another, wherever they lie.
 
-    Pairs added, removed and changed by domain, and the settings that differ.
+    Pairs that moved to the other split, that were added, removed and changed by domain, of how many
+    the key, the pass rate or the licence is another, and the settings that differ.
     """
     from cli.diffing import show_difference
 
-    show_difference(before, after, as_json=as_json)
+    show_difference(before, after, endpoint, token_env, as_json=as_json)
 
 
 def run() -> None:

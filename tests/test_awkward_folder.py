@@ -10,6 +10,7 @@ import pytest
 
 from tasks.recipe import StoreSettings
 from tasks.release.diff import read_contents
+from tasks.release.verify import Folder
 from tasks.store import close_stores, open_store
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -67,7 +68,7 @@ def test_a_folder_named_like_a_pattern_is_a_place(tmp_path: Path) -> None:
     recipe.write_text(json.dumps(declared | {"release": {"folder": "releases"}}), encoding="utf-8")
     done = _teachset("run", recipe, home=tmp_path / "prefect")
     assert done.returncode == 0, done.stderr
-    assert read_contents((project / "releases" / "latest").resolve()).pairs.height > 0
+    assert read_contents(Folder((project / "releases" / "latest").resolve())).pairs.height > 0
     assert _teachset("tidy", recipe, home=tmp_path / "prefect").returncode == 0
     catalog = str(project / "store" / "catalog.sqlite")
     try:

@@ -287,14 +287,13 @@ def test_the_second_release_is_latest_and_tells_what_changed(store: Store, recip
     assert (second.new, second.version, second.pairs) == (True, 2, 11)
     assert os.readlink(second.folder.parent / "latest") == second.folder.name
     assert verify_release(Folder(first.folder)).faults == ()
-    difference = compare(read_contents(first.folder), read_contents(second.folder))
-    assert difference.domains.to_dicts() == [
-        {"domain": "code", "before": 0, "after": 1, "added": 1, "removed": 0, "changed": 0},
-        {"domain": "math", "before": 8, "after": 10, "added": 2, "removed": 0, "changed": 1},
-    ]
+    difference = compare(read_contents(Folder(first.folder)), read_contents(Folder(second.folder)))
+    counted = difference.domains.select("before", "after", "moved", "added", "removed", "changed")
+    assert difference.domains["domain"].to_list() == ["code", "math"]
+    assert counted.rows() == [(0, 1, 0, 1, 0, 0), (8, 10, 0, 2, 0, 1)]
     assert [path for path, _, _ in difference.settings] == ["select.band.high", "select.band.low"]
     assert len(difference.added) == 3 and len(difference.changed) == 1
-    backwards = compare(read_contents(second.folder), read_contents(first.folder))
+    backwards = compare(read_contents(Folder(second.folder)), read_contents(Folder(first.folder)))
     assert (backwards.total("removed"), backwards.total("added")) == (3, 0)
     shown = CliRunner().invoke(app, ["diff", str(first.folder), str(second.folder)])
     assert "select.band.high: 0.75 → 1.0" in shown.stdout
@@ -306,7 +305,7 @@ def test_the_second_release_is_latest_and_tells_what_changed(store: Store, recip
 
 def test_a_difference_needs_two_releases(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"expected a release, with manifest\.json and pairs\."):
-        read_contents(tmp_path)
+        read_contents(Folder(tmp_path))
 
 
 @pytest.mark.slow

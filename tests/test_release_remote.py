@@ -47,6 +47,17 @@ def test_a_whole_release_in_a_bucket(in_bucket: str, storage: str, project: Proj
     assert verify_release(place) == whole
 
 
+def test_a_release_in_a_bucket_has_no_difference_from_its_folder(
+    in_bucket: str, storage: str, project: Project
+) -> None:
+    folder = str(project.published.folder)
+    arguments = ["diff", f"s3://sets/math/{in_bucket}", folder, "--endpoint", storage, "--json"]
+    found = json.loads(CliRunner().invoke(app, arguments).stdout)
+    assert found["before"] == found["after"] == project.published.release_id
+    assert (found["pairs"]["before"], found["pairs"]["moved"]) == (4, 0)
+    assert found["facts"] == {"key": 0, "pass_rate": 0, "licence": 0}
+
+
 def test_what_is_not_as_published_in_a_bucket(in_bucket: str, storage: str, objects: Any) -> None:
     """Each object is told: of another size, of the same size, absent, or nobody's."""
     at = f"math/{in_bucket}"

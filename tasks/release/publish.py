@@ -46,7 +46,7 @@ from tasks.release.layout import (
 from tasks.release.manifest import build_manifest, describe_origin
 from tasks.release.report.page import Story, write_report
 from tasks.release.stage import Staged, stage_pairs
-from tasks.release.verify import identify_release, is_complete
+from tasks.release.verify import Folder, identify_release, is_complete
 from tasks.settled import find_settled, settling
 from tasks.store import Store, open_store
 
@@ -231,7 +231,7 @@ def _find_previous(past: pl.DataFrame, target: Path) -> Contents | None:
         folder = target.with_name(f"{target.name.rpartition('-')[0]}-{release_id}")
         if folder != target and folder.is_dir():
             with suppress(InputError):
-                return read_contents(folder)
+                return read_contents(Folder(folder))
     return None
 
 
