@@ -21,6 +21,7 @@ from tasks.sample import (
     name_stage,
     sample_chunk,
 )
+from tasks.scope import name_count
 from tasks.select.names import announce_unknown_names
 from tasks.settled import unless_settled
 from tasks.store import open_store
@@ -91,7 +92,7 @@ def _draw(
             store,
             recipe,
             run_id,
-            f"count what is wanted of the {role}",
+            name_count(role),
             lambda: count_wanted(store, recipe, role).calls,
             counts=True,
         )

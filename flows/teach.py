@@ -9,6 +9,7 @@ from tasks.llm.chunks import calls_per_range, run_ranges, two_at_a_time
 from tasks.rate.stage import rate_all, scan_taught, settle_responses
 from tasks.recipe import Recipe, RecipeFile, as_recipe
 from tasks.run import recorded_run
+from tasks.scope import name_count
 from tasks.select.contamination import mark_contaminated_responses
 from tasks.select.decide import select_taught_prompts
 from tasks.select.texts import judge_texts
@@ -37,7 +38,7 @@ def teach(recipe: Recipe | RecipeFile) -> None:
             store,
             recipe,
             run_id,
-            "count what is wanted of the teacher",
+            name_count("teacher"),
             lambda: count_wanted(store, recipe).calls,
             counts=True,
         )

@@ -16,6 +16,7 @@ import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.assess.sandbox import say_without_sandbox
 from tasks.assess.stopping import leads_for_good, next_look, plan_of, say_shortfalls
 from tasks.identity import share_bound
 from tasks.llm.chunks import interruptible
@@ -27,7 +28,7 @@ from tasks.llm.under_way import Completion
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.progress import active
 from tasks.recipe import AdaptiveReference, AdaptiveStudent, ModelSettings, Recipe, Role
-from tasks.scope import scope_of
+from tasks.scope import scope_of, unjudged_types
 from tasks.store import Store, open_store
 
 SampledRole = Literal["reference", "confirmer", "student"]
@@ -173,9 +174,22 @@ def find_shortfalls(store: Store, recipe: Recipe) -> list[str]:
     return say_shortfalls(recipe, recipe.sample.adaptive, sampled.rows())
 
 
+def find_unjudged(store: Store, recipe: Recipe) -> list[str]:
+    """Say how many prompts nobody is asked because no answer to them could be judged here."""
+    unjudged = unjudged_types()
+    if not unjudged:
+        return []
+    scope = scope_of(store, recipe).parameters
+    prompts = int(store.query("sample_unjudged", unjudged=unjudged, **scope).item())
+    if not prompts:
+        return []
+    left = f"nobody is asked about {prompts:,} prompts of code"
+    return [say_without_sandbox(f"{left}, so none of them is measured or taught")]
+
+
 def announce_shortfalls(store: Store, recipe: Recipe) -> None:
-    """Log where the student's samples cannot be as sure as usual."""
-    for line in find_shortfalls(store, recipe):
+    """Log which prompts are left out here, and where samples cannot be as sure as usual."""
+    for line in (*find_unjudged(store, recipe), *find_shortfalls(store, recipe)):
         _LOGGER.warning("%s", line)
 
 
@@ -261,7 +275,7 @@ def _who(store: Store, recipe: Recipe, role: SampledRole) -> dict[str, Any]:
     """Return the parameters that say which prompts a role answers.
 
     The student answers all that have a key, the reference those without an answer, or all; nobody
-    is asked about what is out of the scope of the run.
+    is asked about what is out of the scope of the run, or for what cannot be judged here.
     """
     sample = recipe.sample
     gold_share = sample.gold_share if role == "reference" else 0
@@ -270,6 +284,7 @@ def _who(store: Store, recipe: Recipe, role: SampledRole) -> dict[str, Any]:
         "answered_too": role == "student" or (role == "reference" and sample.reference_on == "all"),
         "gold_below": share_bound(gold_share),
         "keyless_too": role == "student" and sample.keys_by == "student",
+        "unjudged": unjudged_types(),
         **scope_of(store, recipe).parameters,
     }
 

@@ -6,13 +6,15 @@
 
 Without a bound of its own a domain is asked about whole, or, while exploring, not at all. The marks
 put a domain's seeds into an order that never changes, so the sample of a larger number contains the
-sample of a smaller one, and `scale` goes on from either.
+sample of a smaller one, and `scale` goes on from either. Nobody is asked for code where nothing can
+run it: no answer could be judged, and all of them would have been paid for.
 """
 
 from dataclasses import dataclass
 
 import polars as pl
 
+from tasks.assess.sandbox import sandbox_works
 from tasks.errors import RecipeError
 from tasks.recipe import Recipe
 from tasks.store import Store
@@ -35,6 +37,17 @@ class Scope:
             "scope_bounds": [bound for _, bound in self.bounds],
             "scope_otherwise": self.otherwise,
         }
+
+
+def unjudged_types() -> list[str]:
+    """Return the answer types of which no answer can be judged on this machine."""
+    return [] if sandbox_works() else ["code"]
+
+
+def name_count(role: str) -> str:
+    """Name the count of what is wanted of a role; what is left out here is wanted elsewhere."""
+    left_out = "".join(f" but {name}" for name in unjudged_types())
+    return f"count what is wanted of the {role}{left_out}"
 
 
 def scope_of(store: Store, recipe: Recipe) -> Scope:

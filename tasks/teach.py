@@ -16,7 +16,7 @@ from tasks.llm.under_way import Completion
 from tasks.progress import active
 from tasks.recipe import Recipe
 from tasks.sample import Wanted, plan_samples
-from tasks.scope import scope_of
+from tasks.scope import scope_of, unjudged_types
 from tasks.store import Store, open_store
 
 
@@ -68,10 +68,14 @@ def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Comp
 
 
 def pupils(store: Store, recipe: Recipe) -> dict[str, Any]:
-    """Return the parameters that say which prompts the teacher answers, and how often."""
+    """Return the parameters that say which prompts the teacher answers, and how often.
+
+    Where only correct answers count, it is not asked for what cannot be judged here.
+    """
     return {
         "policy": recipe.policy_version(),
         "samples": recipe.teach.samples,
+        "unjudged": unjudged_types() if recipe.teach.only_correct else [],
         **scope_of(store, recipe).parameters,
     }
 

@@ -15,6 +15,7 @@ where
         sampled_prompts.root_id, sampled_prompts.domain, $scope_domains, $scope_bounds, $scope_otherwise
     )
     and sampled_prompts.role = $role
+    and not list_contains($unjudged::varchar[], sampled_prompts.answer_type)
     and sampled_prompts.prompt_id >= $low
     and sampled_prompts.prompt_id < $high
     and ($answered_too or not has_answer or right(sampled_prompts.prompt_id, 8) < $gold_below)

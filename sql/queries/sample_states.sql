@@ -6,6 +6,7 @@ with asked as (
     where
         is_in_scope(root_id, domain, $scope_domains, $scope_bounds, $scope_otherwise)
         and role = $role
+        and not list_contains($unjudged::varchar[], answer_type)
         and prompt_id >= $low
         and prompt_id < $high
         and ($answered_too or not has_answer or right(prompt_id, 8) < $gold_below)

@@ -39,3 +39,12 @@ where
     and current_decisions.prompt_id < $high
     and (current_decisions.kept or current_decisions.stage = 'teach')
     and coalesce(imported.samples, 0) < $samples
+    and current_decisions.prompt_id not in (
+        select prompt_id
+        from prompts
+        where
+            list_contains($unjudged::varchar[], answer_type)
+            and len(tests) > 0 -- Without any it was a rubric that accepted it.
+            and prompt_id >= $low
+            and prompt_id < $high
+    )

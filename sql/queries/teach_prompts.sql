@@ -17,6 +17,11 @@ where
     current_decisions.policy = $policy
     and (current_decisions.kept or current_decisions.stage = 'teach')
     and coalesce(imported.samples, 0) < $samples
+    -- Without tests it was a rubric that accepted it.
+    and not (
+        list_contains($unjudged::varchar[], prompts.answer_type)
+        and coalesce(len(prompts.tests), 0) > 0
+    )
     and prompts.prompt_id >= $low
     and prompts.prompt_id < $high
 order by prompts.prompt_id

@@ -111,8 +111,13 @@ def sandbox_works() -> bool:
 
 def warn_without_sandbox(left: str) -> None:
     """Say, once, what is left undone where code cannot be run."""
+    warn_once(_LOGGER, say_without_sandbox(left))
+
+
+def say_without_sandbox(left: str) -> str:
+    """Say what is left undone where code cannot be run, and how to mend that."""
     install = "Install it (`apt install bubblewrap`) and run again."
-    warn_once(_LOGGER, f"{left}: {_NO_BUBBLEWRAP}. {install}")
+    return f"{left}: {_NO_BUBBLEWRAP}. {install}"
 
 
 def _require_sandbox() -> None:

@@ -16,6 +16,7 @@ from tasks.plan.assumed import assume_sampling
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.forecast import Coming, Forecast, count_demands, forecast_answers
 from tasks.recipe import Recipe, SelectSettings
+from tasks.scope import unjudged_types
 from tasks.select.decide import decide, decide_prompts, read_evidence
 from tasks.select.limits import count_mixture
 from tasks.store import Store
@@ -46,6 +47,8 @@ def forecast_teacher(
     """Forecast the teacher's calls; `asked` are the student's pending ones."""
     if recipe.models.teacher is None:
         return Forecast()
+    if recipe.teach.only_correct:
+        prompts = prompts.filter(~pl.col("answer_type").is_in(unjudged_types()))
     ungraded = store.query("plan_ungraded", model=recipe.models.student.model)
     undecided = pl.concat([asked.select("prompt_id"), ungraded]).unique()
     if undecided.is_empty() and not coming.prompts:

@@ -61,7 +61,7 @@ from tasks.rate.objections import give_keys, withdraw_keys
 from tasks.recipe import LocalEmbedder, ModelSettings, Recipe, Role
 from tasks.release.gate import check_gate
 from tasks.rewrite.routes import route_seeds
-from tasks.sample import SampledRole, find_shortfalls
+from tasks.sample import SampledRole, find_shortfalls, find_unjudged
 from tasks.select.contamination import find_contamination
 from tasks.select.duplicates import find_duplicates
 from tasks.select.embed import name_embedder
@@ -105,7 +105,10 @@ class StagePlan:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a run would do. `warnings` are what would stop it, `notes` what the figures rest on."""
+    """What a run would do.
+
+    `warnings` are what would stop it or leave prompts out, `notes` what the figures rest on.
+    """
 
     setting: Setting
     stages: tuple[StagePlan, ...]
@@ -140,6 +143,7 @@ def make_plan(recipe: Recipe) -> Plan:
             *read_unknown_names(store, recipe),
             *read_untold(store),
         ]
+        unjudged = find_unjudged(store, recipe)
     stages = tuple(stage for _, stage in planned)
     verdict = judge_budget(recipe, spent, [(each.role, each.cost) for each in stages])
     return Plan(
@@ -148,7 +152,7 @@ def make_plan(recipe: Recipe) -> Plan:
         total=add_costs([each.cost for each in stages]),
         budget=verdict,
         notes=(*_write_notes(recipe, setting, stages), *said),
-        warnings=tuple(_write_warnings(recipe, planned)),
+        warnings=(*_write_warnings(recipe, planned), *unjudged),
     )
 
 
