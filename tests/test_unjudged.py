@@ -19,7 +19,7 @@ from tests.conftest import MakeRecipe
 from tests.taught_store import RUN, STUDENT, TEACHER, fill, identify, taught
 
 MODELS = {role: {"model": f"sim-{role}"} for role in ("student", "reference", "teacher")}
-SEEDS = [
+SEEDS: list[dict[str, Any]] = [
     {"prompt": "What is 2 + 3?", "answer": "5", "domain": "math"},
     *(
         {
