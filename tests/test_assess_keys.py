@@ -14,6 +14,7 @@ from tasks.assess.calibrate import KeyShare, calibrate, describe
 from tasks.assess.difficulty import measure_difficulty
 from tasks.assess.grade import grade_responses
 from tasks.assess.keys import derive_keys, trust
+from tasks.assess.sandbox import sandbox_works
 from tasks.errors import InputError
 from tasks.recipe import SelectSettings
 from tasks.review import Imported, export_reviews, import_reviews
@@ -97,6 +98,7 @@ def test_a_second_model_confirms_what_votes_could_not(store: Store) -> None:
     assert derive_keys(store, SelectSettings(), RUN, confirmer="tiny") == 0
 
 
+@pytest.mark.skipif(not sandbox_works(), reason="nobody is asked about code without bubblewrap")
 def test_tests_are_gold_as_answers_are(store: Store, make_recipe: MakeRecipe) -> None:
     add_prompts(
         store,
