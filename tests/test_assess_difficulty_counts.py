@@ -10,9 +10,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from tasks.assess.difficulty import measure_difficulty
+from tasks.assess.difficulty import measure_difficulty, share_sampled
 from tasks.recipe import SelectSettings
 from tasks.store import Store
+from tests.conftest import MakeRecipe
 
 Row = Mapping[str, Any]
 BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,6 +25,7 @@ SAID = {
 }
 VERDICTS = ("correct", "wrong", "wrong", "truncated", "unverifiable")
 PLACE = ("prompt_id", "role", "model", "completion_tokens")
+RESPONSE = ("response_id", "prompt_id", "role", "model")
 GRADINGS = (
     (("math", 1, 1),),
     (("math", 1, None),),
@@ -205,3 +207,41 @@ def test_a_grade_without_a_place_is_counted_beside_those_with_one(store: Store) 
     assert rows.rows() == [
         (row["prompt_id"], row["student"], row["correct"], row["wrong"]) for row in expected
     ]
+
+
+@pytest.mark.parametrize(("sampled", "gap"), [(0.0, None), (1.0, 0.5)])
+def test_answers_that_only_confirmed_a_rewrite_are_no_rate_to_compare_with(
+    store: Store, sampled: float, gap: float | None
+) -> None:
+    kinds = {"a" * 16: "rewrite", "b" * 16: "seed"}
+    insert(store, "prompts", [{"prompt_id": name, "kind": kind} for name, kind in kinds.items()])
+    grades = []
+    for name in kinds:
+        key = {"key_id": name, "prompt_id": name, "created_at": BEGAN}
+        insert(store, "keys", [{**key, "answer_type": "number"}])
+        for role, verdicts in (("reference", ["correct"] * 2), ("student", ["correct", "wrong"])):
+            grades += [
+                {**key, "role": role, "model": role, "verifier": "math", "version": 1}
+                | {"response_id": f"{name}{role}{place}", "verdict": verdict}
+                for place, verdict in enumerate(verdicts)
+            ]
+    insert(store, "responses", [{name: each[name] for name in RESPONSE} for each in grades])
+    insert(store, "grades", grades)
+    measure_difficulty(store, SelectSettings(), "run", sampled)
+    rows = store.sql("select prompt_id, reference_rate, reference_decided, gap from difficulty")
+    assert sorted(rows.rows()) == [("a" * 16, 1.0, 2, gap), ("b" * 16, 1.0, 2, 0.5)]
+
+
+@pytest.mark.parametrize(
+    ("sample", "share"),
+    [
+        ({}, 0.0),
+        ({"reference_on": "all", "reference": 4}, 1.0),
+        ({"reference_on": "all", "reference": 2}, 0.0),  # Some have a third, those that differed.
+        ({"gold_share": 0.25, "reference": 3}, 0.25),
+    ],
+)
+def test_a_rewrite_is_measured_where_as_many_samples_are_drawn_as_may_confirm_it(
+    make_recipe: MakeRecipe, sample: Any, share: float
+) -> None:
+    assert share_sampled(make_recipe(sample=sample)) == share

@@ -192,7 +192,7 @@ def test_the_artifact_tells_what_the_store_has(store: Store, make_recipe: MakeRe
         taught("never", correct=0, wrong=8),
         taught("always", domain="code|x", correct=8, wrong=0),
     )
-    store.execute("update difficulty set in_band = 0.5, reference_rate = 1.0")
+    store.execute("update difficulty set in_band = 0.5, reference_rate = 1.0, gap = 0.5")
     recipe = make_recipe(models=MODELS)
     decide_prompts(store, recipe, "run")
     facts = gather_facts(store, recipe, "run")

@@ -21,6 +21,7 @@ from tasks.llm.money import Amount
 from tasks.llm.pending import EVERYTHING
 from tasks.llm.servers import stop_simulators
 from tasks.plan import overlay
+from tasks.plan.confirming import expect_answers
 from tasks.plan.estimate import share_in_band
 from tasks.plan.plan import Plan, StagePlan, make_plan
 from tasks.plan.price import Span
@@ -331,16 +332,19 @@ def test_rewrites_lead_to_confirmations_and_new_prompts(
     ingest(store, recipe)
     plan = make_plan(recipe)
     assert _of(plan, "rewriter").cost.calls.expected == 1
-    assert _of(plan, "reference", "rewrite").cost.calls.expected == pytest.approx(3 * 0.75)
+    usual = expect_answers(confirmations=2, tries=3, share=0.65 / 0.75).asked
+    confirmations = _of(plan, "reference", "rewrite").cost.calls
+    assert confirmations.expected == pytest.approx(usual * 0.75)
     assert _of(plan, "student").prompts.expected == pytest.approx(2 + 0.65)
     assert _of(plan, "student").shares_from == 0
 
     reply(store, recipe, REPLY)
     plan = make_plan(recipe)
     assert _of(plan, "rewriter").cost.calls.high == 0
-    # A draft that passed the gates: three confirmations for certain, 0.65 of 0.75 are accepted.
+    # A draft that passed the gates: two confirmations for certain, 0.65 of 0.75 are accepted.
     confirmations = _of(plan, "reference", "rewrite").cost.calls
-    assert (confirmations.low, confirmations.high) == (3, 3)
+    assert (confirmations.low, confirmations.high) == (2, pytest.approx(2.75, abs=0.1))
+    assert confirmations.expected == pytest.approx(usual)
     assert _of(plan, "student").prompts.expected == pytest.approx(2 + 0.65 / 0.75)
     assert _of(plan, "student").cost.calls.high == 24
 

@@ -79,7 +79,8 @@ graded as (
 ),
 
 keyed as materialized (
-    select current_keys.prompt_id, current_keys.key_id, current_keys.answer_type, prompts.domain
+    select
+        current_keys.prompt_id, current_keys.key_id, current_keys.answer_type, prompts.domain, prompts.kind
     from current_keys
     inner join prompts on current_keys.prompt_id = prompts.prompt_id
     where current_keys.prompt_id >= $low and current_keys.prompt_id < $high
@@ -183,7 +184,9 @@ select
     nullif(counted.answers, 0) as answers,
     if(counted.compared, counted.agreeing / counted.answered, null) as agreement,
     coalesce(reference.correct, 0) / nullif(reference.decided, 0) as reference_rate,
-    reference.decided::integer as reference_decided
+    reference.decided::integer as reference_decided,
+    -- The answers by which a rewrite was accepted, and no sample beyond them: no rate to compare with.
+    keyed.kind is not distinct from 'rewrite' and right(counted.prompt_id, 8) >= $sampled_below as is_confirmation
 from counted
 inner join keyed on counted.prompt_id = keyed.prompt_id
 left join reference on counted.prompt_id = reference.prompt_id

@@ -1,5 +1,5 @@
 -- One row per fortieth of the student's rate, tenth of the reference's rate and verdict of the policy,
--- with the prompts that both were measured on.
+-- with the prompts that both were measured on (a rewrite is not, by the answers that confirmed it).
 select
     round(current_difficulty.pass_rate * 40)::integer as student,
     round(current_difficulty.reference_rate * 10)::integer as reference,
@@ -17,6 +17,6 @@ left join current_decisions
 where
     current_difficulty.student = $student
     and current_difficulty.pass_rate is not null
-    and current_difficulty.reference_rate is not null
+    and current_difficulty.gap is not null
 group by all
 order by all

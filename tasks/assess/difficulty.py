@@ -18,6 +18,7 @@ from tasks.assess.membership import (
     jeffreys_interval,
     probability_in_band,
 )
+from tasks.identity import share_bound
 from tasks.llm.pending import Range, split_ids
 from tasks.progress import active, track
 from tasks.recipe import Recipe, SelectSettings
@@ -47,7 +48,11 @@ def measure(counts: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
     joined = counts.join(measured, on=_CASE, how="left", nulls_equal=True, maintain_order="left")
     if "reference_rate" not in joined.columns:
         return joined
-    return joined.with_columns(gap=pl.col("reference_rate") - pl.col("pass_rate"))
+    rate = pl.col("reference_rate")
+    if "is_confirmation" in joined.columns:
+        # A rewrite is there because the reference solved it, and was asked no more once it had.
+        rate = pl.when(~pl.col("is_confirmation")).then(rate)
+    return joined.with_columns(gap=rate - pl.col("pass_rate"))
 
 
 def _measure_cases(cases: pl.DataFrame, settings: SelectSettings) -> pl.DataFrame:
@@ -74,21 +79,43 @@ def _measure_cases(cases: pl.DataFrame, settings: SelectSettings) -> pl.DataFram
     )
 
 
-def measure_difficulty(store: Store, settings: SelectSettings, run_id: str) -> int:
+def measure_difficulty(
+    store: Store, settings: SelectSettings, run_id: str, sampled_share: float = 0.0
+) -> int:
     """Append the difficulty of every prompt and student that changed; return how many.
 
     Prompts are taken in ranges of their ids, so that memory does not grow with the store.
+    `sampled_share` is that of the rewrites which the reference is sampled on.
     """
+    below = share_bound(sampled_share)
     changed, tracker = 0, active("measure difficulty")
     unplaced = bool(store.query("assess_unplaced")["unplaced"][0])
     for part in _ranges(store):
-        counts = store.query("assess_counts", low=part.low, high=part.high, unplaced=unplaced)
+        counts = store.query(
+            "assess_counts",
+            low=part.low,
+            high=part.high,
+            unplaced=unplaced,
+            sampled_below=below,
+        )
         if counts.is_empty():
             continue
         rows = measure(counts, settings).select(_STORED)
         changed += store.append("difficulty", rows, run_id=run_id)
         tracker.advance(rows.height)
     return changed
+
+
+def share_sampled(recipe: Recipe) -> float:
+    """Return the share of the rewrites that the reference is sampled on, beyond confirming them.
+
+    None, if it draws no more samples of a prompt than may have confirmed it.
+    """
+    sample, adaptive = recipe.sample, recipe.sample.adaptive_reference
+    samples = adaptive.start if adaptive else sample.reference
+    if samples < recipe.rewrite.tries:
+        return 0.0
+    return 1.0 if sample.reference_on == "all" else sample.gold_share
 
 
 def _ranges(store: Store) -> Iterator[Range]:
@@ -106,5 +133,5 @@ def measure_difficulty_task(recipe: Recipe, run_id: str) -> int:
             recipe,
             run_id,
             "measure-difficulty",
-            lambda: measure_difficulty(store, recipe.select, run_id),
+            lambda: measure_difficulty(store, recipe.select, run_id, share_sampled(recipe)),
         )

@@ -13,10 +13,10 @@ from tasks.assess.stopping import expect_votes
 from tasks.messages import SOLVE_TEMPLATE, solve_messages
 from tasks.plan import pending
 from tasks.plan.assumed import CONFIRMED_SHARE, TRUSTED_SHARE, Sampling, assume_sampling
+from tasks.plan.confirming import answers_of_accepted
 from tasks.plan.estimate import Estimate, add, blend_groups, exact, scale, thin
 from tasks.plan.price import Demand
 from tasks.recipe import ModelSettings, Recipe
-from tasks.rewrite.openings import tries_of
 from tasks.store import Store
 
 ByDomain = Mapping[str, Estimate]
@@ -61,13 +61,13 @@ def forecast_reference(
     more: Sequence[Demand] = ()
     if recipe.sample.reference_on == "all":
         # The answers that confirm a rewrite are samples as well and not drawn again.
-        more = forecast_answers(settings, coming, max(0.0, usual - tries_of(recipe)))
+        more = forecast_answers(settings, coming, max(0.0, usual - answers_of_accepted(recipe)))
     begun, fresh = _count_rounds(asked, prompts, first)
     keyless = asked.join(prompts.filter(~pl.col("has_answer"), ~pl.col("has_key")), on="prompt_id")
     prompts_asked = exact(asked["prompt_id"].n_unique())
     forecast = Forecast(
         prompts=add([prompts_asked, *(coming.prompts.values() if more else ())]),
-        demands=(*begun, *(_carry_on(each, usual / first, most / first) for each in fresh), *more),
+        demands=(*begun, *(carry_on(each, usual / first, most / first) for each in fresh), *more),
         shares_from=coming.shares_from if more else None,
     )
     return forecast, _as_coming(keyless) if most >= MIN_SAMPLES else Coming()
@@ -157,10 +157,10 @@ def _settle(demand: Demand, recipe: Recipe, sampling: Callable[[str | None], Sam
     if adaptive is None:
         return demand
     usual = sampling(demand.domain).samples
-    return _carry_on(demand, usual / adaptive.start, adaptive.most / adaptive.start)
+    return carry_on(demand, usual / adaptive.start, adaptive.most / adaptive.start)
 
 
-def _carry_on(demand: Demand, usual: float, most: float) -> Demand:
+def carry_on(demand: Demand, usual: float, most: float) -> Demand:
     """Return the calls of first rounds with those after them: so many times as many, at most."""
     if most == 1:
         return demand

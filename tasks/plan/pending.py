@@ -18,8 +18,7 @@ from tasks.messages import render_prompt
 from tasks.rate.ratings import Subject, pending_subjects, plan_ratings
 from tasks.rate.rubrics import rubrics_of
 from tasks.recipe import ModelSettings, Recipe, Role
-from tasks.rewrite.candidate import Candidate
-from tasks.rewrite.confirm import plan_confirmations
+from tasks.rewrite.confirm import Votes, choose_tries, count_votes, is_open, plan_confirmations
 from tasks.rewrite.drafts import Draft, Shelf, read_responses, refuse_surplus
 from tasks.rewrite.judging import load_shelf
 from tasks.rewrite.openings import plan_openings, tries_of
@@ -97,26 +96,38 @@ def find_open_drafts(store: Store, recipe: Recipe) -> list[Draft]:
     return [draft for draft in drafts if refuse_surplus(draft, shelf, most) is None]
 
 
-def pending_confirmations(store: Store, recipe: Recipe, drafts: Sequence[Draft]) -> pl.DataFrame:
-    """Return the reference's answers that drafts are still waiting for."""
-    settings, tries = recipe.models.reference, tries_of(recipe)
-    if settings is None or not tries or not drafts:
+def count_open_votes(store: Store, recipe: Recipe, drafts: Sequence[Draft]) -> dict[str, Votes]:
+    """Return what the reference said of drafts so far, by prompt id, of those that are open."""
+    settings = recipe.models.reference
+    if settings is None or not tries_of(recipe) or not drafts:
+        return {}
+    candidates = {draft.prompt_id: draft.candidate for draft in drafts}
+    votes = count_votes(store, recipe, candidates, identify_endpoint(recipe, settings))
+    return {name: vote for name, vote in votes.items() if is_open(vote, recipe)}
+
+
+def pending_confirmations(
+    store: Store, recipe: Recipe, drafts: Sequence[Draft], votes: Mapping[str, Votes]
+) -> pl.DataFrame:
+    """Return the reference's answers that are asked for next, of drafts that are open."""
+    settings, chosen = recipe.models.reference, choose_tries(votes, recipe)
+    if settings is None or not chosen:
         return pl.DataFrame(schema=SCHEMA)
     endpoint = identify_endpoint(recipe, settings)
-    candidates: dict[str, Candidate] = {draft.prompt_id: draft.candidate for draft in drafts}
+    candidates = {draft.prompt_id: draft.candidate for draft in drafts if draft.prompt_id in votes}
     rows = [
         {"prompt_id": name, "text": candidate.text, "choices": None}
         for name, candidate in candidates.items()
     ]
-    return count_requests(
-        store,
-        endpoint,
-        "reference",
-        [pl.DataFrame(rows, schema_overrides={"choices": pl.List(pl.String)})],
-        lambda asked: plan_confirmations(
-            {row["prompt_id"]: candidates[row["prompt_id"]] for row in asked}, endpoint, tries
-        ),
-    )
+
+    def make_requests(asked: Sequence[Mapping[str, Any]]) -> Iterator[Request]:
+        some = {row["prompt_id"]: candidates[row["prompt_id"]] for row in asked}
+        for request in plan_confirmations(some, endpoint, tries_of(recipe)):
+            if (request.prompt_id, request.sample_index) in chosen:
+                yield request
+
+    pages = [pl.DataFrame(rows, schema_overrides={"choices": pl.List(pl.String)})]
+    return count_requests(store, endpoint, "reference", pages, make_requests)
 
 
 def pending_verdicts(store: Store, recipe: Recipe) -> pl.DataFrame:

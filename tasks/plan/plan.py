@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import get_args
 
-from tasks.assess.difficulty import measure_difficulty
+from tasks.assess.difficulty import measure_difficulty, share_sampled
 from tasks.assess.judging import warn_of_kinship, withdraw_judgements
 from tasks.assess.keys import derive_recipe_keys
 from tasks.assess.untold import read_untold
@@ -175,7 +175,7 @@ def _prepare(store: Store, recipe: Recipe) -> IngestCounts:
     withdraw_judgements(store, recipe, ("reference", "student", "teacher"), RUN)
     if recipe.models.router is not None:
         route_seeds(store, RUN)
-    measure_difficulty(store, recipe.select, RUN)
+    measure_difficulty(store, recipe.select, RUN, share_sampled(recipe))
     return read
 
 

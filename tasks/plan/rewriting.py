@@ -1,7 +1,7 @@
 """Rewriting ahead: the rewriter's calls, what they lead to, and what becomes of it.
 
 rewriter 206, of them 10 drafts to be judged by their author  →  9 and 5 more
-         →  drafts 147 ± 13, each confirmed by 3 answers  →  prompts 133 ± 13
+         →  drafts 147 ± 13, each settled by 2 or 3 answers  →  prompts 133 ± 13
 
 Shares are those that the store has seen, by template and domain, and assumed where it has seen
 none. No root gets more rewrites than it has room for, and no more drafts of it are confirmed.
@@ -22,10 +22,19 @@ from tasks.plan.assumed import (
     FIRST_CONTINUED_SHARE,
     ROUND_BYTES,
 )
+from tasks.plan.confirming import first_answers, usual_answers
 from tasks.plan.estimate import Estimate, Share, add, blend_groups, exact, scale, thin
-from tasks.plan.forecast import Coming, Forecast, by_domain, count_demands, forecast_answers
+from tasks.plan.forecast import (
+    Coming,
+    Forecast,
+    by_domain,
+    carry_on,
+    count_demands,
+    forecast_answers,
+)
 from tasks.plan.price import Demand
 from tasks.recipe import Recipe
+from tasks.rewrite.confirm import Votes
 from tasks.rewrite.drafts import Draft
 from tasks.rewrite.openings import tries_of
 from tasks.rewrite.rounds import round_of
@@ -59,7 +68,8 @@ def forecast_rewriting(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> R
     asked = pending.pending_rewrites(store, recipe)
     demands = count_demands(asked, prompts)
     drafts = pending.find_open_drafts(store, recipe)
-    waiting = pending.pending_confirmations(store, recipe, drafts)
+    votes = pending.count_open_votes(store, recipe, drafts)
+    waiting = pending.pending_confirmations(store, recipe, drafts, votes)
     past = store.query(
         "plan_rewrites", model=recipe.models.rewriter.model, permanent=list(PERMANENT)
     )
@@ -71,10 +81,12 @@ def forecast_rewriting(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> R
     room = _share_with_room(store, recipe, asked, prompts, accepting if tries else passing)
     drafted = {key: scale(each, room[key]) for key, each in thin(exchanges, passing).items()}
     taken, ready = drafted, _count_drafts(drafts)
+    believing = blend_groups(
+        _seen(past, "drafts", "accepted"), lambda _: ACCEPTED_SHARE / DRAFT_SHARE
+    )
     if tries:
         taken = {key: scale(each, room[key]) for key, each in thin(exchanges, accepting).items()}
-        believed = _seen(past, "drafts", "accepted")
-        ready = thin(ready, blend_groups(believed, lambda _: ACCEPTED_SHARE / DRAFT_SHARE))
+        ready = thin(ready, believing)
     seen = int(past["calls"].sum())
     shares_from = seen if exchanges or drafts else None
     coming = Coming(
@@ -85,23 +97,74 @@ def forecast_rewriting(store: Store, recipe: Recipe, prompts: pl.DataFrame) -> R
         },
         shares_from=shares_from,
     )
-    more = forecast_answers(
-        recipe.models.reference, Coming(by_domain(drafted.items()), coming.sizes), tries
-    )
-    confirmations = Forecast(
-        prompts=add([exact(waiting["prompt_id"].n_unique()), *drafted.values()]),
-        demands=(*count_demands(waiting, _domains_of(drafts)), *more),
-        shares_from=shares_from,
-    )
+    confirmations = Forecast()
+    if tries:
+        new = Coming(by_domain(drafted.items()), coming.sizes)
+        more = forecast_answers(recipe.models.reference, new, first_answers(recipe))
+        begun = count_demands(waiting, _domains_of(drafts))
+        confirmations = Forecast(
+            prompts=add([exact(waiting["prompt_id"].n_unique()), *drafted.values()]),
+            demands=(
+                *_settle_begun(begun, recipe, drafts, votes, believing),
+                *_settle_new(more, recipe, drafted, believing),
+            ),
+            shares_from=shares_from,
+        )
     return Rewriting(
         rewriter=Forecast(
             prompts=exact(asked["prompt_id"].n_unique()),
             demands=(*demands, *follow_ups),
             shares_from=seen if follow_ups else None,
         ),
-        confirmations=confirmations if tries else Forecast(),
+        confirmations=confirmations,
         coming=coming,
     )
+
+
+def _settle_new(
+    demands: Sequence[Demand],
+    recipe: Recipe,
+    drafted: Mapping[Group, Estimate],
+    believing: ShareOf,
+) -> list[Demand]:
+    """Return the first answers on drafts to come with those after them, domain by domain."""
+    first = first_answers(recipe)
+    most = recipe.rewrite.tries / first
+    usual: dict[str, float] = {}
+    for group, count in drafted.items():
+        answers = count.expected * usual_answers(recipe, believing(group).mean)
+        usual[group[1]] = usual.get(group[1], 0.0) + answers
+    return [
+        carry_on(each, usual[each.domain] / each.calls.expected, most)
+        for each in demands
+        if each.calls.expected
+    ]
+
+
+def _settle_begun(
+    demands: Sequence[Demand],
+    recipe: Recipe,
+    drafts: Sequence[Draft],
+    votes: Mapping[str, Votes],
+    believing: ShareOf,
+) -> list[Demand]:
+    """Return the next answers on drafts there are with those after them, domain by domain."""
+    usual: dict[str, float] = {}
+    most: dict[str, int] = {}
+    for draft in {draft.prompt_id: draft for draft in drafts}.values():
+        domain, vote = draft.parent.domain, votes.get(draft.prompt_id)
+        if vote is not None and vote.unasked:
+            share = believing((_opening_of(draft.template), domain)).mean
+            usual[domain] = usual.get(domain, 0.0) + usual_answers(recipe, share, vote)
+            most[domain] = most.get(domain, 0) + len(vote.unasked)
+    return [
+        carry_on(
+            each,
+            usual[each.domain] / each.calls.expected,
+            most[each.domain] / each.calls.expected,
+        )
+        for each in demands
+    ]
 
 
 def foresee_follow_ups(demands: Sequence[Demand], past: pl.DataFrame) -> list[Demand]:

@@ -72,7 +72,12 @@ class RewriteSettings(Section):
         description="Of `tries` reference answers, how many must agree with the key.",
     )
     tries: int = Field(
-        default=3, ge=1, description="Reference answers by which a rewrite is confirmed."
+        default=3,
+        ge=1,
+        description=(
+            "Reference answers by which a rewrite is confirmed, at most: once it is settled no "
+            "more are asked for, but in batches and where `select.hard_share` is above 0."
+        ),
     )
 
 

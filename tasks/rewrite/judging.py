@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from tasks.llm.pending import Range
+from tasks.llm.servers import endpoint_of
 from tasks.progress import Tracker
 from tasks.recipe import Recipe
 from tasks.recipe.players import is_confirming
@@ -83,7 +84,10 @@ def _settle(
     if not settled:
         return Counter()
     candidates = {draft.prompt_id: draft.candidate for draft in settled}
-    votes = count_votes(store, recipe, candidates) if is_confirming(recipe) else {}
+    votes: Mapping[str, Votes] = {}
+    if is_confirming(recipe):
+        endpoint = endpoint_of(store, recipe, "reference")
+        votes = count_votes(store, recipe, candidates, endpoint)
     verdicts: list[tuple[Draft, Refusal | None]] = []
     for draft in settled:
         vote = votes.get(draft.prompt_id)
@@ -100,7 +104,8 @@ def _weigh(draft: Draft, vote: Votes, recipe: Recipe) -> Refusal | None:
     """Return `unconfirmed` if the votes on a draft settle that."""
     if weigh(vote, recipe.rewrite.confirmations) != "unconfirmed":
         return None
-    said = f"{vote.agreeing} of {recipe.rewrite.tries} reference answers agree with "
+    answers = recipe.rewrite.tries - vote.missing
+    said = f"{vote.agreeing} of {answers} reference answers agree with "
     return Refusal("unconfirmed", said + draft.candidate.answer)
 
 

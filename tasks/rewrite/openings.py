@@ -75,5 +75,16 @@ def is_in_share(parent: Parent, strategy: StrategyName, share: float) -> bool:
 
 
 def tries_of(recipe: Recipe) -> int:
-    """Return how many reference answers a draft is confirmed by."""
+    """Return how many reference answers a draft is confirmed by, at most."""
     return recipe.rewrite.tries if is_confirming(recipe) else 0
+
+
+def draws_all_tries(recipe: Recipe) -> bool:
+    """Say whether a draft is given all its tries at once, though fewer may settle it.
+
+    In batches a round may take a day. And whether a prompt below the band is certified as hard is
+    decided by the reference's rate on it, which has to be of a fixed number of answers.
+    """
+    reference = recipe.models.reference
+    in_batches = reference is not None and reference.mode == "batch"
+    return in_batches or recipe.select.hard_share > 0

@@ -91,7 +91,10 @@ def rewrite_range(
 
 
 def count_pending(store: Store, recipe: Recipe) -> int:
-    """Estimate the calls that are still to be made: rewrites, and answers that confirm them."""
+    """Return how many calls may still be made: rewrites, and answers that confirm them.
+
+    The answers are all tries; whoever settles a draft with fewer takes the others off the total.
+    """
     settings, rewriter = recipe.rewrite, recipe.models.rewriter
     if rewriter is None:
         return 0
