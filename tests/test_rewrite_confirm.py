@@ -173,3 +173,18 @@ def test_other_numbers_ask_for_what_they_still_need(
     assert outcomes == {"a": "confirmed", "b": "confirmed"}
     # Fewer tries look at fewer of the answers that are there.
     assert ask(asking(make_recipe), answers) == ([[]], {"a": "confirmed", "b": "unconfirmed"})
+
+
+def test_answers_that_are_out_with_a_batch_are_waited_for_before_anything_is_settled(
+    make_recipe: MakeRecipe, ask: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = confirm.count_votes
+    looks = itertools.count()
+
+    def count(*asked: Any) -> Mapping[str, Votes]:
+        # At first no try is pending: a batch of an earlier run has all three.
+        return {"a": Votes(0)} if next(looks) == 0 else counted(*asked)
+
+    monkeypatch.setattr(confirm, "count_votes", count)
+    rounds, outcomes = ask(asking(make_recipe), {"a": ["81"] * 3})
+    assert (rounds, outcomes) == ([[], [("a", 0), ("a", 1)]], {"a": "confirmed"})

@@ -31,8 +31,6 @@ from tasks.rewrite.openings import draws_all_tries
 from tasks.store import Store
 
 Outcome = Literal["confirmed", "unconfirmed", "open"]
-
-
 Try = tuple[str, int]  # A candidate's prompt id and a sample index.
 
 
