@@ -15,7 +15,7 @@ from tasks.select.decide import select_taught_prompts
 from tasks.select.texts import judge_texts
 from tasks.settled import unless_settled
 from tasks.store import open_store
-from tasks.teach import count_wanted, teach_chunk
+from tasks.teach import count_wanted, rounds_of, teach_chunk
 
 
 @flow(
@@ -26,35 +26,49 @@ from tasks.teach import count_wanted, teach_chunk
 def teach(recipe: Recipe | RecipeFile) -> None:
     """Draw the teacher responses that kept prompts lack, grade, rate and screen them, decide again.
 
-    What the gate would refuse for its text is found here, so that another response is released in
-    its place or the prompt is set aside. Leaves rows in `responses`, `grades`, `ratings`,
-    `objections`, `text_faults` and `decisions`. Safe to kill and to run again.
+    What is there is judged before each round, and also what the gate would refuse for its text is
+    found here, so that another response is asked for in its place, or the prompt is set aside.
+    Leaves rows in `responses`, `grades`, `ratings`, `objections`, `text_faults` and `decisions`.
+    Safe to kill and to run again.
     """
     recipe = as_recipe(recipe)
     with recorded_run(recipe, "teach") as run_id:
-        store = open_store(recipe.store)
-        record_forms(store, recipe, ("teacher",), run_id)
-        calls = unless_settled(
-            store,
-            recipe,
-            run_id,
-            name_count("teacher"),
-            lambda: count_wanted(store, recipe).calls,
-            counts=True,
-        )
-        run_ranges(
-            "teacher",
-            calls,
-            lambda asked: teach_chunk.submit(recipe, run_id, asked),
-            calls_per_range(recipe, "teacher"),
-        )
-        grade_task(recipe, run_id, ("teacher",))
-        judge_all(recipe, run_id, ("teacher",))
-        if recipe.domains:
-            _rate(recipe, run_id)
-        mark_contaminated_responses(recipe, run_id)
-        judge_texts(recipe, run_id)
+        record_forms(open_store(recipe.store), recipe, ("teacher",), run_id)
+        _judge(recipe, run_id)
+        for indices in rounds_of(recipe):
+            if _draw(recipe, run_id, indices):
+                _judge(recipe, run_id)
         select_taught_prompts(recipe, run_id)
+
+
+def _draw(recipe: Recipe, run_id: str, indices: range) -> int:
+    """Draw the responses that a round lacks and return about how many these were."""
+    store = open_store(recipe.store)
+    calls = unless_settled(
+        store,
+        recipe,
+        run_id,
+        f"{name_count('teacher')}, samples {indices.start} to {indices.stop}",
+        lambda: count_wanted(store, recipe, indices).calls,
+        counts=True,
+    )
+    run_ranges(
+        "teacher",
+        calls,
+        lambda asked: teach_chunk.submit(recipe, run_id, asked, indices),
+        calls_per_range(recipe, "teacher"),
+    )
+    return calls
+
+
+def _judge(recipe: Recipe, run_id: str) -> None:
+    """Find out which responses are fit to be released."""
+    grade_task(recipe, run_id, ("teacher",))
+    judge_all(recipe, run_id, ("teacher",))
+    if recipe.domains:
+        _rate(recipe, run_id)
+    mark_contaminated_responses(recipe, run_id)
+    judge_texts(recipe, run_id)
 
 
 def _rate(recipe: Recipe, run_id: str) -> None:

@@ -59,8 +59,8 @@ def plan_samples(
 ) -> Iterator[Request]:
     """Yield a request per prompt and sample index, prompt by prompt.
 
-    `samples` is how many a prompt gets that has no number of its own in `wanted`; the recipe says
-    what is particular to its domain.
+    `samples` is how many a prompt gets that has no number of its own in `wanted`, and the first of
+    them is 0 unless it says so in `begin`; the recipe says what is particular to its domain.
     """
     for prompt in prompts:
         messages = solve_messages(
@@ -71,7 +71,7 @@ def plan_samples(
             recipe.domain(prompt["domain"]) if recipe else None,
             with_guidelines=role == "teacher",
         )
-        for index in range(prompt.get("wanted", samples)):
+        for index in range(prompt.get("begin", 0), prompt.get("wanted", samples)):
             yield Request(prompt["prompt_id"], role, SOLVE_TEMPLATE, messages, index)
 
 

@@ -2,6 +2,10 @@
 
 response_id  prompt_id  role     model        content       reasoning
 c2aa…        3c7b…      teacher  sim-teacher  … \\boxed{4}  Two and two more make …
+
+A teacher's responses are what costs most, and a release has one of a prompt. So they are asked for
+in rounds, the first of every prompt, another where none so far is fit to be released. What is fit
+is found in the store: right, complete, and nothing found against it (sql/migrations/0066).
 """
 
 from typing import Any
@@ -17,6 +21,7 @@ from tasks.progress import active
 from tasks.recipe import Recipe
 from tasks.sample import Wanted, plan_samples
 from tasks.scope import scope_of, unjudged_types
+from tasks.select.texts import name_text_rules
 from tasks.store import Store, open_store
 
 
@@ -26,30 +31,35 @@ def is_taught_elsewhere(recipe: Recipe) -> bool:
     return recipe.models.teacher is None and brought
 
 
-def count_wanted(store: Store, recipe: Recipe) -> Wanted:
-    """Count the prompts to teach, and about how many calls that still takes."""
+def rounds_of(recipe: Recipe) -> list[range]:
+    """Return which sample indices each round asks for: one each, or all at once."""
+    samples = recipe.teach.samples
+    if recipe.teach.ask_again == "always":
+        return [range(samples)]
+    return [range(index, index + 1) for index in range(samples)]
+
+
+def count_wanted(store: Store, recipe: Recipe, indices: range) -> Wanted:
+    """Count the prompts to teach in a round, and about how many calls that still takes."""
     if is_taught_elsewhere(recipe):
         return Wanted(0, 0)
-    model, asked_of = recipe.models.name_of("teacher"), pupils(store, recipe)
+    pupils = pupils_of(store, recipe, indices)
     counted = (
-        store.query(
-            "teach_counts",
-            low=part.low,
-            high=part.high,
-            model=model,
-            **asked_of,
-        )
+        store.query("teach_counts", low=part.low, high=part.high, **pupils)
         for part in split_prompts(store)
     )
     return Wanted.sum(Wanted(**frame.row(0, named=True)) for frame in counted)
 
 
-def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Completion:
-    """Draw the teacher responses that are missing on the kept prompts of a range."""
+def teach_range(
+    store: Store, recipe: Recipe, run_id: str, asked: Range, indices: range
+) -> Completion:
+    """Draw the teacher responses of a round that are missing on the kept prompts of a range."""
     if is_taught_elsewhere(recipe):
         return Completion()
+    pupils = pupils_of(store, recipe, indices)
     pages = (
-        store.query("teach_prompts", low=part.low, high=part.high, **pupils(store, recipe))
+        store.query("teach_prompts", low=part.low, high=part.high, **pupils)
         for part in asked.parts()
     )
     return draw(
@@ -67,14 +77,20 @@ def teach_range(store: Store, recipe: Recipe, run_id: str, asked: Range) -> Comp
     )
 
 
-def pupils(store: Store, recipe: Recipe) -> dict[str, Any]:
-    """Return the parameters that say which prompts the teacher answers, and how often.
+def pupils_of(store: Store, recipe: Recipe, indices: range) -> dict[str, Any]:
+    """Return the parameters that say which prompts the teacher answers, and with which samples.
 
     Where only correct answers count, it is not asked for what cannot be judged here.
     """
     return {
         "policy": recipe.policy_version(),
+        "teacher": recipe.models.name_of("teacher"),
+        "only_correct": recipe.teach.only_correct,
+        "text_rules": name_text_rules(recipe),
         "samples": recipe.teach.samples,
+        "begin": indices.start,
+        "until": indices.stop,
+        "even_if_fit": recipe.teach.ask_again == "always",
         "unjudged": unjudged_types() if recipe.teach.only_correct else [],
         **scope_of(store, recipe).parameters,
     }
@@ -82,6 +98,6 @@ def pupils(store: Store, recipe: Recipe) -> dict[str, Any]:
 
 @task(task_run_name="teacher {asked.name}", cache_policy=NO_CACHE)
 @interruptible
-def teach_chunk(recipe: Recipe, run_id: str, asked: Range) -> Completion:
-    """Draw a chunk of teacher responses; what was drawn before is not drawn again."""
-    return teach_range(open_store(recipe.store), recipe, run_id, asked)
+def teach_chunk(recipe: Recipe, run_id: str, asked: Range, indices: range) -> Completion:
+    """Draw a chunk of a round's responses; what was drawn before is not drawn again."""
+    return teach_range(open_store(recipe.store), recipe, run_id, asked, indices)

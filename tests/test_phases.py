@@ -34,7 +34,7 @@ from tasks.scope import ALL_MARKS, Scope, scope_of
 from tasks.select.contamination import find_contamination
 from tasks.select.decide import decide_after_teach, decide_prompts
 from tasks.store import Store
-from tasks.teach import pupils
+from tasks.teach import pupils_of
 from tests.conftest import MakeRecipe
 from tests.taught_store import BENCHMARK_TEXT, STUDENT, TEACHER, add_item, fill, identify, taught
 
@@ -49,7 +49,10 @@ def explore(recipe: Recipe, roots: int) -> Recipe:
 
 
 def asked(store: Store, recipe: Recipe) -> set[str]:
-    rows = store.query("teach_prompts", low="", high="g", **pupils(store, recipe))
+    """All that the teacher is to answer, also what it has answered."""
+    always = recipe.teach.model_copy(update={"ask_again": "always"})
+    pupils = pupils_of(store, recipe.model_copy(update={"teach": always}), range(2))
+    rows = store.query("teach_prompts", low="", high="g", **pupils)
     return set(rows["prompt_id"])
 
 

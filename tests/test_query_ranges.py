@@ -17,8 +17,19 @@ RANGED = sorted(
     for file in (SQL_FOLDER / "queries").glob("*.sql")
     if "$low" in file.read_text(encoding="utf-8")
 )
-NUMBERS = {"samples": 4, "votes": 1, "version": 1, "acceptance": 1, "max_length_ratio": 2.0}
-FLAGS = ("answered_too", "keyless_too", "keyless", "only_correct", "repeat", "with_reasoning")
+NUMBERS = {
+    **{"samples": 4, "begin": 0, "until": 4},
+    **{"votes": 1, "version": 1, "acceptance": 1, "max_length_ratio": 2.0},
+}
+FLAGS = (
+    "answered_too",
+    "keyless_too",
+    "keyless",
+    "only_correct",
+    "even_if_fit",
+    "repeat",
+    "with_reasoning",
+)
 LISTS = ("permanent", "prompt_ids", "scope_domains", "scope_bounds")
 # What is read whole, and why that is right.
 WHOLE = {

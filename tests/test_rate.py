@@ -235,9 +235,9 @@ def test_a_safety_pack_from_prompts_without_answers_to_decisions(
     put_prompts(store, *OPEN)
     assert give_keys(store, recipe, "run") == 2 and give_keys(store, recipe, "run") == 0
     assert decide_prompts(store, recipe, "run").kept == 2
-    calls = count_wanted(store, recipe).calls
+    calls = count_wanted(store, recipe, range(2)).calls
     with track("teacher"):
-        teach_range(store, recipe, "run", Range("", "g", calls=calls))
+        teach_range(store, recipe, "run", Range("", "g", calls=calls), range(2))
     scan_responses(store, recipe, "run")
     grade_responses(store, ("teacher",), "run")
     waiting = count_ratings(store, recipe, "response")
@@ -292,7 +292,7 @@ def test_a_rubric_that_was_taken_out_of_a_recipe_is_no_key_any_more(
     assert withdraw_keys(store, without, "run") == 2
     assert withdraw_keys(store, without, "run") == 0
     assert decide_prompts(store, without, "run").kept == 0
-    assert count_wanted(store, without).calls == 0
+    assert count_wanted(store, without, range(2)).calls == 0
     assert set(store.sql("select reason from current_decisions")["reason"]) == {"no_key"}
     # Back again, it is the key again.
     assert give_keys(store, recipe, "run") == 2

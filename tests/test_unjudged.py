@@ -14,7 +14,7 @@ from tasks.sample import SampledRole, announce_shortfalls, count_wanted, read_pa
 from tasks.select.decide import decide_after_teach, decide_prompts
 from tasks.store import Store
 from tasks.teach import count_wanted as count_lessons
-from tasks.teach import pupils
+from tasks.teach import pupils_of
 from tests.conftest import MakeRecipe
 from tests.taught_store import RUN, STUDENT, TEACHER, fill, identify, taught
 
@@ -94,9 +94,9 @@ def test_a_teacher_is_not_asked_for_what_cannot_be_judged(
     decide_after_teach(store, recipe, RUN)
 
     def lessons(recipe: Recipe) -> set[str]:
-        rows = store.query("teach_prompts", low="", high="g", **pupils(store, recipe))
+        rows = store.query("teach_prompts", low="", high="g", **pupils_of(store, recipe, range(2)))
         found = set(rows["prompt_id"])
-        assert count_lessons(store, recipe).prompts == len(found)
+        assert count_lessons(store, recipe, range(2)).prompts == len(found)
         return found
 
     unchecked = make_recipe(models=models, teach={"only_correct": False})

@@ -1,5 +1,6 @@
--- One row per given prompt, as a teacher would be asked about it, and how many samples are wanted if
--- those that were made elsewhere count.
+-- One row per given prompt that has no fit response yet, or of which more are wanted ($even_if_fit), as a
+-- teacher would be asked about it, and how many samples are wanted if those that were made elsewhere
+-- count.
 select
     prompts.prompt_id,
     prompts.text,
@@ -10,6 +11,12 @@ select
 from prompts
 left join imported_samples('teacher', null, $low, $high) as imported
     on prompts.prompt_id = imported.prompt_id
+anti join (
+    select prompt_id
+    from offered_responses($teacher, $only_correct, $text_rules, $low, $high)
+    where fit and not $even_if_fit
+) as answered
+    on prompts.prompt_id = answered.prompt_id
 where
     prompts.prompt_id in (select unnest($prompt_ids::varchar[]))
     and prompts.prompt_id >= $low

@@ -1,5 +1,18 @@
--- One row per prompt that a teacher of this name has answered, in whatever way it was asked, or that
--- was answered elsewhere.
-select distinct prompt_id
-from responses
-where role = 'teacher' and (model = $model or server = 'import')
+-- One row per prompt that this teacher was asked about, in whatever way, or that was answered elsewhere:
+-- whether a response is fit to be released, and whether one is awaited of a batch or has no verdict yet.
+select
+    asked.prompt_id,
+    coalesce(bool_or(offered.fit), false) as fit,
+    bool_or(asked.response_id is null or coalesce(offered.usable and offered.verdict is null, false)) as awaited
+from (
+    select prompt_id, response_id
+    from responses
+    where role = 'teacher' and (model = $teacher or server = 'import')
+    union all
+    select prompt_id, null as response_id
+    from held_requests
+    where role = 'teacher'
+) as asked
+left join offered_responses($teacher, $only_correct, $text_rules, '', 'g') as offered
+    on asked.prompt_id = offered.prompt_id and asked.response_id = offered.response_id
+group by asked.prompt_id

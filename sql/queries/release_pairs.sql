@@ -15,36 +15,19 @@ with pinned as (
 
 chosen as (
     select
-        teacher_responses.prompt_id,
-        teacher_responses.response_id,
-        teacher_responses.verdict
-    from teacher_responses
-    left join pinned on teacher_responses.response_id = pinned.response_id
-    where
-        usable
-        and prompt_id >= $low
-        and prompt_id < $high
-        and (
-            pinned.response_id is not null
-            or (
-                (model = $teacher or server = 'import')
-                and (verdict = 'correct' or not $only_correct)
-                and not exists (
-                    select 1
-                    from text_faults
-                    where
-                        text_faults.response_id = teacher_responses.response_id
-                        and text_faults.rules = $text_rules
-                )
-            )
-        )
+        offered.prompt_id,
+        offered.response_id,
+        offered.verdict
+    from offered_responses($teacher, $only_correct, $text_rules, $low, $high) as offered
+    left join pinned on offered.response_id = pinned.response_id
+    where offered.usable and (pinned.response_id is not null or offered.fit)
     qualify row_number() over (
-        partition by prompt_id
+        partition by offered.prompt_id
         order by
             pinned.response_id is not null desc,
-            coalesce(verdict = 'correct', false) desc,
-            sample_index,
-            teacher_responses.response_id
+            coalesce(offered.verdict = 'correct', false) desc,
+            offered.sample_index,
+            offered.response_id
     ) = 1
 ),
 

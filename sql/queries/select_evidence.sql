@@ -23,33 +23,20 @@ doubles as (
     ) = 1
 ),
 
-offered as (
-    select
-        teacher_responses.*,
-        text_faults.rule,
-        text_faults.detail,
-        usable and (verdict = 'correct' or not $only_correct) as eligible
-    from teacher_responses
-    left join text_faults
-        on
-            teacher_responses.response_id = text_faults.response_id
-            and text_faults.rules = $text_rules
-    where teacher_responses.model = $teacher or teacher_responses.server = 'import'
-),
-
 taught as (
     select
         prompt_id,
         count(*) as responses,
         count(*) filter (where usable) as usable,
         count(*) filter (where usable and verdict = 'correct') as correct,
-        count(*) filter (where eligible and rule is null) as fit,
+        count(*) filter (where fit) as fit,
         -- What the response breaks that would have been released.
         arg_min(
             struct_pack(rule := rule, detail := detail),
             (not coalesce(verdict = 'correct', false), sample_index, response_id)
         ) filter (where eligible and rule is not null) as fault
-    from offered
+    from offered_responses($teacher, $only_correct, $text_rules, '', 'g')
+    where ours
     group by prompt_id
 )
 

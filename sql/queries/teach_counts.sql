@@ -1,5 +1,5 @@
--- One row: how many prompts in a range of ids the teacher is to answer, and how many calls that
--- still takes. Responses made elsewhere are there already.
+-- One row: how many prompts in a range of ids the teacher is to answer in this round, and about how many
+-- calls that still takes: those of sql/queries/teach_prompts.sql, less the samples that are drawn.
 with drawn as (
     select
         prompt_id,
@@ -7,8 +7,9 @@ with drawn as (
     from responses
     where
         role = 'teacher'
-        and model = $model
-        and sample_index < $samples
+        and model = $teacher
+        and sample_index >= $begin
+        and sample_index < $until
         and server <> 'import'
         and form is not null -- Of an older Teachset: only their keys tell whether they are of today.
         and prompt_id >= $low
@@ -23,7 +24,10 @@ select
     count(*)::bigint as prompts,
     coalesce(
         sum(greatest(
-            $samples - coalesce(imported.samples, 0) - coalesce(drawn.samples, 0), 0
+            least($until, $samples - coalesce(imported.samples, 0))
+            - $begin
+            - coalesce(drawn.samples, 0),
+            0
         )),
         0
     )::bigint as calls
@@ -33,12 +37,18 @@ semi join scoped_prompts($low, $high, $scope_domains, $scope_bounds, $scope_othe
 left join drawn on current_decisions.prompt_id = drawn.prompt_id
 left join imported_samples('teacher', null, $low, $high) as imported
     on current_decisions.prompt_id = imported.prompt_id
+anti join (
+    select prompt_id
+    from offered_responses($teacher, $only_correct, $text_rules, $low, $high)
+    where fit and not $even_if_fit
+) as answered
+    on current_decisions.prompt_id = answered.prompt_id
 where
     current_decisions.policy = $policy
     and current_decisions.prompt_id >= $low
     and current_decisions.prompt_id < $high
     and (current_decisions.kept or current_decisions.stage = 'teach')
-    and coalesce(imported.samples, 0) < $samples
+    and $begin < least($until, $samples - coalesce(imported.samples, 0))
     and current_decisions.prompt_id not in (
         select prompt_id
         from prompts

@@ -26,6 +26,7 @@ CONTINUED_SHARE = 0.5  # Of versions judged once, that are judged again.
 ROUND_BYTES = 2_000.0  # What a round adds to the messages: a reply, and what is said to it.
 TRUSTED_SHARE = 0.7  # Of the prompts without an answer, that get a key from the reference.
 CONFIRMED_SHARE = 0.5  # Of the votes that were not believed, that a second model confirms.
+FIT_SHARE = 0.9  # Of the prompts that are taught, that get a response fit to be released.
 NEAR_SHARE = 0.02  # Of the items that may be shown beside a prompt, that are near enough.
 FIRST_TOKEN_S = 1.0
 TOKENS_PER_SECOND = 50.0

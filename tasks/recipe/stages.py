@@ -200,7 +200,16 @@ class AssessSettings(Section):
 class TeachSettings(Section):
     """How the training responses are written and chosen."""
 
-    samples: int = Field(default=2, ge=1, description="Teacher responses asked for a kept prompt.")
+    samples: int = Field(
+        default=2, ge=1, description="Teacher responses asked for a kept prompt, at most."
+    )
+    ask_again: Literal["where_unfit", "always"] = Field(
+        default="where_unfit",
+        description=(
+            "Ask for another response, up to `samples`, where none is fit to be released, or ask "
+            "for all of them at once, though a release has one of a prompt."
+        ),
+    )
     only_correct: bool = Field(
         default=True, description="Release only responses whose answer agrees with the key."
     )
