@@ -15,7 +15,7 @@ from tasks.select.decide import select_taught_prompts
 from tasks.select.texts import judge_texts
 from tasks.settled import unless_settled
 from tasks.store import open_store
-from tasks.teach import count_wanted, rounds_of, teach_chunk
+from tasks.teach import adopt_answers_task, count_wanted, rounds_of, teach_chunk
 
 
 @flow(
@@ -25,6 +25,8 @@ from tasks.teach import count_wanted, rounds_of, teach_chunk
 )
 def teach(recipe: Recipe | RecipeFile) -> None:
     """Draw the teacher responses that kept prompts lack, grade, rate and screen them, decide again.
+
+    Where the student writes its right answers are adopted instead.
 
     What is there is judged before each round, and also what the gate would refuse for its text is
     found here, so that another response is asked for in its place, or the prompt is set aside.
@@ -36,7 +38,11 @@ def teach(recipe: Recipe | RecipeFile) -> None:
         record_forms(open_store(recipe.store), recipe, ("teacher",), run_id)
         _judge(recipe, run_id)
         for indices in rounds_of(recipe):
-            if _draw(recipe, run_id, indices):
+            if recipe.teach.by == "student":
+                news = adopt_answers_task(recipe, run_id, indices)
+            else:
+                news = _draw(recipe, run_id, indices)
+            if news:
                 _judge(recipe, run_id)
         select_taught_prompts(recipe, run_id)
 

@@ -6,23 +6,34 @@ c2aa…        3c7b…      teacher  sim-teacher  … \\boxed{4}  Two and two mo
 A teacher's responses are what costs most, and a release has one of a prompt. So they are asked for
 in rounds, the first of every prompt, another where none so far is fit to be released. What is fit
 is found in the store: right, complete, and nothing found against it (sql/migrations/0066).
+
+Or the student writes: its own right recorded answers are adopted, round by round in the same way,
+each as a row of its own that is judged as a teacher's is. Nobody is asked, and nothing is paid.
 """
 
 from typing import Any
 
+import polars as pl
 from prefect import task
 from prefect.cache_policies import NO_CACHE
 
+from tasks.identity import content_id
 from tasks.llm.chunks import interruptible
 from tasks.llm.drawing import draw
 from tasks.llm.pending import Range, split_prompts
 from tasks.llm.under_way import Completion
-from tasks.progress import active
+from tasks.progress import active, track
 from tasks.recipe import Recipe
 from tasks.sample import Wanted, plan_samples
 from tasks.scope import scope_of, unjudged_types
 from tasks.select.texts import name_text_rules
+from tasks.settled import unless_settled
 from tasks.store import Store, open_store
+
+
+def is_asking(recipe: Recipe) -> bool:
+    """Say whether a teacher is asked; not where the student writes, or all was made elsewhere."""
+    return recipe.teach.by == "teacher" and not is_taught_elsewhere(recipe)
 
 
 def is_taught_elsewhere(recipe: Recipe) -> bool:
@@ -41,7 +52,7 @@ def rounds_of(recipe: Recipe) -> list[range]:
 
 def count_wanted(store: Store, recipe: Recipe, indices: range) -> Wanted:
     """Count the prompts to teach in a round, and about how many calls that still takes."""
-    if is_taught_elsewhere(recipe):
+    if not is_asking(recipe):
         return Wanted(0, 0)
     pupils = pupils_of(store, recipe, indices)
     counted = (
@@ -55,7 +66,7 @@ def teach_range(
     store: Store, recipe: Recipe, run_id: str, asked: Range, indices: range
 ) -> Completion:
     """Draw the teacher responses of a round that are missing on the kept prompts of a range."""
-    if is_taught_elsewhere(recipe):
+    if not is_asking(recipe):
         return Completion()
     pupils = pupils_of(store, recipe, indices)
     pages = (
@@ -77,6 +88,44 @@ def teach_range(
     )
 
 
+def adopt_answers(store: Store, recipe: Recipe, run_id: str, indices: range) -> int:
+    """Take right recorded answers of the student for the prompts of a round; return how many.
+
+    As many of a prompt as the round has indices, those first that were drawn first.
+    """
+    pupils = pupils_of(store, recipe, indices)
+    taken = 0
+    with track("adopt answers") as tracker:
+        for part in split_prompts(store):
+            asked = store.query("teach_prompts", low=part.low, high=part.high, **pupils)
+            own = store.query(
+                "teach_own_answers",
+                low=part.low,
+                high=part.high,
+                prompt_ids=asked["prompt_id"].to_list(),
+                student=recipe.models.student.model,
+                count=len(indices),
+                samples=recipe.teach.samples,
+            )
+            adopted = store.append("responses", _as_lessons(own), run_id=run_id, known_new=True)
+            tracker.advance(adopted)
+            taken += adopted
+    return taken
+
+
+def _as_lessons(own: pl.DataFrame) -> pl.DataFrame:
+    """Return answers of a student as rows of a teacher's; the key that they reuse is their own."""
+    ids = [content_id("adopted", own_id) for own_id in own["response_id"]]
+    return own.with_columns(
+        pl.Series("response_id", ids, dtype=pl.String),
+        reuse_key=pl.col("response_id"),
+        role=pl.lit("teacher"),
+        server=pl.lit("import"),
+        template=pl.lit("adopted"),
+        stage=pl.lit("teach"),
+    )
+
+
 def pupils_of(store: Store, recipe: Recipe, indices: range) -> dict[str, Any]:
     """Return the parameters that say which prompts the teacher answers, and with which samples.
 
@@ -84,7 +133,7 @@ def pupils_of(store: Store, recipe: Recipe, indices: range) -> dict[str, Any]:
     """
     return {
         "policy": recipe.policy_version(),
-        "teacher": recipe.models.name_of("teacher"),
+        "writer": recipe.writer,
         "only_correct": recipe.teach.only_correct,
         "text_rules": name_text_rules(recipe),
         "samples": recipe.teach.samples,
@@ -101,3 +150,16 @@ def pupils_of(store: Store, recipe: Recipe, indices: range) -> dict[str, Any]:
 def teach_chunk(recipe: Recipe, run_id: str, asked: Range, indices: range) -> Completion:
     """Draw a chunk of a round's responses; what was drawn before is not drawn again."""
     return teach_range(open_store(recipe.store), recipe, run_id, asked, indices)
+
+
+@task(task_run_name="adopt-answers", cache_policy=NO_CACHE)
+def adopt_answers_task(recipe: Recipe, run_id: str, indices: range) -> int:
+    """Adopt a round's answers of the student; return how many."""
+    store = open_store(recipe.store)
+    return unless_settled(
+        store,
+        recipe,
+        run_id,
+        f"adopt answers {indices.start} to {indices.stop}",
+        lambda: adopt_answers(store, recipe, run_id, indices),
+    )

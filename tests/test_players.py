@@ -69,6 +69,7 @@ def test_who_will_be_asked_is_looked_for_first(
         ({"judge": _model("m")}, {"domains": {"law": {"rubrics": {"clarity": RUBRIC}}}}),
         ({"rewriter": _model("m")}, {"rewrite": {"strategies": []}}),
         ({"teacher": None}, {"phase": "explore"}),
+        ({"teacher": None}, {"teach": {"by": "student"}}),
         ({"student": _model("m"), "teacher": None}, {"responses": BROUGHT}),
         ({"student": _model("m", "PATH"), "teacher": _model("m", "PATH")}, {}),
     ],

@@ -1,10 +1,67 @@
 -- What a teacher wrote is weighed in one place: what may be released of it, and what speaks against the
 -- rest. Where one response is fit no other is asked for.
 
--- One row per teacher's response in a range of prompts. `ours` if it is of this teacher or was made
+-- As before, but a student's own answers that were adopted are no samples of a teacher.
+create or replace macro imported_samples(asked_role, asked_model, low, high) as table
+    select prompt_id, count(*)::bigint as samples
+    from responses
+    where
+        role = asked_role
+        and server = 'import'
+        and template is distinct from 'adopted'
+        and (asked_role in ('reference', 'teacher') or model = asked_model)
+        and prompt_id >= low
+        and prompt_id < high
+    group by prompt_id;
+
+-- As before, and whether it was adopted: a student's own answer, taken for its lesson.
+create or replace view teacher_responses as
+with graded as (
+    select grades.prompt_id, grades.response_id, grades.verdict
+    from placed_grades as grades
+    inner join current_keys
+        on grades.prompt_id = current_keys.prompt_id and grades.key_id = current_keys.key_id
+    where grades.role = 'teacher'
+    qualify row_number() over (
+        partition by grades.prompt_id, grades.response_id
+        order by grades.created_at desc, grades.version desc, grades.verifier
+    ) = 1
+)
+
+select
+    responses.response_id,
+    responses.prompt_id,
+    responses.model,
+    responses.server,
+    responses.sample_index,
+    graded.verdict,
+    regexp_matches(coalesce(responses.content, ''), '\S')
+    and responses.finish_reason is distinct from 'length'
+    and graded.verdict is distinct from 'truncated'
+    and tainted.response_id is null
+    and objected.response_id is null as usable,
+    responses.template is not distinct from 'adopted' as adopted
+from responses
+left join graded
+    on responses.prompt_id = graded.prompt_id and responses.response_id = graded.response_id
+left join (
+    select distinct prompt_id, response_id from tainting where response_id is not null
+) as tainted
+    on responses.prompt_id = tainted.prompt_id and responses.response_id = tainted.response_id
+left join (
+    select distinct prompt_id, response_id
+    from current_objections
+    where response_id is not null and reason is not null
+) as objected
+    on responses.prompt_id = objected.prompt_id and responses.response_id = objected.response_id
+left join superseded_responses as superseded
+    on responses.prompt_id = superseded.prompt_id and responses.response_id = superseded.response_id
+where responses.role = 'teacher' and superseded.response_id is null;
+
+-- One row per teacher's response in a range of prompts. `ours` if it is of this model or was made
 -- elsewhere; `eligible` if it may be released for what it says, `fit` if these rules on texts find
 -- nothing in it either (or have not looked at it yet: then `rule` is null too).
-create macro offered_responses(teacher, only_correct, text_rules, low, high) as table
+create macro offered_responses(writer, only_correct, text_rules, low, high) as table
 select
     taught.prompt_id,
     taught.response_id,
@@ -19,7 +76,7 @@ select
 from (
     select
         *,
-        coalesce(model = teacher, false) or server = 'import' as ours,
+        coalesce(model = writer, false) or (server = 'import' and not adopted) as ours,
         usable and (not only_correct or coalesce(verdict = 'correct', false)) as eligible
     from teacher_responses
     where prompt_id >= low and prompt_id < high

@@ -7,12 +7,12 @@ select
 from (
     select prompt_id, response_id
     from responses
-    where role = 'teacher' and (model = $teacher or server = 'import')
+    where role = 'teacher' and (model = $writer or (server = 'import' and template is distinct from 'adopted'))
     union all
     select prompt_id, null as response_id
     from held_requests
     where role = 'teacher'
 ) as asked
-left join offered_responses($teacher, $only_correct, $text_rules, '', 'g') as offered
+left join offered_responses($writer, $only_correct, $text_rules, '', 'g') as offered
     on asked.prompt_id = offered.prompt_id and asked.response_id = offered.response_id
 group by asked.prompt_id

@@ -24,7 +24,7 @@ select
 from rateable_responses as subjects
 left join rated on subjects.response_id = rated.response_id
 where
-    (subjects.model = $teacher or subjects.server = 'import')
+    (subjects.model = $writer or subjects.server = 'import')
     and subjects.domain = $domain
     and subjects.prompt_id >= $low
     and subjects.prompt_id < $high

@@ -3,7 +3,7 @@
 select prompt_id, response_id
 from rateable_responses
 where
-    (model = $teacher or server = 'import')
+    (model = $writer or server = 'import')
     and domain = $domain
     and right(prompt_id, 8) < $share_below
     and response_id not in (

@@ -18,7 +18,7 @@ chosen as (
         offered.prompt_id,
         offered.response_id,
         offered.verdict
-    from offered_responses($teacher, $only_correct, $text_rules, $low, $high) as offered
+    from offered_responses($writer, $only_correct, $text_rules, $low, $high) as offered
     left join pinned on offered.response_id = pinned.response_id
     where offered.usable and (pinned.response_id is not null or offered.fit)
     qualify row_number() over (

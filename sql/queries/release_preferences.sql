@@ -36,7 +36,8 @@ answers as (
         and responses.prompt_id >= $low
         and responses.prompt_id < $high
         and ($among is null or list_contains($among::varchar[], responses.prompt_id))
-        and (responses.model in ($student, $teacher) or responses.server = 'import')
+        and (responses.model in ($student, $writer) or responses.server = 'import')
+        and responses.template is distinct from 'adopted' -- It is there as the student's.
         and current_grades.verdict in ('correct', 'wrong')
         and responses.finish_reason is distinct from 'length'
         and regexp_matches(coalesce(responses.content, ''), '\S')

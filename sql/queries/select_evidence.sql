@@ -35,7 +35,7 @@ taught as (
             struct_pack(rule := rule, detail := detail),
             (not coalesce(verdict = 'correct', false), sample_index, response_id)
         ) filter (where eligible and rule is not null) as fault
-    from offered_responses($teacher, $only_correct, $text_rules, '', 'g')
+    from offered_responses($writer, $only_correct, $text_rules, '', 'g')
     where ours
     group by prompt_id
 )

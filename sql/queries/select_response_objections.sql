@@ -17,7 +17,7 @@ counted as (
     left join objected
         on responses.prompt_id = objected.prompt_id and responses.response_id = objected.response_id
     where
-        responses.role = 'teacher' and (responses.model = $teacher or responses.server = 'import')
+        responses.role = 'teacher' and (responses.model = $writer or responses.server = 'import')
     group by responses.prompt_id
 )
 

@@ -7,7 +7,7 @@ with drawn as (
     from responses
     where
         role = 'teacher'
-        and model = $teacher
+        and model = $writer
         and sample_index >= $begin
         and sample_index < $until
         and server <> 'import'
@@ -39,7 +39,7 @@ left join imported_samples('teacher', null, $low, $high) as imported
     on current_decisions.prompt_id = imported.prompt_id
 anti join (
     select prompt_id
-    from offered_responses($teacher, $only_correct, $text_rules, $low, $high)
+    from offered_responses($writer, $only_correct, $text_rules, $low, $high)
     where fit and not $even_if_fit
 ) as answered
     on current_decisions.prompt_id = answered.prompt_id

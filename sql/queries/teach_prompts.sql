@@ -18,7 +18,7 @@ left join imported_samples('teacher', null, $low, $high) as imported
     on prompts.prompt_id = imported.prompt_id
 anti join (
     select prompt_id
-    from offered_responses($teacher, $only_correct, $text_rules, $low, $high)
+    from offered_responses($writer, $only_correct, $text_rules, $low, $high)
     where fit and not $even_if_fit
 ) as answered
     on prompts.prompt_id = answered.prompt_id

@@ -6,7 +6,7 @@ select
     prompts.choices,
     responses.content,
     responses.reasoning
-from offered_responses($teacher, $only_correct, $text_rules, $low, $high) as offered
+from offered_responses($writer, $only_correct, $text_rules, $low, $high) as offered
 inner join current_decisions
     on offered.prompt_id = current_decisions.prompt_id and current_decisions.policy = $policy
 inner join prompts on offered.prompt_id = prompts.prompt_id

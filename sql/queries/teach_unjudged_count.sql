@@ -1,6 +1,6 @@
 -- One row: how many teachers' responses may be released that these rules on texts have not looked at.
 select count(*)::bigint as responses
-from offered_responses($teacher, $only_correct, $text_rules, '', 'g') as offered
+from offered_responses($writer, $only_correct, $text_rules, '', 'g') as offered
 inner join current_decisions
     on offered.prompt_id = current_decisions.prompt_id and current_decisions.policy = $policy
 where

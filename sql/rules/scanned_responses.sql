@@ -19,7 +19,7 @@ with texts as (
             and current_objections.source = 'guidelines'
     where
         responses.role = 'teacher'
-        and (responses.model = $teacher or responses.server = 'import')
+        and (responses.model = $writer or responses.server = 'import')
         and current_objections.version is distinct from $version
 )
 

@@ -75,7 +75,7 @@ def forecast_teacher(
     store: Store, recipe: Recipe, prompts: pl.DataFrame, asked: pl.DataFrame, coming: Coming
 ) -> Forecast:
     """Forecast the teacher's calls; `asked` are the student's pending ones."""
-    if recipe.models.teacher is None:
+    if recipe.models.teacher is None or recipe.teach.by == "student":
         return Forecast()
     if recipe.teach.only_correct:
         prompts = prompts.filter(~pl.col("answer_type").is_in(unjudged_types()))
@@ -217,7 +217,7 @@ def _read_taught(store: Store, recipe: Recipe) -> pl.DataFrame:
 def _offered(recipe: Recipe) -> dict[str, Any]:
     """Return the parameters that say which responses are fit to be released."""
     return {
-        "teacher": recipe.models.name_of("teacher"),
+        "writer": recipe.writer,
         "only_correct": recipe.teach.only_correct,
         "text_rules": name_text_rules(recipe),
     }

@@ -332,12 +332,13 @@ def _write_warnings(recipe: Recipe, planned: Sequence[tuple[Recipe, StagePlan]])
             warnings.append(str(error))
     if kinship := warn_of_kinship(recipe):
         warnings.append(kinship)
-    if is_taught_elsewhere(recipe):
+    is_written = recipe.teach.by == "student" or recipe.phase == "explore"
+    if recipe.teach.by == "teacher" and is_taught_elsewhere(recipe):
         warnings.append(
             "models.teacher: nobody plays the teacher; prompts without a response of `responses` "
             "are set aside"
         )
-    elif recipe.models.teacher is None and recipe.phase != "explore":
+    elif recipe.models.teacher is None and not is_written:
         warnings.append("models.teacher: nobody plays the teacher; the run ends at once")
     return warnings
 

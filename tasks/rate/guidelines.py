@@ -59,7 +59,7 @@ def scan_responses(store: Store, recipe: Recipe, run_id: str) -> int:
     passages = split_passages(recipe.guidelines())
     for name, value in (("told_in_private", passages), ("guidelines", [])):
         store.cursor().execute(f"set variable {name} = $value", {"value": value})
-    asked = {"teacher": recipe.models.name_of("teacher"), "version": version}
+    asked = {"writer": recipe.writer, "version": version}
     found = store.sql(statement, asked)
     detail = pl.coalesce("repeated", "told")
     scanned = found.select(

@@ -105,7 +105,7 @@ def _weigh_all(store: Store, recipe: Recipe, applied: Applied) -> Iterator[dict[
         unrated = store.query(
             "rate_unrated",
             **asked,
-            teacher=recipe.models.name_of("teacher"),
+            writer=recipe.writer,
             domain=applied.domain,
             share_below=share_bound(applied.rubric.share),
         )

@@ -55,7 +55,7 @@ def pending_subjects(
         asked["keyless"] = applied.rubric.only == "keyless"
         yield from store.stream("rate_prompts", _ROWS_AT_A_TIME, **asked)
     else:
-        asked["teacher"] = recipe.models.name_of("teacher")
+        asked["writer"] = recipe.writer
         yield from store.stream("rate_responses", _ROWS_AT_A_TIME, **asked)
 
 

@@ -70,7 +70,7 @@ def find_players(recipe: Recipe) -> Iterator[tuple[Recipe, Role]]:
         yield recipe, "reference"
     if "student" not in brought:  # Else it may be that nobody has to draw any.
         yield from ((each, "student") for each in recipe.of_each_student())
-    if recipe.phase != "explore" and "teacher" not in brought:
+    if recipe.phase != "explore" and recipe.teach.by == "teacher" and "teacher" not in brought:
         yield recipe, "teacher"
     if _rates(recipe):
         yield from ((each, "judge") for each in recipe.of_each_judge())

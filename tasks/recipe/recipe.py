@@ -153,6 +153,11 @@ class Recipe(Section):
             models = self.models.model_copy(update={"judge": judge, "judges": ()})
             yield self.model_copy(update={"models": models})
 
+    @property
+    def writer(self) -> str | None:
+        """The model that writes what is released, beside what was made elsewhere."""
+        return self.models.name_of(self.teach.by)
+
     def judges_answers(self) -> bool:
         """Whether a judge has the last word on answers of some type, in some domain."""
         return bool(self.assess.judge or any(each.judge for each in self.domains.values()))

@@ -200,8 +200,15 @@ class AssessSettings(Section):
 class TeachSettings(Section):
     """How the training responses are written and chosen."""
 
+    by: Literal["teacher", "student"] = Field(
+        default="teacher",
+        description=(
+            "Who writes what is released: `models.teacher`, or the student, whose right recorded "
+            "answers are taken (rejection sampling) and nobody is asked."
+        ),
+    )
     samples: int = Field(
-        default=2, ge=1, description="Teacher responses asked for a kept prompt, at most."
+        default=2, ge=1, description="Responses asked for, or taken, of a kept prompt, at most."
     )
     ask_again: Literal["where_unfit", "always"] = Field(
         default="where_unfit",
@@ -213,6 +220,15 @@ class TeachSettings(Section):
     only_correct: bool = Field(
         default=True, description="Release only responses whose answer agrees with the key."
     )
+
+    @model_validator(mode="after")
+    def _check_writer(self) -> Self:
+        if self.by == "student" and not self.only_correct:
+            raise ValueError(
+                "by: student takes only right answers; leave out only_correct: false, or have a "
+                "teacher write"
+            )
+        return self
 
 
 class Allowances(Section):

@@ -34,7 +34,7 @@ class FitPairs:
         self._asked: dict[str, Any] = {
             "policy": recipe.policy_version(),
             "student": recipe.models.student.model,
-            "teacher": recipe.models.name_of("teacher"),
+            "writer": recipe.writer,
             "roles": list(settings.preference.roles),
             "with_reasoning": settings.reasoning != "drop",
             "max_length_ratio": settings.preference.max_length_ratio,

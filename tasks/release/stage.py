@@ -266,7 +266,7 @@ def _pair_parameters(store: Store, recipe: Recipe) -> dict[str, Any]:
     return {
         "policy": recipe.policy_version(),
         "student": recipe.models.student.model,
-        "teacher": recipe.models.name_of("teacher"),
+        "writer": recipe.writer,
         "only_correct": recipe.teach.only_correct,
         "text_rules": name_text_rules(recipe),
         "validation_below": share_bound(recipe.release.validation_share),

@@ -154,12 +154,11 @@ def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
 
     Rates are measured anew from the counts: another policy may correct them otherwise.
     """
-    teacher = recipe.models.name_of("teacher")
     student = recipe.models.student.model
     evidence = store.recall(
         "select_evidence",
         student=student,
-        teacher=teacher,
+        writer=recipe.writer,
         only_correct=recipe.teach.only_correct,
         text_rules=name_text_rules(recipe),
     )
@@ -277,8 +276,9 @@ def _drop_untaught(prompts: pl.DataFrame, teach: TeachSettings | None) -> pl.Dat
         pl.col(name) for name in ("teacher_responses", "teacher_correct", "teacher_usable")
     )
     detail = pl.format("{} responses, {} usable, {} correct", responses, usable, correct)
+    absent = "no completed call" if teach.by == "teacher" else "the student has no right answer"
     prompts = prompts.pipe(
-        _drop, responses == 0, "teach", "no_teacher_response", pl.lit("no completed call")
+        _drop, responses == 0, "teach", "no_teacher_response", pl.lit(absent)
     ).pipe(drop_objected_responses)
     if teach.only_correct:
         prompts = prompts.pipe(_drop, correct == 0, "teach", "no_correct_response", detail)

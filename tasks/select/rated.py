@@ -30,12 +30,13 @@ def add_ratings(store: Store, recipe: Recipe, evidence: pl.DataFrame) -> pl.Data
         votes=[applied.rubric.votes for applied in ranking],
         judges=judges_of(recipe),
     )
-    teacher = recipe.models.name_of("teacher")
     return (
         evidence.join(ranks, on="prompt_id", how="left")
         .join(store.recall("select_objections"), on="prompt_id", how="left")
         .join(
-            store.recall("select_response_objections", teacher=teacher), on="prompt_id", how="left"
+            store.recall("select_response_objections", writer=recipe.writer),
+            on="prompt_id",
+            how="left",
         )
         .sort("prompt_id")
     )

@@ -60,7 +60,7 @@ def judge_responses(store: Store, recipe: Recipe, run_id: str) -> int:
     rules = text_rules(recipe)
     asked = {
         "policy": recipe.policy_version(),
-        "teacher": recipe.models.name_of("teacher"),
+        "writer": recipe.writer,
         "only_correct": recipe.teach.only_correct,
         "text_rules": name_text_rules(recipe, rules),
     }

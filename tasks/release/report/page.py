@@ -66,7 +66,7 @@ def write_report(story: Story, gate: Mapping[str, Any], docs: str) -> str:
         passed=bool(gate["passed"]),
         simulated=bool(staged.facts["simulated"].any()),
         student=recipe.models.student.model,
-        teacher=recipe.models.name_of("teacher"),
+        teacher=recipe.writer,
         band=recipe.select.band,
         pairs=staged.links.height,
         validation=staged.count("validation"),
