@@ -37,11 +37,20 @@ def solve_messages(
 
     A domain may have an instruction of its own, and guidelines that only a teacher is told.
     """
-    own = domain.instructions.get(cast("AnswerType", answer_type)) if domain else None
     guidelines = domain.guidelines if domain and with_guidelines else None
-    told = (settings.system_prompt, guidelines, own or _INSTRUCTIONS[answer_type])
-    system = "\n\n".join(part for part in told if part)
-    return ("system", system), ("user", render_prompt(text, choices))
+    told = (settings.system_prompt, guidelines, instruction_of(answer_type, domain))
+    return ("system", join_told(*told)), ("user", render_prompt(text, choices))
+
+
+def instruction_of(answer_type: str, domain: DomainSettings | None = None) -> str:
+    """Return the sentence that says in which form the answer is wanted."""
+    own = domain.instructions.get(cast("AnswerType", answer_type)) if domain else None
+    return own or _INSTRUCTIONS[answer_type]
+
+
+def join_told(*parts: str | None) -> str:
+    """Return what a model is told as one text: what there is of it, a blank line between."""
+    return "\n\n".join(part for part in parts if part)
 
 
 def render_prompt(text: str, choices: Sequence[str] | None) -> str:

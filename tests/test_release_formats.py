@@ -1,11 +1,12 @@
 """Formats: every one loaded by the library that its trainers load it with, row by row."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import datasets
+import orjson
 import polars as pl
 import pyarrow as pa
 import pytest
@@ -19,6 +20,7 @@ from tasks.release.formats import COLUMNS, FIELDS, FORMATS, columns_of
 from tasks.release.shapes import build_tasks
 from tasks.release.stage import Staged, stage_pairs
 from tasks.select.decide import decide_after_teach
+from tasks.select.texts import name_text_rules
 from tasks.store import Store
 from tests.conftest import MakeRecipe
 from tests.taught_store import (
@@ -149,6 +151,67 @@ def test_every_format_is_loaded_by_its_name(
     gated = pl.read_parquet(staged.gated / "data" / "*.parquet")
     assert gated.columns == [name for name in COLUMNS if name != "reasoning"]
     assert not any(file.path.startswith("gated/") for file in staged.files)
+
+
+BRIEF = {"system_prompt": "Be brief."}
+FIRST = "train-00000-of-00001.jsonl"
+FORM = "Think step by step, then give the final answer as a number inside \\boxed{}."
+
+
+@pytest.mark.parametrize(
+    ("placed", "system", "user"),
+    [
+        ({"instruction": "system"}, FORM, QUESTION),
+        ({"instruction": "user"}, None, f"{QUESTION}\n\n{FORM}"),
+        ({"instruction": "system", "system_prompt": "Be brief."}, f"Be brief.\n\n{FORM}", QUESTION),
+        (
+            {"instruction": "user", "system_prompt": "Be brief."},
+            "Be brief.",
+            f"{QUESTION}\n\n{FORM}",
+        ),
+    ],
+)
+def test_the_instruction_that_models_were_asked_by_is_released_where_the_recipe_wants_it(
+    store: Store,
+    make_recipe: MakeRecipe,
+    tmp_path: Path,
+    placed: Mapping[str, str],
+    system: str | None,
+    user: str,
+) -> None:
+    recipe = make_recipe(models=MODELS, release={"formats": ALL, "validation_share": 0, **placed})
+    stage(store, recipe, tmp_path / "out", [taught("a", student=SAMPLES)])
+
+    def read(folder: str) -> dict[str, Any]:
+        (line,) = (tmp_path / "out" / folder / FIRST).read_text(encoding="utf-8").splitlines()
+        row: dict[str, Any] = orjson.loads(line)
+        return row
+
+    asked = [{"role": "user", "content": user}]
+    if system is not None:
+        asked = [{"role": "system", "content": system}, *asked]
+    assert read("jsonl")["messages"] == [*asked, ASSISTANT]
+    assert read("prompt-completion")["prompt"] == read("preference")["prompt"] == asked
+    assert [turn["value"] for turn in read("sharegpt")["conversations"]][:-1] == [
+        turn["content"] for turn in asked
+    ]
+    alpaca = read("alpaca")
+    assert (alpaca["instruction"], alpaca["system"]) == (user, system or "")
+    # What a reinforcement learner asks has always had it.
+    assert FORM in read("rl")["prompt"][0]["content"]
+
+
+def test_an_instruction_of_a_domains_own_is_released_and_its_texts_are_judged_with_it(
+    store: Store, make_recipe: MakeRecipe, tmp_path: Path
+) -> None:
+    own = {"math": {"instructions": {"number": "Say the number in \\boxed{}."}}}
+    plain = make_recipe(models=MODELS, domains=own)
+    told = make_recipe(models=MODELS, domains=own, release={"instruction": "user"})
+    assert name_text_rules(plain) == name_text_rules(make_recipe(models=MODELS))
+    assert name_text_rules(told) != name_text_rules(plain)
+    staged = stage(store, told, tmp_path / "out", [taught("a")])
+    (pair,) = pl.read_parquet(staged.gated / "data" / "*.parquet").to_dicts()
+    assert pair["messages"][0]["content"] == f"{QUESTION}\n\nSay the number in \\boxed{{}}."
 
 
 @pytest.mark.slow

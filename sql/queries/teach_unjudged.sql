@@ -4,6 +4,8 @@ select
     offered.response_id as text_id,
     prompts.text,
     prompts.choices,
+    prompts.answer_type,
+    prompts.domain,
     responses.content,
     responses.reasoning
 from offered_responses($writer, $only_correct, $text_rules, $low, $high) as offered

@@ -341,6 +341,13 @@ class ReleaseSettings(Section):
         default=None,
         description="Put before every prompt of the release; the models' own never are.",
     )
+    instruction: Literal["none", "system", "user"] = Field(
+        default="none",
+        description=(
+            "Where the instruction on the answer's form goes by which the models were asked: after "
+            "the system prompt, after the question, or nowhere. Rows of `rl` always have it."
+        ),
+    )
     reasoning: Literal["think", "field", "drop"] = Field(
         default="think",
         description="Reasoning as `<think>…</think>` in the content, as a field, or left out.",

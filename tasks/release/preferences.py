@@ -80,6 +80,8 @@ def _answers(pairs: pl.DataFrame, side: str) -> pl.DataFrame:
         pl.col(f"{side}_id").alias("text_id"),
         "text",
         "choices",
+        "answer_type",
+        "domain",
         pl.col(f"{side}_content").alias("content"),
         pl.col(f"{side}_reasoning").alias("reasoning"),
         pl.col(f"{side}_judged").alias("judged"),

@@ -9,7 +9,7 @@ import polars as pl
 
 from tasks.assess.verdicts import VERIFIERS
 from tasks.messages import solve_messages
-from tasks.pairs import list_turns, read_answer, write_chat, write_questions
+from tasks.pairs import list_turns, read_answer, write_chat, write_prompts
 from tasks.recipe import DomainSettings, ModelSettings, ReleaseSettings
 
 _SPEAKERS = {"system": "system", "user": "human", "assistant": "gpt"}
@@ -56,7 +56,9 @@ def build_tasks(
     )
 
 
-def build_preferences(rows: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
+def build_preferences(
+    rows: pl.DataFrame, settings: ReleaseSettings, domains: Mapping[str, DomainSettings]
+) -> pl.DataFrame:
     """Turn complete rows of sql/queries/release_preferences.sql into those of `preference`."""
     columns = []
     for side in ("chosen", "rejected"):
@@ -66,7 +68,8 @@ def build_preferences(rows: pl.DataFrame, settings: ReleaseSettings) -> pl.DataF
             thought.alias(f"{side}_reasoning"),
         ]
     prompt = write_chat(list_turns(settings)[:-1]).alias("prompt")
-    return rows.with_columns(write_questions(rows)).with_columns(prompt, *columns)
+    said = write_prompts(rows, settings, domains)
+    return rows.with_columns(said).with_columns(prompt, *columns)
 
 
 def shape_pairs(pairs: pl.DataFrame, name: str, settings: ReleaseSettings) -> pl.DataFrame:
@@ -84,10 +87,10 @@ def _shape_sharegpt(pairs: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFr
 
 def _shape_alpaca(pairs: pl.DataFrame, settings: ReleaseSettings) -> pl.DataFrame:
     return pairs.with_columns(
-        pl.col("question").alias("instruction"),
+        pl.col("user_turn").alias("instruction"),
         pl.lit("").alias("input"),
         pl.col("answer").alias("output"),
-        pl.lit(settings.system_prompt or "").alias("system"),
+        pl.col("system_turn").fill_null("").alias("system"),
     )
 
 

@@ -88,7 +88,7 @@ def stage_pairs(store: Store, recipe: Recipe, folder: Path, run_id: str) -> Stag
     if "preference" in settings.formats:
         pairs = FitPairs(store, recipe, run_id, share_bound(settings.validation_share))
         picked = _pick_preferences(store, pairs, opposed, unpaired, passed_over)
-        files += _write_preferences(picked, settings, folder)
+        files += _write_preferences(picked, recipe, folder)
         pairs.tell()
     return Staged(
         files=tuple(files),
@@ -163,7 +163,7 @@ def _write_pairs(
         parameters = _pair_parameters(store, recipe)
         unordered = _read(store, partial(_ask, store, "release_pairs", parameters))
         ordered = put_in_order(unordered, _count_kept(store, recipe), folder)
-        built = one_ahead(build_pairs(rows, settings) for rows in ordered)
+        built = one_ahead(build_pairs(rows, settings, recipe.domains) for rows in ordered)
         with ThreadPoolExecutor(1 + len(shards)) as writing:
             for pairs in built:
                 first = pairs.filter(pl.col("copy") == 1)
@@ -221,11 +221,11 @@ def _pick_preferences(
 
 
 def _write_preferences(
-    picked: Iterator[pl.DataFrame], settings: ReleaseSettings, folder: Path
+    picked: Iterator[pl.DataFrame], recipe: Recipe, folder: Path
 ) -> tuple[StagedFile, ...]:
-    with _open_shards(folder, "preference", settings) as shards:
+    with _open_shards(folder, "preference", recipe.release) as shards:
         for found in picked:
-            _write(shards, build_preferences(found, settings))
+            _write(shards, build_preferences(found, recipe.release, recipe.domains))
         return shards.close("preference")
 
 

@@ -18,6 +18,7 @@ from expectations.expected import Limits
 from expectations.text_rules import TextRules
 from tasks.identity import content_id
 from tasks.llm.pending import split_ids
+from tasks.messages import SOLVE_TEMPLATE
 from tasks.pairs import build_pairs
 from tasks.progress import track
 from tasks.rate.guidelines import split_passages
@@ -88,7 +89,7 @@ def find_faults_in(
     from expectations.text_faults import find_faults  # Not worth its import on a quiet night.
 
     digest = name_text_rules(recipe, rules)
-    faults = find_faults(build_pairs(rows, recipe.release), rules)
+    faults = find_faults(build_pairs(rows, recipe.release, recipe.domains), rules)
     # The faults first: what is marked as judged is not judged again.
     named = faults.rename({"text_id": "response_id"})
     store.append("text_faults", named.with_columns(pl.lit(digest).alias("rules")), run_id=run_id)
@@ -100,8 +101,12 @@ def find_faults_in(
 def name_text_rules(recipe: Recipe, rules: TextRules | None = None) -> str:
     """Name the rules on texts and everything that decides what they find."""
     digest = (rules or text_rules(recipe)).digest()
-    system = recipe.release.system_prompt
-    return f"texts@{digest}" if system is None else f"texts@{content_id(digest, system)[:12]}"
+    settings = recipe.release
+    told: list[object] = [] if settings.system_prompt is None else [settings.system_prompt]
+    if settings.instruction != "none":
+        own = {name: each.instructions for name, each in recipe.domains.items()}
+        told += [settings.instruction, SOLVE_TEMPLATE, own]
+    return f"texts@{content_id(digest, *told)[:12]}" if told else f"texts@{digest}"
 
 
 @task(task_run_name="judge-texts", cache_policy=NO_CACHE)
