@@ -15,7 +15,14 @@ from tasks.select.decide import select_taught_prompts
 from tasks.select.texts import judge_texts
 from tasks.settled import unless_settled
 from tasks.store import open_store
-from tasks.teach import adopt_answers_task, count_wanted, rounds_of, teach_chunk
+from tasks.teach import (
+    adopt_answers_task,
+    count_wanted,
+    fetch_lessons,
+    has_lessons_out,
+    rounds_of,
+    teach_chunk,
+)
 
 
 @flow(
@@ -44,6 +51,9 @@ def teach(recipe: Recipe | RecipeFile) -> None:
                 news = _draw(recipe, run_id, indices)
             if news:
                 _judge(recipe, run_id)
+        if has_lessons_out(open_store(recipe.store), recipe):
+            fetch_lessons(recipe, run_id)
+            _judge(recipe, run_id)
         select_taught_prompts(recipe, run_id)
 
 

@@ -18,9 +18,12 @@ from prefect import task
 from prefect.cache_policies import NO_CACHE
 
 from tasks.identity import content_id
+from tasks.llm.batch.batches import has_unfinished
 from tasks.llm.chunks import interruptible
-from tasks.llm.drawing import draw
-from tasks.llm.pending import Range, split_prompts
+from tasks.llm.drawing import draw, fetch_batches
+from tasks.llm.failures import PERMANENT
+from tasks.llm.pending import EVERYTHING, Range, split_prompts
+from tasks.llm.servers import identify_endpoint
 from tasks.llm.under_way import Completion
 from tasks.progress import active, track
 from tasks.recipe import Recipe
@@ -54,12 +57,10 @@ def count_wanted(store: Store, recipe: Recipe, indices: range) -> Wanted:
     """Count the prompts to teach in a round, and about how many calls that still takes."""
     if not is_asking(recipe):
         return Wanted(0, 0)
+    # In one go: whatever range is asked about, the texts of all responses are looked at.
     pupils = pupils_of(store, recipe, indices)
-    counted = (
-        store.query("teach_counts", low=part.low, high=part.high, **pupils)
-        for part in split_prompts(store)
-    )
-    return Wanted.sum(Wanted(**frame.row(0, named=True)) for frame in counted)
+    counted = store.query("teach_counts", low=EVERYTHING.low, high=EVERYTHING.high, **pupils)
+    return Wanted(**counted.row(0, named=True))
 
 
 def teach_range(
@@ -140,6 +141,8 @@ def pupils_of(store: Store, recipe: Recipe, indices: range) -> dict[str, Any]:
         "begin": indices.start,
         "until": indices.stop,
         "even_if_fit": recipe.teach.ask_again == "always",
+        "permanent": list(PERMANENT),
+        "even_awaited": False,
         "unjudged": unjudged_types() if recipe.teach.only_correct else [],
         **scope_of(store, recipe).parameters,
     }
@@ -150,6 +153,26 @@ def pupils_of(store: Store, recipe: Recipe, indices: range) -> dict[str, Any]:
 def teach_chunk(recipe: Recipe, run_id: str, asked: Range, indices: range) -> Completion:
     """Draw a chunk of a round's responses; what was drawn before is not drawn again."""
     return teach_range(open_store(recipe.store), recipe, run_id, asked, indices)
+
+
+def has_lessons_out(store: Store, recipe: Recipe) -> bool:
+    """Say whether batches of an earlier run are out that no round has waited for.
+
+    All that they are about may have been answered otherwise since; they are paid for all the same.
+    """
+    settings = recipe.models.teacher
+    if settings is None or not is_asking(recipe):
+        return False
+    return has_unfinished(store, identify_endpoint(recipe, settings), "teacher")
+
+
+@task(task_run_name="teacher batches", cache_policy=NO_CACHE)
+@interruptible
+def fetch_lessons(recipe: Recipe, run_id: str) -> Completion:
+    """Fetch the teacher's batches of earlier runs; nothing new is asked for."""
+    with track("teacher batches") as tracker:
+        store = open_store(recipe.store)
+        return fetch_batches(store, recipe, "teacher", run_id=run_id, tracker=tracker)
 
 
 @task(task_run_name="adopt-answers", cache_policy=NO_CACHE)

@@ -128,6 +128,46 @@ def test_lessons_that_were_made_elsewhere_are_not_planned(
     assert calls.expected == pytest.approx((LESSON - 1) + LESSON, rel=1e-3)
 
 
+def test_a_teacher_that_is_hardly_ever_asked_twice_makes_few_pairs_of_its_own(
+    make_recipe: MakeRecipe,
+) -> None:
+    def warn(**teach: str) -> list[str]:
+        recipe = make_recipe(
+            SEEDS,
+            models=models("student", "teacher"),
+            teach=teach,
+            release={"formats": ["preference"], "preference": {"roles": ["teacher"]}},
+        )
+        return [said for said in make_plan(recipe).warnings if "preference" in said]
+
+    (said,) = warn()
+    assert "set teach.ask_again: always" in said
+    assert warn(ask_again="always") == warn(by="student") == []
+
+
+def test_what_is_left_of_begun_lessons_is_no_more_than_there_are_prompts(
+    store: Store, make_recipe: MakeRecipe
+) -> None:
+    """A prompt with a wrong response takes more calls on average than one that has had none."""
+    seeds = [
+        {"prompt": f"What is 7 + {n}?", "answer": str(n + 7), "domain": "math"} for n in range(12)
+    ]
+    recipe = make_recipe(
+        seeds,
+        models=models("student", "teacher"),
+        sample={"student": 4},
+        teach={"samples": 3},
+        select={"band": {"low": 0.0, "high": 1.0}},
+    )
+    ingest(store, recipe)
+    answer(store, recipe, "teacher", [seed["prompt"] for seed in seeds], samples=1)
+    grade_responses(store, ("teacher",), RUN)
+    store.execute("update grades set verdict = 'wrong' where role = 'teacher'")
+    teacher = _of(make_plan(recipe), "teacher")
+    assert teacher.prompts.low <= teacher.prompts.expected <= teacher.prompts.high == 12
+    assert 12 <= teacher.cost.calls.expected <= teacher.cost.calls.high <= 2 * 12
+
+
 @pytest.mark.slow
 def test_a_project_is_planned_step_by_step_until_nothing_is_left(
     store: Store, recipe: Recipe, make_recipe: MakeRecipe

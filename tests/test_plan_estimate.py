@@ -86,6 +86,7 @@ def test_pass_rates_are_taken_to_be_easy_or_hard() -> None:
     # Under Beta(1/2, 1/2): P(k of 4) = 70, 40, 36, 40, 70 of 256.
     assert share_in_band(0.25, 0.75, 4) == pytest.approx(116 / 256)
     assert share_in_band(0.0, 1.0, 4) == pytest.approx(1)
+    assert max(share_in_band(0.0, 1.0, samples) for samples in range(1, 64)) <= 1.0
     assert share_in_band(0.0, 0.0, 4) == pytest.approx(70 / 256)
     # At a recall of 0.8 the rates are those shown, divided by 0.8: 0, 0.3125, 0.625, 0.9375, 1.
     assert share_in_band(0.3, 0.99, 4, VerifierError(recall=0.8)) == pytest.approx(116 / 256)

@@ -27,6 +27,7 @@ FLAGS = (
     "keyless",
     "only_correct",
     "even_if_fit",
+    "even_awaited",
     "repeat",
     "with_reasoning",
 )

@@ -1,6 +1,6 @@
--- One row per given prompt that has no fit response yet, or of which more are wanted ($even_if_fit), as a
--- teacher would be asked about it, and how many samples are wanted if those that were made elsewhere
--- count.
+-- One row per given prompt that has no response yet that is enough, or of which more are
+-- wanted ($even_if_fit), as a teacher would be asked about it, and how many samples are wanted if those
+-- that were made elsewhere count.
 select
     prompts.prompt_id,
     prompts.text,
@@ -13,8 +13,10 @@ left join imported_samples('teacher', null, $low, $high) as imported
     on prompts.prompt_id = imported.prompt_id
 anti join (
     select prompt_id
-    from offered_responses($writer, $only_correct, $text_rules, $low, $high)
-    where fit and not $even_if_fit
+    from answered_lessons(
+        $writer, $only_correct, $text_rules, $permanent, $even_awaited, $low, $high
+    )
+    where not $even_if_fit
 ) as answered
     on prompts.prompt_id = answered.prompt_id
 where

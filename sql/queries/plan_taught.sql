@@ -1,9 +1,9 @@
 -- One row per prompt that this teacher was asked about, in whatever way, or that was answered elsewhere:
--- whether a response is fit to be released, and whether one is awaited of a batch or has no verdict yet.
+-- whether a response is fit to be released, and whether one is awaited, of a batch or of its judges.
 select
     asked.prompt_id,
-    coalesce(bool_or(offered.fit), false) as fit,
-    bool_or(asked.response_id is null or coalesce(offered.usable and offered.verdict is null, false)) as awaited
+    coalesce(bool_or(offered.fit and offered.verdict is distinct from 'wrong'), false) as fit,
+    bool_or(asked.response_id is null or coalesce(offered.awaited, false)) as awaited
 from (
     select prompt_id, response_id
     from responses

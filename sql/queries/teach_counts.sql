@@ -39,8 +39,10 @@ left join imported_samples('teacher', null, $low, $high) as imported
     on current_decisions.prompt_id = imported.prompt_id
 anti join (
     select prompt_id
-    from offered_responses($writer, $only_correct, $text_rules, $low, $high)
-    where fit and not $even_if_fit
+    from answered_lessons(
+        $writer, $only_correct, $text_rules, $permanent, $even_awaited, $low, $high
+    )
+    where not $even_if_fit
 ) as answered
     on current_decisions.prompt_id = answered.prompt_id
 where

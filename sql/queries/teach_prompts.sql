@@ -1,6 +1,6 @@
 -- One row per prompt in a range of ids that the teacher is to answer, and the sample indices at which:
 -- from `begin` to below `wanted`. Asked are prompts that are kept, or dropped only for what was written
--- so far, and have no fit response yet, unless the recipe wants more ($even_if_fit). Responses made
+-- so far, and have no response yet that is enough, unless the recipe wants more ($even_if_fit). Responses made
 -- elsewhere count as samples.
 select
     prompts.prompt_id,
@@ -18,8 +18,10 @@ left join imported_samples('teacher', null, $low, $high) as imported
     on prompts.prompt_id = imported.prompt_id
 anti join (
     select prompt_id
-    from offered_responses($writer, $only_correct, $text_rules, $low, $high)
-    where fit and not $even_if_fit
+    from answered_lessons(
+        $writer, $only_correct, $text_rules, $permanent, $even_awaited, $low, $high
+    )
+    where not $even_if_fit
 ) as answered
     on prompts.prompt_id = answered.prompt_id
 where

@@ -234,7 +234,7 @@ def _walk(
         in_band += float(ending @ kept[decided])
         more = min(settings.step, settings.most - decided)
         if more == 0:
-            return StoppingPlan(settled, error, samples, in_band)
+            return StoppingPlan(settled, error, samples, min(in_band, 1.0))
         staying = (present - ending)[:, None] * _chances(decided, more, verifier)
         present = np.zeros(decided + more + 1)
         for added in range(more + 1):

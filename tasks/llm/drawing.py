@@ -102,6 +102,15 @@ def draw(
     return before.plus(after)
 
 
+def fetch_batches(
+    store: Store, recipe: Recipe, role: Role, *, run_id: str, tracker: Tracker
+) -> Completion:
+    """Wait for the batches that a role has out, whoever they are about; submit nothing."""
+    endpoint = at_batch_prices(endpoint_of(store, recipe, role))
+    job = BatchJob(store, endpoint, role, [], run_id, purse_of(store, recipe, run_id), tracker)
+    return complete_in_batches(job, tuple)
+
+
 def read_in_turn(pages: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
     """Read one page at a time in this process: each takes all cores, and two twice the memory."""
     unread = iter(pages)

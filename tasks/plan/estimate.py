@@ -147,9 +147,10 @@ def share_in_band(low: float, high: float, samples: int, error: VerifierError = 
     hard. The number of correct samples is then beta-binomial.
     """
     rates = correct_rates(np.arange(samples + 1) / samples, error)
-    return sum(
+    share = sum(
         _chance_of(correct, samples) for correct, rate in enumerate(rates) if low <= rate <= high
     )
+    return min(share, 1.0)  # Chances that are rounded may add up to a little more.
 
 
 def _chance_of(correct: int, samples: int) -> float:

@@ -18,6 +18,7 @@ from typing import Any
 
 import polars as pl
 
+from tasks.llm.failures import PERMANENT
 from tasks.plan import pending
 from tasks.plan.assumed import FIT_SHARE, assume_sampling
 from tasks.plan.confirming import expect_answers
@@ -71,6 +72,15 @@ class Rounds:
         return 0.0 if self.always else more + prompts**2 * self.share_of(domain).variance
 
 
+@dataclass(frozen=True, slots=True)
+class Untaught:
+    """Of a domain's undecided prompts the share that needs the teacher still, and calls each."""
+
+    share: float
+    calls: float
+    most: float
+
+
 def forecast_teacher(
     store: Store, recipe: Recipe, prompts: pl.DataFrame, asked: pl.DataFrame, coming: Coming
 ) -> Forecast:
@@ -99,9 +109,11 @@ def forecast_teacher(
     lessons = pending.pending_lessons(store, recipe, _read(store, recipe, ids))
     open_now = _count(lessons.join(prompts, on="prompt_id"))
     undecided_prompts = prompts.join(undecided, on="prompt_id", how="semi")
-    left = _share_untaught(store, recipe, undecided_prompts, taught, coming, rounds)
+    left = _find_untaught(store, recipe, undecided_prompts, taught, coming, rounds)
     future = Coming(
-        prompts={name: scale(count, taken[name] * left[name]) for name, count in likely.items()},
+        prompts={
+            name: scale(count, taken[name] * left[name].share) for name, count in likely.items()
+        },
         sizes=_sizes(asked, prompts, coming),
     )
     return Forecast(
@@ -117,7 +129,7 @@ def forecast_teacher(
                 for each in count_rounds(lessons, prompts, taught, rounds)
             ),
             *(
-                replace(each, calls=_until_fit(each.calls, each.domain, rounds))
+                replace(each, calls=_until_fit(each, left[each.domain], rounds))
                 for each in forecast_answers(recipe.models.teacher, future, 1)
             ),
         ),
@@ -136,9 +148,9 @@ def count_rounds(
     if rounds.always:
         return count_demands(lessons, prompts)
     awaited = taught.filter("awaited")["prompt_id"].implode()
-    rows = lessons.join(prompts.select("prompt_id", "domain"), on="prompt_id").with_columns(
-        is_awaited=pl.col("prompt_id").is_in(awaited)
-    )
+    rows = lessons.join(
+        prompts.select("prompt_id", "domain"), on="prompt_id", how="left"
+    ).with_columns(is_awaited=pl.col("prompt_id").is_in(awaited))
     groups = rows.group_by("domain", "calls", "is_awaited").len()
     calls: dict[str, Estimate] = {}
     for domain, left, is_awaited, count in groups.rows():
@@ -157,15 +169,17 @@ def count_rounds(
     return [replace(each, calls=calls[each.domain]) for each in once]
 
 
-def _until_fit(first: Estimate, domain: str, rounds: Rounds) -> Estimate:
-    """Return the calls on prompts to come, from their number."""
-    each = rounds.expect(domain, rounds.samples)
-    more = first.expected * (each - 1)
+def _until_fit(prompts: Demand, each: Untaught, rounds: Rounds) -> Estimate:
+    """Return the calls on prompts to come, from their number and the calls that each takes."""
+    first = prompts.calls
+    expected = first.expected * each.calls
+    more = max(0.0, expected - first.expected)
     return Estimate(
-        expected=first.expected + more,
-        variance=first.variance * each**2 + rounds.doubt(domain, first.expected, more),
-        most=first.most * rounds.samples,
-        least=first.least * (rounds.samples if rounds.always else 1),
+        expected=expected,
+        variance=first.variance * each.calls**2
+        + rounds.doubt(prompts.domain, first.expected, more),
+        most=first.most * each.most,
+        least=min(expected, first.least * (each.most if rounds.always else 1)),
     )
 
 
@@ -181,33 +195,39 @@ def _foresee_rounds(recipe: Recipe, taught: pl.DataFrame) -> Rounds:
     )
 
 
-def _share_untaught(
+def _find_untaught(
     store: Store,
     recipe: Recipe,
     waiting: pl.DataFrame,
     taught: pl.DataFrame,
     coming: Coming,
     rounds: Rounds,
-) -> dict[str, float]:
-    """Return the share of the lessons on undecided prompts that is still to be drawn, by domain.
+) -> dict[str, Untaught]:
+    """Return how much of the teaching of undecided prompts is still to be done, by domain.
 
-    It is 1 where there are none. Prompts that are yet to come have had no lesson.
+    Prompts that are yet to come have had no lesson.
     """
     begun = waiting.join(taught, on="prompt_id", how="semi")
     pages = _read(store, recipe, begun["prompt_id"].to_list())
     lessons = pending.pending_lessons(store, recipe, pages)
     open_calls = {
-        each.domain: each.calls.expected for each in count_rounds(lessons, waiting, taught, rounds)
+        each.domain: each.calls for each in count_rounds(lessons, waiting, taught, rounds)
     }
+    going_on = _count(lessons.join(waiting.select("prompt_id", "domain"), on="prompt_id"))
     all_prompts, some = _count(waiting), _count(begun)
-    shares = {}
+    found = {}
     for name in {*all_prompts, *coming.prompts}:
         expected = coming.prompts[name].expected if name in coming.prompts else 0.0
-        usual = rounds.expect(name, rounds.samples)
-        total = (all_prompts.get(name, 0) + expected) * usual
-        done = some.get(name, 0) * usual - open_calls.get(name, 0.0)
-        shares[name] = 1.0 - done / total if total else 1.0
-    return shares
+        total = all_prompts.get(name, 0) + expected
+        fresh = total - some.get(name, 0)
+        left, usual = fresh + going_on.get(name, 0), rounds.expect(name, rounds.samples)
+        begun_calls = open_calls.get(name, Estimate())
+        found[name] = Untaught(
+            share=left / total if total else 1.0,
+            calls=(fresh * usual + begun_calls.expected) / left if left else usual,
+            most=(fresh * rounds.samples + begun_calls.most) / left if left else rounds.samples,
+        )
+    return found
 
 
 def _read_taught(store: Store, recipe: Recipe) -> pl.DataFrame:
@@ -249,7 +269,7 @@ def _count_lessons(
 ) -> Forecast:
     """Count the calls where every sample is drawn and graded, as the stages would."""
     decide_prompts(store, recipe, RUN)
-    pupils = pupils_of(store, recipe, range(recipe.teach.samples))
+    pupils = pupils_of(store, recipe, range(recipe.teach.samples)) | {"even_awaited": True}
     rows = store.stream("teach_prompts", _ROWS_AT_A_TIME, low="", high="g", **pupils)
     lessons = pending.pending_lessons(store, recipe, rows)
     return Forecast(
@@ -309,5 +329,7 @@ def _read(store: Store, recipe: Recipe, prompt_ids: Sequence[str]) -> Iterator[p
             high=page[-1] + "g",
             samples=recipe.teach.samples,
             even_if_fit=recipe.teach.ask_again == "always",
+            permanent=list(PERMANENT),
+            even_awaited=True,
             **offered,
         )

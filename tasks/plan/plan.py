@@ -332,6 +332,11 @@ def _write_warnings(recipe: Recipe, planned: Sequence[tuple[Recipe, StagePlan]])
             warnings.append(str(error))
     if kinship := warn_of_kinship(recipe):
         warnings.append(kinship)
+    if _is_one_sided(recipe):
+        warnings.append(
+            "release.preference.roles: the teacher is asked again only where it was wrong, so few "
+            "prompts will have a right and a wrong response of it; set teach.ask_again: always"
+        )
     is_written = recipe.teach.by == "student" or recipe.phase == "explore"
     if recipe.teach.by == "teacher" and is_taught_elsewhere(recipe):
         warnings.append(
@@ -341,6 +346,13 @@ def _write_warnings(recipe: Recipe, planned: Sequence[tuple[Recipe, StagePlan]])
     elif recipe.models.teacher is None and not is_written:
         warnings.append("models.teacher: nobody plays the teacher; the run ends at once")
     return warnings
+
+
+def _is_one_sided(recipe: Recipe) -> bool:
+    """Say whether a teacher's responses alone are set against each other, and few are asked for."""
+    release, teach = recipe.release, recipe.teach
+    wanted = "preference" in release.formats and release.preference.roles == ("teacher",)
+    return wanted and teach.by == "teacher" and teach.ask_again == "where_unfit"
 
 
 def _place_of(recipe: Recipe, role: Role, settings: ModelSettings) -> str:
