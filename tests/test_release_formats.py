@@ -154,6 +154,7 @@ def test_every_format_is_loaded_by_its_name(
 
 
 BRIEF = {"system_prompt": "Be brief."}
+SLOW = pytest.mark.slow
 FIRST = "train-00000-of-00001.jsonl"
 FORM = "Think step by step, then give the final answer as a number inside \\boxed{}."
 
@@ -162,12 +163,10 @@ FORM = "Think step by step, then give the final answer as a number inside \\boxe
     ("placed", "system", "user"),
     [
         ({"instruction": "system"}, FORM, QUESTION),
-        ({"instruction": "user"}, None, f"{QUESTION}\n\n{FORM}"),
-        ({"instruction": "system", "system_prompt": "Be brief."}, f"Be brief.\n\n{FORM}", QUESTION),
-        (
-            {"instruction": "user", "system_prompt": "Be brief."},
-            "Be brief.",
-            f"{QUESTION}\n\n{FORM}",
+        ({"instruction": "user", **BRIEF}, "Be brief.", f"{QUESTION}\n\n{FORM}"),
+        pytest.param({"instruction": "user"}, None, f"{QUESTION}\n\n{FORM}", marks=SLOW),
+        pytest.param(
+            {"instruction": "system", **BRIEF}, f"Be brief.\n\n{FORM}", QUESTION, marks=SLOW
         ),
     ],
 )
