@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -43,8 +44,19 @@ def about(value: float) -> float:
     return cast(float, pytest.approx(value))
 
 
+@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the tests that may take longest, so that no worker waits for one at the end."""
+    """Leave all but the first so many cases of an `everyday` test to the slow suite.
+
+    Begin with the tests that may take longest, so that no worker waits for one at the end.
+    """
+    seen: Counter[str] = Counter()
+    for item in items:
+        if (marker := item.get_closest_marker("everyday")) is not None:
+            name = item.nodeid.partition("[")[0]
+            seen[name] += 1
+            if seen[name] > marker.args[0]:
+                item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.get_closest_marker("timeout") is None)
 
 

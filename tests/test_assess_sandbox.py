@@ -62,6 +62,7 @@ def test_no_escape_succeeds_where_programs_read_and_write(program: str) -> None:
 
 
 @needs_sandbox
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize("program", ENDLESS.values(), ids=ENDLESS.keys())
 def test_a_program_that_does_not_end_is_ended(program: str) -> None:
     assert not sandbox.run_tests(program, ["assert True"], wall_s=1.0).passed

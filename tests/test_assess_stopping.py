@@ -184,6 +184,7 @@ BANDS = [
 ]
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize("edges", BANDS)
 def test_the_stated_error_is_that_of_the_decision_by_pass_rate(edges: Edges) -> None:
     plan, pool = plan_stopping(edges, AdaptiveStudent()), 40_000

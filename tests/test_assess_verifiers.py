@@ -97,6 +97,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize("answer", HOSTILE, ids=lambda answer: answer[:18])
 def test_hostile_answers_take_two_seconds_at_most(answer: str) -> None:
     math.decide_symbolic("x+1", "1+x+0")  # The checker has started.

@@ -276,6 +276,7 @@ def test_a_rule_of_the_recipe_s_own_reads_the_pairs(tmp_path: Path) -> None:
     assert digest_rules(expect(15, rules=folder)) != before
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     ("text", "message"),
     [

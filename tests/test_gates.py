@@ -217,6 +217,7 @@ def test_a_store_s_rule_that_raises_is_a_broken_gate(store: Store, recipe: Recip
     assert store.sql("select * from gates").is_empty()
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize(
     ("words", "is_contradicted"),
     [

@@ -441,6 +441,7 @@ def test_file_without_permission_is_refused(nobody: None) -> None:
 TOO_LARGE = "count_too_large"
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     ("row", "reason"),
     [

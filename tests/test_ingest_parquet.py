@@ -28,6 +28,7 @@ def declared_as_text(*values: bytes) -> pa.Array:
     return pa.Array.from_buffers(pa.string(), len(values), pa.array(values).buffers())
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize(
     ("column", "values", "reason", "detail"),
     [

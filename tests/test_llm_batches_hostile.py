@@ -344,6 +344,7 @@ def test_nothing_is_made_again_where_the_list_cannot_be_read(store: Store) -> No
     assert (done.completed, len(handler.batches)) == (4, 1)
 
 
+@pytest.mark.everyday(1)
 @pytest.mark.parametrize(
     ("status", "said"),
     [

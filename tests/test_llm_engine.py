@@ -190,6 +190,7 @@ def test_a_budget_in_calls_is_never_exceeded_and_a_raised_one_continues(
     assert _stats(simulator)["received"] == 60
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize("cap", [0.0, 0.00013, 0.004, 0.02])
 def test_a_budget_in_dollars_is_never_exceeded(
     store: Store, simulator: RunningSimulator, cap: float

@@ -97,6 +97,7 @@ def test_an_answer_outlives_a_defect_of_what_takes_note_of_it(
     assert noted
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize(
     "charset", ["utf-16", "undefined", "idna", "hex", "rot13", "base64", "zlib", "nosuch"]
 )
@@ -142,6 +143,7 @@ def test_a_structure_without_an_end_is_malformed_and_kept(store: Store, nested: 
     assert row == ("malformed", deep.decode())
 
 
+@pytest.mark.everyday(4)
 @pytest.mark.parametrize(
     ("headers", "body", "counted"),
     [
@@ -250,6 +252,7 @@ def test_what_is_amiss_on_the_way_is_tried_again(store: Store) -> None:
         assert _row_of(store, status, {}, status)[0] == "rejected", status
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize(
     ("body", "message"),
     [
@@ -400,6 +403,7 @@ def test_a_wait_that_a_server_asks_for_is_kept_after_any_status(store: Store) ->
     assert time.monotonic() - began >= 2
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize(
     "usage",
     [

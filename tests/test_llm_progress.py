@@ -83,6 +83,7 @@ def _draw(store: Store, make_recipe: MakeRecipe, base_url: str, mode: str) -> Co
         )
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize(
     ("mode", "takes", "asked"),
     [

@@ -100,6 +100,7 @@ def test_a_key_that_is_repeated_is_blanked(store: Store, parrot: str) -> None:
     assert KEY not in repr((answer, failures))
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     "way", ["in a header", "escapes", "escapes twice", "utf-16", "utf-16-le", "utf-32"]
 )

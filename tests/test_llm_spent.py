@@ -205,6 +205,7 @@ class Hanging(QuietHandler):
 
 
 @pytest.mark.parametrize("hangs_up", [True, False])
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize("prices", [Prices(input=1.0, output=2.0), Prices()])
 def test_an_attempt_that_was_never_answered_may_have_been_paid_for(
     store: Store, recipe: Recipe, hangs_up: bool, prices: Prices

@@ -154,20 +154,18 @@ def test_every_format_is_loaded_by_its_name(
 
 
 BRIEF = {"system_prompt": "Be brief."}
-SLOW = pytest.mark.slow
 FIRST = "train-00000-of-00001.jsonl"
 FORM = "Think step by step, then give the final answer as a number inside \\boxed{}."
 
 
+@pytest.mark.everyday(2)
 @pytest.mark.parametrize(
     ("placed", "system", "user"),
     [
         ({"instruction": "system"}, FORM, QUESTION),
         ({"instruction": "user", **BRIEF}, "Be brief.", f"{QUESTION}\n\n{FORM}"),
-        pytest.param({"instruction": "user"}, None, f"{QUESTION}\n\n{FORM}", marks=SLOW),
-        pytest.param(
-            {"instruction": "system", **BRIEF}, f"Be brief.\n\n{FORM}", QUESTION, marks=SLOW
-        ),
+        ({"instruction": "user"}, None, f"{QUESTION}\n\n{FORM}"),
+        ({"instruction": "system", **BRIEF}, f"Be brief.\n\n{FORM}", QUESTION),
     ],
 )
 def test_the_instruction_that_models_were_asked_by_is_released_where_the_recipe_wants_it(

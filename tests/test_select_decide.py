@@ -367,6 +367,7 @@ def test_nothing_vanishes_and_order_never_matters(
     assert decide(evidence[list(shuffled)], policy, TeachSettings()).equals(found)
 
 
+@pytest.mark.everyday(3)
 @pytest.mark.parametrize(
     ("licences", "verdicts"),
     [

@@ -325,6 +325,7 @@ def test_near_duplicates_have_no_other_answer_if_both_have_one(store: Store) -> 
     )
 
 
+@pytest.mark.everyday(1)
 @pytest.mark.parametrize(
     ("one", "other"),
     [("sixth", "seventh"), ("first", "second"), ("eleventh", "twelfth"), ("zero", "one")],

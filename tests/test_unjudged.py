@@ -49,6 +49,7 @@ def asked(store: Store, recipe: Recipe, role: SampledRole) -> list[str]:
     return domains
 
 
+@pytest.mark.everyday(1)
 def test_nobody_is_asked_for_what_cannot_be_judged(
     store: Store,
     recipe: Recipe,
