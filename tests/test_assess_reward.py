@@ -401,6 +401,7 @@ def test_verl_loads_it_by_its_path_and_its_rows_from_parquet(
     assert [loaded.compute_score("atlas", "\\boxed{Paris}", key) for key in keys] == [1.0, 0.0]
 
 
+@pytest.mark.slow
 def test_it_can_be_asked_by_threads_and_by_forked_workers() -> None:
     """As verl's managers ask: from a pool of threads, or of processes forked after the first."""
     keys = [json.dumps({"answer_type": "expression", "ground_truth": f"{n}+x"}) for n in range(40)]

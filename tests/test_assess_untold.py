@@ -45,6 +45,7 @@ def test_a_name_is_untold_if_only_the_tests_know_it(
     assert find_untold(text, tests) == untold
 
 
+@pytest.mark.slow
 def test_a_file_is_said_to_have_such_prompts_where_it_comes_in_and_in_plans(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

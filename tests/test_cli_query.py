@@ -239,6 +239,7 @@ def test_store_that_is_not_there_is_named(tmp_path: Path) -> None:
     assert not (tmp_path / "store").exists()
 
 
+@pytest.mark.everyday(6)
 @pytest.mark.parametrize("file", sorted((SQL_FOLDER / "adhoc").glob("*.sql")), ids=lambda f: f.stem)
 def test_every_example_query_runs(project: Store, file: Path) -> None:
     assert file.read_text(encoding="utf-8").startswith("-- ")

@@ -181,6 +181,7 @@ def test_other_answer_to_the_same_problem_is_set_aside_in_any_file_or_run(
     ]
 
 
+@pytest.mark.slow
 def test_a_file_without_one_usable_row_is_refused(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

@@ -169,6 +169,7 @@ def test_a_load_that_was_cut_short_is_settled_by_the_next_one(
     assert removed(store) == {THREE: "b.jsonl is named by the recipe no more"}
 
 
+@pytest.mark.slow
 def test_a_file_that_two_sources_name_is_one_place_and_the_first_has_the_word(
     store: Store, write: Any, make_recipe: MakeRecipe
 ) -> None:
@@ -195,6 +196,7 @@ def test_a_file_that_is_named_by_more_of_its_path_keeps_its_seeds(
     assert removed(store) == {}
 
 
+@pytest.mark.slow
 def test_what_was_removed_is_decided_first_and_keeps_no_twin_out(store: Store, write: Any) -> None:
     def decide(recipe: Recipe) -> dict[str, tuple[str, str, str | None]]:
         ingest_seeds(store, recipe, RUN)
@@ -239,6 +241,7 @@ def test_a_rewrite_goes_with_its_root(store: Store, write: Any) -> None:
     assert evidence["removed"].to_list() == ["b.jsonl is named by the recipe no more"]
 
 
+@pytest.mark.slow
 def test_a_plan_counts_what_the_recipe_names_now(store: Store, write: Any) -> None:
     ingest_seeds(store, write({"a.jsonl": [ONE], "b.jsonl": [TWO, THREE]}), RUN)
     plan = make_plan(write({"a.jsonl": [ONE]}))
@@ -268,6 +271,7 @@ def keys(store: Store) -> dict[str, tuple[str, str]]:
     return {row[0]: row[1:] for row in rows.iter_rows()}
 
 
+@pytest.mark.slow
 def test_a_mended_mapping_gives_every_seed_another_answer(
     store: Store, make_recipe: MakeRecipe
 ) -> None:
@@ -315,6 +319,7 @@ def test_a_seed_that_models_had_to_vote_on_gets_the_answer_that_its_file_has_sin
     assert keys(store)[ONE] == ("2", "number")
 
 
+@pytest.mark.slow
 def test_two_files_or_rows_that_disagree_stay_in_conflict(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

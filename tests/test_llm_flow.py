@@ -150,6 +150,7 @@ def test_retry_after_holds_everybody_only_if_refusals_are_no_accident() -> None:
     assert asyncio.run(scenario(10)) > 0.3
 
 
+@pytest.mark.slow
 def test_a_server_that_does_not_say_how_long_to_wait_is_left_alone_for_longer_each_time() -> None:
     async def refuse(limiter: Limiter) -> float:
         began = time.monotonic()

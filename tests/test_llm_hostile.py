@@ -245,6 +245,7 @@ def _row_of(store: Store, status: int, headers: Mapping[str, str], number: int) 
     return row[0], row[1]
 
 
+@pytest.mark.slow
 def test_what_is_amiss_on_the_way_is_tried_again(store: Store) -> None:
     for status in (300, 301, 304, 405, 407, 421, 424, 425, 426, 498):
         assert _row_of(store, status, {}, status)[0] == "retryable", status

@@ -460,6 +460,7 @@ def test_a_new_twin_of_a_frozen_prompt_does_not_take_its_place(
     assert len(after["code"]) == 1
 
 
+@pytest.mark.slow
 def test_a_frozen_domain_keeps_what_no_file_has_any_more(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

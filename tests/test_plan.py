@@ -103,6 +103,7 @@ def test_without_a_store_the_seeds_are_counted_and_no_store_is_made(
     assert plan.budget.fits == "no budget"
 
 
+@pytest.mark.slow
 def test_lessons_that_were_made_elsewhere_are_not_planned(
     store: Store, recipe: Recipe, tmp_path: Path
 ) -> None:

@@ -100,6 +100,7 @@ def test_another_is_taken_where_the_first_is_unfit_and_no_more_than_the_recipe_s
     assert lessons(store) == {"first": [0, 1]}
 
 
+@pytest.mark.slow
 def test_a_newer_verdict_on_the_answer_that_was_taken_has_another_taken(
     store: Store, recipe: Recipe
 ) -> None:
@@ -124,6 +125,7 @@ def test_what_was_adopted_is_nothing_to_a_recipe_with_a_teacher(
     assert not store.sql("select bool_or(kept) from current_decisions").item()
 
 
+@pytest.mark.slow
 def test_the_answer_keeps_what_was_known_of_it(store: Store, recipe: Recipe) -> None:
     prepare(store, recipe, {"second": SAID["second"]})
     adopt_answers(store, recipe, RUN, range(1))
