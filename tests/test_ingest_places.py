@@ -250,6 +250,7 @@ def test_a_plan_counts_what_the_recipe_names_now(store: Store, write: Any) -> No
     assert removed(store) == {}  # A plan changes nothing.
 
 
+@pytest.mark.slow
 def test_the_gate_judges_anew_what_another_reading_changed(store: Store, write: Any) -> None:
     recipe = write({"a.jsonl": [ONE], "b.jsonl": [TWO]}, {"constants": {"licence": "MIT"}})
     ingest_seeds(store, recipe, RUN)
@@ -289,6 +290,7 @@ def test_a_mended_mapping_gives_every_seed_another_answer(
     assert keys(store)[ONE] == ("so it is #### 2", "text")
 
 
+@pytest.mark.slow
 def test_a_seed_that_models_had_to_vote_on_gets_the_answer_that_its_file_has_since(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

@@ -384,6 +384,7 @@ def test_a_batch_within_its_window_is_waited_for_without_a_word(
     assert not [each for each in caplog.records if each.levelno >= logging.WARNING]
 
 
+@pytest.mark.slow
 def test_a_download_that_does_not_end_is_left_when_the_run_is_stopped(store: Store) -> None:
     release = threading.Event()
     handler = _provider(write=lambda _: release.wait(30) and b"")
@@ -406,6 +407,7 @@ def _spoilt_first(bend: Callable[[Object], Object]) -> Any:
     return describe
 
 
+@pytest.mark.slow
 def test_a_server_cannot_have_a_batch_forgotten_by_a_word_of_ours(store: Store) -> None:
     words = itertools.cycle(["folded", "abandoned", "uploaded"])
     handler = _provider(describe=lambda batch: _ended(status=next(words))(batch))

@@ -75,6 +75,7 @@ def _ask_all(store: Store, endpoint: Endpoint, texts: Sequence[str]) -> Completi
     return complete(store, endpoint, pending, run_id="r", purse=Purse(Budget()))
 
 
+@pytest.mark.slow
 def test_what_no_server_can_answer_stops_neither_the_others_nor_the_next_run(store: Store) -> None:
     handler: type[_Unanswerable] = type("Handler", (_Unanswerable,), {"asked": []})
     texts = [f"{'nobody' if number % 3 == 0 else 'anybody'} knows {number}" for number in range(75)]
@@ -403,6 +404,7 @@ def test_a_limit_that_only_the_server_knows_sets_the_pace(store: Store, items: P
     assert wall > 2.5  # 5 a second; 4 before the limit is known, 5 in one go, 15 at that pace.
 
 
+@pytest.mark.slow
 def test_a_process_that_stood_still_says_nothing_about_its_server() -> None:
     """64 calls of 0.1 to 0.2 s are under way when this process looks for garbage for 0.5 s."""
     limiter = Limiter(ModelSettings(model="m", max_concurrency=64))

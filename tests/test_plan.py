@@ -333,6 +333,7 @@ def test_votes_that_may_not_be_believed_are_shown_to_the_confirmer(
     assert (_of(plan, "student").prompts.low, _of(plan, "student").prompts.high) == (3, 3)
 
 
+@pytest.mark.slow
 def test_further_students_are_planned_as_the_first_is(
     make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:

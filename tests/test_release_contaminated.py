@@ -51,6 +51,7 @@ def tell(store: Store, recipe: Recipe) -> str:
     return "\n".join(tell_of_contamination(recipe, gather_facts(store, recipe, RUN)))
 
 
+@pytest.mark.slow
 def test_without_a_benchmark_nothing_is_claimed(store: Store, make_recipe: MakeRecipe) -> None:
     assert tell(store, make_recipe(models=STUDENTS)) == NOTHING
 

@@ -205,6 +205,7 @@ def test_references_vote_until_a_leader_leads_for_good(
     assert count_wanted(store, recipe, "reference").calls == 0
 
 
+@pytest.mark.slow
 def test_of_a_fixed_number_responses_made_elsewhere_are_not_drawn_again(
     store: Store, make_recipe: MakeRecipe
 ) -> None:

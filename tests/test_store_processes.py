@@ -196,6 +196,7 @@ def test_a_full_disk_is_a_store_error_and_loses_nothing(tmp_path: Path) -> None:
     close_stores()
 
 
+@pytest.mark.slow
 def test_a_full_file_system_is_a_store_error_and_loses_nothing(tmp_path: Path) -> None:
     with _mounted(tmp_path / "small", "size=3m"):
         settings = StoreSettings(catalog=str(tmp_path / "small" / "store" / "catalog.sqlite"))

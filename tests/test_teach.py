@@ -223,6 +223,7 @@ def import_answer(store: Store, name: str) -> None:
     grade_responses(store, ("teacher",), RUN)
 
 
+@pytest.mark.slow
 def test_responses_made_elsewhere_count_towards_the_teachers_samples(
     store: Store, make_recipe: MakeRecipe, tmp_path: Path
 ) -> None:
