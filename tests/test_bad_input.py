@@ -568,6 +568,7 @@ MANY = "".join(
 FOUR: dict[str, Any] = {
     "models": {role: {"model": f"sim-{role}"} for role in ("student", "teacher")},
     "select": {"band": {"low": 0, "high": 1}},
+    "teach": {"ask_again": "always"},  # So that it is known how many responses there will be.
 }
 
 
