@@ -61,7 +61,7 @@ def _say_key(store: Store, answer: str) -> None:
     store.append("keys", pl.DataFrame([row]), run_id=RUN)
 
 
-EVIDENCE = {"student": "s", "teacher": "t", "only_correct": True, "text_rules": "r"}
+EVIDENCE = {"student": "s", "writer": "t", "only_correct": True, "text_rules": "r"}
 READS: dict[str, Callable[[Store], Any]] = {
     "a table": lambda store: store.sql("select count(*) from keys"),
     "a view": lambda store: store.sql("select * from current_keys"),
