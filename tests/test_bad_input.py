@@ -389,8 +389,8 @@ def test_stores_that_cannot_be_written_stay_as_they_are(teachset: Teachset, tmp_
 
 @pytest.mark.slow
 def test_stores_in_use_or_damaged_stay_as_they_are(teachset: Teachset, tmp_path: Path) -> None:
-    locked = make_project(tmp_path / "locked", ingested=True)
-    garbage = make_project(tmp_path / "garbage")
+    locked = make_project(tmp_path / "locked", ingested=True, models=FOUR["models"])
+    garbage = make_project(tmp_path / "garbage", models=FOUR["models"])
     (tmp_path / "garbage" / "store").mkdir()
     (tmp_path / "garbage" / "store" / "catalog.sqlite").write_bytes(b"no database" * 999)
     before = read_files(tmp_path / "garbage" / "store")
@@ -504,7 +504,7 @@ def test_a_key_that_is_not_set_is_named(teachset: Teachset, tmp_path: Path) -> N
 
 @pytest.mark.slow
 def test_a_prefect_server_that_is_none_is_named(unserved: Teachset, tmp_path: Path) -> None:
-    recipe = make_project(tmp_path / "no-server")
+    recipe = make_project(tmp_path / "no-server", models=FOUR["models"])
     with serving(lambda _: (200, "text/html", b"<html>")) as url:  # It answers 501 to a GET.
         ends = at_once(
             partial(unserved, "run", recipe, PREFECT_API_URL="http://127.0.0.1:9/api"),
