@@ -29,7 +29,7 @@ from tasks.progress import active, track
 from tasks.recipe import Recipe
 from tasks.sample import Wanted, plan_samples
 from tasks.scope import scope_of, unjudged_types
-from tasks.select.texts import name_text_rules
+from tasks.select.texts import offered_by
 from tasks.settled import unless_settled
 from tasks.store import Store, open_store
 
@@ -134,9 +134,7 @@ def pupils_of(store: Store, recipe: Recipe, indices: range) -> dict[str, Any]:
     """
     return {
         "policy": recipe.policy_version(),
-        "writer": recipe.writer,
-        "only_correct": recipe.teach.only_correct,
-        "text_rules": name_text_rules(recipe),
+        **offered_by(recipe),
         "samples": recipe.teach.samples,
         "begin": indices.start,
         "until": indices.stop,

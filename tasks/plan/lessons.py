@@ -14,7 +14,6 @@ answer that settles it.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import polars as pl
 
@@ -29,7 +28,7 @@ from tasks.recipe import Recipe, SelectSettings
 from tasks.scope import unjudged_types
 from tasks.select.decide import decide, decide_prompts, read_evidence
 from tasks.select.limits import count_mixture
-from tasks.select.texts import name_text_rules
+from tasks.select.texts import offered_by
 from tasks.store import Store
 from tasks.teach import pupils_of
 
@@ -231,16 +230,7 @@ def _find_untaught(
 
 
 def _read_taught(store: Store, recipe: Recipe) -> pl.DataFrame:
-    return store.query("plan_taught", **_offered(recipe))
-
-
-def _offered(recipe: Recipe) -> dict[str, Any]:
-    """Return the parameters that say which responses are fit to be released."""
-    return {
-        "writer": recipe.writer,
-        "only_correct": recipe.teach.only_correct,
-        "text_rules": name_text_rules(recipe),
-    }
+    return store.query("plan_taught", **offered_by(recipe))
 
 
 def share_of_mixture(
@@ -319,7 +309,7 @@ def _count(rows: pl.DataFrame) -> dict[str, int]:
 
 
 def _read(store: Store, recipe: Recipe, prompt_ids: Sequence[str]) -> Iterator[pl.DataFrame]:
-    ids, offered = sorted(prompt_ids), _offered(recipe)
+    ids, offered = sorted(prompt_ids), offered_by(recipe)
     for start in range(0, len(ids), _ROWS_AT_A_TIME):
         page = ids[start : start + _ROWS_AT_A_TIME]
         yield store.query(

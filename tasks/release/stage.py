@@ -28,7 +28,7 @@ from tasks.release.preferences import FitPairs
 from tasks.release.shapes import build_preferences, build_tasks, shape_pairs
 from tasks.release.shards import Shards, StagedFile
 from tasks.scope import release_of_frozen
-from tasks.select.texts import name_text_rules
+from tasks.select.texts import offered_by
 from tasks.store import Store
 
 PROMPTS_AT_A_TIME = 20_000
@@ -266,9 +266,7 @@ def _pair_parameters(store: Store, recipe: Recipe) -> dict[str, Any]:
     return {
         "policy": recipe.policy_version(),
         "student": recipe.models.student.model,
-        "writer": recipe.writer,
-        "only_correct": recipe.teach.only_correct,
-        "text_rules": name_text_rules(recipe),
+        **offered_by(recipe),
         "validation_below": share_bound(recipe.release.validation_share),
         "domains": list(weights.domains),
         "domain_weights": list(weights.domains.values()),

@@ -32,7 +32,7 @@ from tasks.select.limits import (
     drop_over_target,
 )
 from tasks.select.rated import add_ratings, drop_objected_prompts, drop_objected_responses
-from tasks.select.texts import name_text_rules
+from tasks.select.texts import offered_by
 from tasks.settled import unless_settled
 from tasks.store import Store, open_store
 
@@ -158,9 +158,7 @@ def read_evidence(store: Store, recipe: Recipe) -> pl.DataFrame:
     evidence = store.recall(
         "select_evidence",
         student=student,
-        writer=recipe.writer,
-        only_correct=recipe.teach.only_correct,
-        text_rules=name_text_rules(recipe),
+        **offered_by(recipe),
     )
     evidence = mark_scope(store, recipe, add_ratings(store, recipe, evidence))
     return measure(evidence, recipe.select)

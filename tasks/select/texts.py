@@ -9,6 +9,7 @@ aside by `teach` with the rule as the reason. The gate asks the same rules of wh
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 from prefect import task
@@ -61,9 +62,7 @@ def judge_responses(store: Store, recipe: Recipe, run_id: str) -> int:
     rules = text_rules(recipe)
     asked = {
         "policy": recipe.policy_version(),
-        "writer": recipe.writer,
-        "only_correct": recipe.teach.only_correct,
-        "text_rules": name_text_rules(recipe, rules),
+        **offered_by(recipe, rules),
     }
     faulty = 0
     with track("rules on texts") as tracker:
@@ -107,6 +106,15 @@ def name_text_rules(recipe: Recipe, rules: TextRules | None = None) -> str:
         own = {name: each.instructions for name, each in recipe.domains.items()}
         told += [settings.instruction, SOLVE_TEMPLATE, own]
     return f"texts@{content_id(digest, *told)[:12]}" if told else f"texts@{digest}"
+
+
+def offered_by(recipe: Recipe, rules: TextRules | None = None) -> dict[str, Any]:
+    """Return the parameters of `offered_responses`: which responses are fit to be released."""
+    return {
+        "writer": recipe.writer,
+        "only_correct": recipe.teach.only_correct,
+        "text_rules": name_text_rules(recipe, rules),
+    }
 
 
 @task(task_run_name="judge-texts", cache_policy=NO_CACHE)
